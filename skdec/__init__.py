@@ -1,0 +1,27 @@
+"""Student-t clustering and exact t-SNE for scikit-learn, on one set of kernels."""
+
+from importlib.metadata import version
+
+from skdec.clustering import StudentTClustering
+from skdec.divergence import clustering_loss, embedding_loss, kl_divergence
+from skdec.similarity import soft_assignment
+from skdec.targets import (
+    conditional_affinities,
+    joint_affinities,
+    target_distribution,
+)
+from skdec.tsne import ExactTSNE
+
+__all__ = [
+    "ExactTSNE",
+    "StudentTClustering",
+    "clustering_loss",
+    "conditional_affinities",
+    "embedding_loss",
+    "joint_affinities",
+    "kl_divergence",
+    "soft_assignment",
+    "target_distribution",
+]
+
+__version__ = version("skdec")

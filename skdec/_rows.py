@@ -1,0 +1,35 @@
+"""Rows as values: which ones are identical, and how many of each there are."""
+
+import numpy as np
+
+
+def row_keys(X):
+    """Return the content of each row of a dense X as bytes (−0.0 counts as 0.0)."""
+    return [row.tobytes() for row in np.ascontiguousarray(X + X.dtype.type(0))]
+
+
+def first_occurrences(keys):
+    """For each key, the index of the first equal one."""
+    seen = {}
+    return np.array([seen.setdefault(key, i) for i, key in enumerate(keys)], np.intp)
+
+
+def merge_rows(X, weight):
+    """Merge identical rows, drop weightless ones and put the rest in order of value.
+
+    Fitting on the result makes integer weights the same thing as repeated rows, and
+    the outcome independent of the order of the rows.
+
+    Returns
+    -------
+    rows : ndarray of shape (n_distinct, n_features)
+    weight : ndarray of shape (n_distinct,)
+    """
+    if weight is None:
+        rows, counts = np.unique(X, axis=0, return_counts=True)
+        return rows, counts.astype(X.dtype)
+    used = weight > 0
+    rows, inverse = np.unique(X[used], axis=0, return_inverse=True)
+    # reshape: NumPy 2.0.0 alone returned the inverse as a column
+    total = np.bincount(inverse.reshape(-1), weights=weight[used], minlength=len(rows))
+    return rows, total.astype(X.dtype)

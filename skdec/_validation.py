@@ -1,0 +1,143 @@
+"""Checks shared by the public functions and the estimators."""
+
+from numbers import Real
+
+import numpy as np
+from sklearn.metrics.pairwise import _VALID_METRICS
+from sklearn.utils import check_array
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import _check_sample_weight
+
+FLOATS = (np.float64, np.float32)
+POSITIVE = Interval(Real, 0, None, closed="neither")
+METRICS = StrOptions((set(_VALID_METRICS) - {"nan_euclidean"}) | {"precomputed"})
+PERPLEXITY = [Interval(Real, 1, None, closed="left"), "array-like"]
+
+# Largest |coordinate| whose squared distances, summed over dimensions, stay finite.
+LARGEST = {np.dtype(np.float32): 1e15, np.dtype(np.float64): 1e150}
+
+
+def check_matrix(array, name, **kwargs):
+    """A finite 2-D C-ordered float32 or float64 array, or an error naming ``name``."""
+    return check_array(array, dtype=FLOATS, order="C", input_name=name, **kwargs)
+
+
+def check_points(Z, centers):
+    """Z and centers as arrays of one dtype (Z's) in which squares do not overflow.
+
+    Returns them with the dtype that results are to have.
+    """
+    Z = check_matrix(Z, "Z")
+    centers = check_matrix(centers, "centers")
+    if centers.shape[1] != Z.shape[1]:
+        raise ValueError(
+            f"centers must have as many columns as Z ({Z.shape[1]}); got shape "
+            f"{centers.shape}"
+        )
+    largest = max(np.abs(Z).max(), np.abs(centers).max())
+    working = working_dtype(Z.dtype, largest, "Z and centers")
+    return Z.astype(working, copy=False), centers.astype(working), Z.dtype
+
+
+def working_dtype(dtype, largest, name):
+    """``dtype``, or float64 where squared float32 distances would overflow."""
+    dtype = np.dtype(dtype)
+    if largest > LARGEST[dtype]:
+        dtype = np.dtype(np.float64)
+    if largest > LARGEST[dtype]:
+        raise ValueError(
+            f"{name} must stay below {LARGEST[dtype]:g} bandwidths in magnitude; got "
+            f"{largest:g}"
+        )
+    return dtype
+
+
+def check_weight(sample_weight, X):
+    """Non-negative weights of X's rows, not all zero; None stays None."""
+    if sample_weight is None:
+        return None
+    weight = _check_sample_weight(
+        sample_weight, X, dtype=X.dtype, ensure_non_negative=True
+    )
+    if not weight.any():
+        raise ValueError("sample_weight must have a positive entry; all are zero")
+    return weight
+
+
+def check_distribution(P, name, *, rows=True):
+    """Non-negative P whose rows (or, else, whose whole) sum to 1."""
+    P = check_matrix(P, name)
+    if P.min() < 0:
+        raise ValueError(f"{name} must be non-negative; its minimum is {P.min():g}")
+    sums = P.sum(axis=1 if rows else None, dtype=np.float64)
+    tolerance = 1e-3 if P.dtype == np.float32 else 1e-6
+    if np.abs(sums - 1).max() > tolerance:
+        what = "every row of" if rows else "all of"
+        raise ValueError(
+            f"{what} {name} must sum to 1; got sums from {sums.min():g} to "
+            f"{sums.max():g}"
+        )
+    return P
+
+
+def check_same_shape(P, Q):
+    """Raise unless P has Q's shape."""
+    if P.shape != Q.shape:
+        raise ValueError(f"P must have shape {Q.shape}; got {P.shape}")
+
+
+def check_square(P, name, size=None):
+    """Raise unless P is square (of the given size)."""
+    size = P.shape[0] if size is None else size
+    if P.shape != (size, size):
+        raise ValueError(f"{name} must have shape ({size}, {size}); got {P.shape}")
+
+
+def check_precomputed(X, name="X"):
+    """Distances between n samples: square, non-negative, symmetric, zero diagonal."""
+    if X.shape[0] != X.shape[1]:
+        raise ValueError(
+            f"{name} must be a square distance matrix with metric='precomputed'; got "
+            f"shape {X.shape}"
+        )
+    check_distances(X, name)
+    if np.diagonal(X).any():
+        raise ValueError(
+            f"{name} must have a zero diagonal with metric='precomputed'; its largest "
+            f"entry there is {np.diagonal(X).max():g}"
+        )
+    for start in range(0, len(X), 512):
+        block = slice(start, start + 512)
+        if not np.allclose(X[block], X[:, block].T, rtol=1e-5, atol=0):
+            raise ValueError(
+                f"{name} must be symmetric with metric='precomputed'; it differs from "
+                f"its transpose in rows {start} to {min(start + 512, len(X)) - 1}"
+            )
+
+
+def check_distances(X, name="X"):
+    """Raise unless all distances are non-negative."""
+    if X.min() < 0:
+        raise ValueError(
+            f"{name} must hold non-negative distances with metric='precomputed'; its "
+            f"minimum is {X.min():g}"
+        )
+
+
+def resolve_perplexities(perplexity, n_samples, sigma=None):
+    """The perplexities as a float64 array, checked against n_samples; none with σ."""
+    if sigma is not None:
+        return np.empty(0)
+    if isinstance(perplexity, str):
+        return np.array([max(1.0, min(30.0, (n_samples - 1) / 3))])
+    values = np.atleast_1d(np.asarray(perplexity, dtype=np.float64))
+    if values.ndim != 1 or len(values) == 0 or not np.all(values >= 1):
+        raise ValueError(
+            "perplexity must be a number >= 1 or a non-empty list of them; got "
+            f"{perplexity!r}"
+        )
+    if values.max() >= n_samples:
+        raise ValueError(
+            f"perplexity ({values.max():g}) must be less than n_samples ({n_samples})"
+        )
+    return values

@@ -1,0 +1,385 @@
+"""ExactTSNE: t-SNE with the true gradient over all pairs, and a transform."""
+
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    _fit_context,
+)
+from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skdec._distances import SquaredDistances
+from skdec._rows import first_occurrences, row_keys
+from skdec._validation import (
+    FLOATS,
+    METRICS,
+    PERPLEXITY,
+    POSITIVE,
+    check_distances,
+    check_precomputed,
+    resolve_perplexities,
+)
+from skdec.execution import Threads
+from skdec.objectives import EmbeddingObjective, PlacementObjective
+from skdec.optimizers import Descent, Phase, minimise_rows
+from skdec.targets import placement_affinities, symmetrise, training_affinities
+
+INITIAL_SCALE = 1e-4
+PLACEMENT_BATCH_ELEMENTS = 4_000_000
+
+
+class ExactTSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    r"""t-SNE with the exact gradient over all pairs, and a transform for new points.
+
+    Takes the parameters of :class:`sklearn.manifold.TSNE` under the same names and
+    meanings, except ``method`` and ``angle``: nothing is approximated.  Minimises
+    KL(P‖Q) between the joint affinities p_ij of the data and
+
+    .. math:: q_{ij} \propto (1 + \|y_i - y_j\|^2/\nu)^{-(\nu+1)/2}
+
+    Parameters
+    ----------
+    n_components : int, default=2
+        Dimension of the embedding.
+    perplexity : "auto", float or list of float, default="auto"
+        Effective number of neighbours of a point, from 1 to below n_samples.  "auto" is
+        min(30, (n_samples − 1)/3), at least 1.  Of several, the affinities are the
+        average of the scales.
+    early_exaggeration : float, default=12.0
+        Factor on P in the first ``early_exaggeration_iter`` iterations.
+    learning_rate : "auto" or float, default="auto"
+        Step length.  "auto" is max(n_samples / early_exaggeration / 4, 50).
+    max_iter : int, default=1000
+        Iterations in all, from 1 up.
+    n_iter_without_progress : int, default=300
+        After early exaggeration, stop when the KL has not fallen for this many
+        iterations; looked at every 50.
+    min_grad_norm : float, default=1e-7
+        Stop when the norm of the gradient is not above this; looked at every 50.
+    metric : str or callable, default="euclidean"
+        A metric of :func:`sklearn.metrics.pairwise_distances`, or "precomputed": X is
+        then the matrix of distances (not squared) between samples.
+    metric_params : dict, default=None
+        Further parameters of the metric.
+    init : {"pca", "random"} or array of shape (n_samples, n_components), \
+            default="pca"
+        Start of the embedding.  "pca" is scaled to a first standard deviation of 1e-4;
+        components that X does not have are filled as in "random", normal with
+        standard deviation 1e-4.  "pca" needs X itself, not precomputed distances.
+    verbose : int, default=0
+        Print KL, gradient norm and time at every 50th iteration.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the initialisation.
+    n_jobs : int or None, default=-1
+        Threads; -1 means all cores.  The result is bitwise the same for every value.
+    dof : float or "auto", default="auto"
+        Degrees of freedom ν of the Student-t kernel.  "auto" is
+        max(n_components − 1, 1).  openTSNE's ``dof`` is another family, (1 + D/α)^(−α).
+    sigma : float, default=None
+        A fixed bandwidth σ of the affinities, exp(−d²/σ²), in place of a perplexity.
+    early_exaggeration_iter : int, default=250
+        Iterations with ``early_exaggeration`` and momentum 0.5; later ones have 0.8.
+    precision : {"single", "double"}, default="single"
+        Floating-point precision of the optimisation.  P takes 4 or 8 bytes a pair.
+
+    Attributes
+    ----------
+    embedding_ : ndarray of shape (n_samples, n_components)
+        The map of the training rows, in X's dtype.  Identical rows share one position:
+        the map is a function of the row, as ``transform`` needs.
+    kl_divergence_ : float
+        KL(P‖Q) of ``embedding_``, in nats, over all pairs.
+    n_iter_ : int
+        Iterations done.  Equal to ``max_iter`` when no stopping rule ended the fit
+        earlier, as is usual for t-SNE.
+    learning_rate_ : float
+        The learning rate used.
+    perplexity_ : float, ndarray or None
+        The perplexity used; None with ``sigma``.
+    dof_ : float
+        The degrees of freedom used.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features seen during fit, when all are strings.
+
+    Warns
+    -----
+    UserWarning
+        If rows cannot have the perplexity asked for (constant data, many ties).
+    ConvergenceWarning
+        If ``transform`` could not settle some rows.
+
+    See Also
+    --------
+    sklearn.manifold.TSNE : Barnes-Hut and exact t-SNE without a transform.
+    skdec.embedding_loss : The objective and its gradient for every kernel.
+
+    Notes
+    -----
+    ``transform`` places each new point alone: it minimises KL(p‖q) of the point's
+    conditional affinities over the training rows against its similarities to
+    ``embedding_``, from the p-weighted mean of ``embedding_``.  It depends neither on
+    the other new points nor on their order, and a training row maps onto its own
+    position, so ``fit_transform(X)`` equals ``fit(X).transform(X)``.
+
+    Time and memory grow with n_samples²: P takes 4 n² bytes.
+
+    References
+    ----------
+    van der Maaten, Hinton: Visualizing data using t-SNE, JMLR 2008.
+    van der Maaten: Learning a parametric embedding by preserving local structure,
+    AISTATS 2009 (degrees of freedom).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skdec import ExactTSNE
+    >>> X = load_iris().data
+    >>> tsne = ExactTSNE(random_state=0).fit(X[::2])
+    >>> tsne.transform(X[1::2]).shape
+    (75, 2)
+    """
+
+    _parameter_constraints: dict = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "perplexity": [StrOptions({"auto"}), *PERPLEXITY],
+        "early_exaggeration": [Interval(Real, 1, None, closed="left")],
+        "learning_rate": [StrOptions({"auto"}), POSITIVE],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "n_iter_without_progress": [Interval(Integral, -1, None, closed="left")],
+        "min_grad_norm": [Interval(Real, 0, None, closed="left")],
+        "metric": [METRICS, callable],
+        "metric_params": [dict, None],
+        "init": [StrOptions({"pca", "random"}), "array-like"],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+        "n_jobs": [None, Integral],
+        "dof": [StrOptions({"auto"}), POSITIVE],
+        "sigma": [None, POSITIVE],
+        "early_exaggeration_iter": [Interval(Integral, 0, None, closed="left")],
+        "precision": [StrOptions({"single", "double"})],
+    }
+
+    def __init__(
+        self,
+        n_components=2,
+        *,
+        perplexity="auto",
+        early_exaggeration=12.0,
+        learning_rate="auto",
+        max_iter=1000,
+        n_iter_without_progress=300,
+        min_grad_norm=1e-7,
+        metric="euclidean",
+        metric_params=None,
+        init="pca",
+        verbose=0,
+        random_state=None,
+        n_jobs=-1,
+        dof="auto",
+        sigma=None,
+        early_exaggeration_iter=250,
+        precision="single",
+    ):
+        self.n_components = n_components
+        self.perplexity = perplexity
+        self.early_exaggeration = early_exaggeration
+        self.learning_rate = learning_rate
+        self.max_iter = max_iter
+        self.n_iter_without_progress = n_iter_without_progress
+        self.min_grad_norm = min_grad_norm
+        self.metric = metric
+        self.metric_params = metric_params
+        self.init = init
+        self.verbose = verbose
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.dof = dof
+        self.sigma = sigma
+        self.early_exaggeration_iter = early_exaggeration_iter
+        self.precision = precision
+
+    def fit(self, X, y=None):
+        """Embed X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, n_samples)
+            Training rows, or their distances with ``metric="precomputed"``.
+        y : Ignored
+            Present for API consistency.
+
+        Returns
+        -------
+        self : ExactTSNE
+            The fitted estimator.
+        """
+        self.fit_transform(X)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit_transform(self, X, y=None):
+        """Embed X and return the embedding.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, n_samples)
+            Training rows, or their distances with ``metric="precomputed"``.
+        y : Ignored
+            Present for API consistency.
+
+        Returns
+        -------
+        embedding : ndarray of shape (n_samples, n_components)
+            The map of the training rows, in X's dtype.
+        """
+        X = validate_data(self, X, dtype=FLOATS, order="C", ensure_min_samples=2)
+        if self.metric == "precomputed":
+            check_precomputed(X)
+        self._resolve_parameters(X)
+        dtype = np.float32 if self.precision == "single" else np.float64
+        with Threads(self.n_jobs, hold_blas=True) as threads:
+            self._distances = SquaredDistances(X, self.metric, self.metric_params)
+            representatives = self._distances.representatives()
+            start = self._initial_embedding(X)[representatives]
+            P = training_affinities(self._distances, self._scale(), dtype, threads)
+            objective = EmbeddingObjective(symmetrise(P), self.dof_, threads)
+            Y = np.ascontiguousarray(start.T, dtype=dtype)
+            descent = Descent(
+                self.learning_rate_, self.min_grad_norm, representatives, self.verbose
+            )
+            self.kl_divergence_, self.n_iter_ = descent.run(
+                objective, Y, self._phases()
+            )
+        self.embedding_ = np.ascontiguousarray(Y.T, dtype=X.dtype)
+        return self.embedding_
+
+    def transform(self, X):
+        """Place new points in the fitted map, each alone.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_new, n_features) or (n_new, n_samples)
+            New rows, or their distances to the training rows with
+            ``metric="precomputed"``.
+
+        Returns
+        -------
+        embedding : ndarray of shape (n_new, n_components)
+            Positions in the map, in X's dtype; a training row gets its own.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=FLOATS, order="C", reset=False)
+        if self.metric == "precomputed":
+            check_distances(X)
+        rows = self._distances.prepare(X)
+        known = self._distances.identical(rows)
+        embedding = self.embedding_[known].astype(X.dtype, copy=False)
+        new = np.flatnonzero(known < 0)
+        batch = max(1, PLACEMENT_BATCH_ELEMENTS // len(self.embedding_))
+        unsettled = 0
+        with Threads(self.n_jobs, hold_blas=True) as threads:
+            for first in range(0, len(new), batch):
+                chosen = new[first : first + batch]
+                embedding[chosen], missed = self._place(rows[chosen], threads)
+                unsettled += missed
+        if unsettled:
+            warnings.warn(
+                f"transform stopped before {unsettled} of {len(X)} new points settled",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return embedding
+
+    def _place(self, rows, threads):
+        """Positions of new rows, and how many of them had not settled."""
+        P = placement_affinities(self._distances, rows, self._scale(), threads)
+        fitted = self.embedding_.astype(np.float64)
+        objective = PlacementObjective(fitted, P, self.dof_, threads)
+        V = P @ fitted
+        radius = np.linalg.norm(fitted.std(axis=0))
+        unsettled = minimise_rows(objective, V, radius) if radius > 0 else ()
+        return V, len(unsettled)
+
+    def _resolve_parameters(self, X):
+        """Settle every "auto", and check what depends on X."""
+        perplexities = resolve_perplexities(self.perplexity, len(X), self.sigma)
+        self._perplexities = perplexities
+        self.perplexity_ = None
+        if self.sigma is None:
+            single = len(perplexities) == 1
+            self.perplexity_ = float(perplexities[0]) if single else perplexities
+        self.dof_ = self.dof
+        if self.dof == "auto":
+            self.dof_ = float(max(self.n_components - 1, 1))
+        self.learning_rate_ = self.learning_rate
+        if self.learning_rate == "auto":
+            self.learning_rate_ = max(len(X) / self.early_exaggeration / 4, 50.0)
+        if self.metric == "precomputed" and isinstance(self.init, str):
+            if self.init == "pca":
+                raise ValueError(
+                    "init='pca' cannot be used with metric='precomputed'; use "
+                    "init='random' or an array"
+                )
+
+    def _scale(self):
+        return self._perplexities, self.sigma
+
+    def _phases(self):
+        exploration = min(self.early_exaggeration_iter, self.max_iter)
+        return [
+            Phase(
+                stop=exploration,
+                exaggeration=self.early_exaggeration,
+                momentum=0.5,
+                patience=exploration,
+                name=" (early exaggeration)",
+            ),
+            Phase(
+                stop=self.max_iter,
+                exaggeration=1.0,
+                momentum=0.8,
+                patience=self.n_iter_without_progress,
+            ),
+        ]
+
+    def _initial_embedding(self, X):
+        shape = len(X), self.n_components
+        if not isinstance(self.init, str):
+            start = check_array(self.init, dtype=FLOATS, input_name="init")
+            if start.shape != shape:
+                raise ValueError(
+                    f"init must have shape {shape} (n_samples, n_components); got "
+                    f"{start.shape}"
+                )
+            return start
+        random_state = check_random_state(self.random_state)
+        start = INITIAL_SCALE * random_state.standard_normal(shape)
+        if self.init == "pca":
+            rows = self._distances.prepare(X) if self._distances.euclidean else X
+            n_known = min(self.n_components, *rows.shape)
+            pca = PCA(n_components=n_known, random_state=random_state)
+            pca.set_output(transform="default")
+            if np.ptp(rows, axis=0).any():
+                known = pca.fit_transform(rows)
+                start[:, :n_known] = known / known[:, 0].std() * INITIAL_SCALE
+        return start
+
+    @property
+    def _n_features_out(self):
+        return self.embedding_.shape[1]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.pairwise = self.metric == "precomputed"
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
