@@ -52,7 +52,8 @@ def calibrate_row(D, perplexity, p):
         ties += D[j] == 0
         mean += D[j]
     if goal >= math.log(len(D)) - ENTROPY_TOLERANCE:
-        p[:] = 1.0 / len(D)
+        for j in range(len(D)):
+            p[j] = 1.0 / len(D)
         return goal <= math.log(len(D)) + ENTROPY_TOLERANCE
     if goal <= math.log(ties) + ENTROPY_TOLERANCE:
         for j in range(len(D)):
@@ -79,34 +80,44 @@ def calibrate_row(D, perplexity, p):
 
 
 @kernel
+def subtract_minimum(D):
+    """D_j − min_j D_j, which leaves p ∝ exp(−β D) as it is and keeps it from vanishing."""
+    least = np.inf
+    for j in range(len(D)):
+        least = min(least, D[j])
+    for j in range(len(D)):
+        D[j] -= least
+
+
+@kernel
 def conditional_rows(D, exclude, perplexities, beta, P, calibrated):
     """p_{j|i} for a block of rows of squared distances; D is overwritten.
 
     ``exclude[r]`` is the column of the row's own point (p = 0 there), or −1.  With
     several perplexities P is the mean of the scales; with none, β is as given.
     """
+    n_columns = D.shape[1]
+    p, mean = np.empty(n_columns), np.empty(n_columns)
     for r in range(len(D)):
-        own = exclude[r]
-        row = D[r]
+        row, own = D[r], exclude[r]
+        n_others = n_columns
         if own >= 0:
             # the own point waits at the end, outside the slice that is calibrated
-            last = len(row) - 1
-            row[own], row[last] = row[last], row[own]
-            others = row[:last]
-        else:
-            others = row
-        others -= np.min(others)
-        p = np.empty(len(others))
-        mean = np.zeros(len(row))
+            n_others = n_columns - 1
+            row[own], row[n_others] = row[n_others], row[own]
+        others = row[:n_others]
+        subtract_minimum(others)
         calibrated[r] = True
-        for perplexity in perplexities:
-            if not calibrate_row(others, perplexity, p):
+        mean[:] = 0
+        for s in range(len(perplexities)):
+            if not calibrate_row(others, perplexities[s], p[:n_others]):
                 calibrated[r] = False
-            mean[: len(p)] += p / len(perplexities)
+            for j in range(n_others):
+                mean[j] += p[j] / len(perplexities)
         if len(perplexities) == 0:
-            fixed_bandwidth_row(others, beta, p)
-            mean[: len(p)] = p
+            fixed_bandwidth_row(others, beta, mean[:n_others])
         if own >= 0:
-            mean[last] = mean[own]
+            mean[n_others] = mean[own]
             mean[own] = 0
-        P[r] = mean
+        for j in range(n_columns):
+            P[r, j] = mean[j]

@@ -93,6 +93,24 @@ def weights(D, dof, gaussian, G):
 
 
 @kernel
+def sum_of(S):
+    """Σ_l s_l."""
+    result = S.dtype.type(0)
+    for lane in range(len(S)):
+        result += S[lane]
+    return result
+
+
+@kernel
+def least(D):
+    """min_l D_l."""
+    result = D[0]
+    for lane in range(len(D)):
+        result = min(result, D[lane])
+    return result
+
+
+@kernel
 def energy(D, dof, gaussian):
     """−log s: (ν+1)/2 · log(1 + D/ν) for Student-t, D for Gaussian."""
     if gaussian:
@@ -128,6 +146,14 @@ def load(Z, first, scale, ZT):
         i = min(first + lane, n_samples - 1)
         for d in range(n_features):
             ZT[d, lane] = Z[i, d] * scale
+
+
+@kernel
+def load_weight(weight, first, width, W):
+    """Weights of one chunk; 0 in the lanes past the end."""
+    W[:] = 0
+    for lane in range(width):
+        W[lane] = weight[first + lane]
 
 
 @kernel
@@ -234,8 +260,7 @@ def step_blocks(Z, weight, centers, anchors, model, size, start, stop, sums, lab
         end = min((block + 1) * size, len(Z))
         for first in range(block * size, end, LANES):
             width = min(LANES, end - first)
-            W[:] = 0
-            W[:width] = weight[first : first + width]
+            load_weight(weight, first, width, W)
             load(Z, first, scale, ZT)
             assign(ZT, anchors, dof, D, Q, near, total, T)
             target(Q, frequencies, P, T)
@@ -298,14 +323,13 @@ def loss_blocks(Z, centers, dof, rows, size, start, stop, out):
             load(Z, first, one, ZT)
             load(P_in, first, one, P)
             load(R_in, first, one, R)
-            R[:, width:] = 0
-            W[:] = 0
-            W[:width] = weight[first : first + width]
+            load_weight(weight, first, width, W)
             assign(ZT, centers, dof, D, Q, near, total, C)
             kl[block] += chunk_divergence(P, D, near, total, dof, W)
             forces[:] = 0
             for j in range(len(centers)):
                 weights(D[j], dof, False, C)
+                C[width:] = 0
                 R_j = R[j]
                 for lane in range(LANES):
                     C[lane] *= R_j[lane]
@@ -327,7 +351,7 @@ def nearest_rows(Y, start, stop, near):
     for i in range(start, stop):
         squared_distances(Y[:, i].copy(), Y, D)
         D[i] = np.inf
-        near[i] = np.min(D)
+        near[i] = least(D)
 
 
 @kernel
@@ -341,7 +365,7 @@ def normaliser_rows(Y, near, dof, gaussian, start, stop, Z):
         D[i] = near[i]
         similarities(D, own, dof, gaussian, T, S)
         S[i] = 0
-        Z[i] = np.sum(S)
+        Z[i] = sum_of(S)
 
 
 @kernel
@@ -398,7 +422,7 @@ def joint_rows(Y, P, dof, start, stop, attraction, repulsion, Z):
             T[j] = D[j] / dof
         student_t(T, dof, S)
         S[i] = 0
-        Z[i] = np.sum(S)
+        Z[i] = sum_of(S)
         P_i = P[i]
         for j in range(len(D)):
             T[j] = G[j] * P_i[j]
@@ -459,16 +483,16 @@ def placement_rows(V, rows, Y, P, dof, start, stop, out):
     for t in range(start, stop):
         P_t = P[rows[t]]
         squared_distances(V[t], Y, D)
-        own[:] = np.min(D)
+        own[:] = least(D)
         similarities(D, own, dof, False, T, S)
-        total = np.sum(S)
-        loss[t] = math.log(total) - energy(own[0], dof, False)
+        sum_s = sum_of(S)
+        loss[t] = math.log(sum_s) - energy(own[0], dof, False)
         weights(D, dof, False, T)
         curvature[t] = 0
         for j in range(len(D)):
             if P_t[j] > 0:
                 loss[t] += P_t[j] * energy(D[j], dof, False)
             curvature[t] += T[j] * P_t[j]
-            T[j] *= P_t[j] - S[j] / total
+            T[j] *= P_t[j] - S[j] / sum_s
         for d in range(len(Y)):
             gradient[t, d] = pull(T, V[t, d], Y[d])
