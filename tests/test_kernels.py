@@ -1,0 +1,268 @@
+"""Every kernel against the plain loops of naive.py, float32 and float64.
+
+Small inputs only: this file also runs with the JIT off, under coverage.
+"""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+import skdec
+from skdec.execution import Threads
+from skdec.kernels import affinities
+from skdec.objectives import (
+    ClusteringObjective,
+    EmbeddingObjective,
+    PlacementObjective,
+)
+from tests import naive
+
+# each is a branch of the kernels: pow, products of odd and even ν, pow again
+DOFS = [0.5, 1.0, 2.0, 3.0, 10.0, 1e6]
+DTYPES = [np.float32, np.float64]
+RTOL = {np.float32: 2e-4, np.float64: 1e-10}
+ATOL = {np.float32: 2e-5, np.float64: 1e-12}
+
+
+def clusters(rng, n=11, d=2, k=3, dtype=np.float64):
+    Z = rng.normal(size=(n, d)).astype(dtype)
+    return Z, (1.5 * rng.normal(size=(k, d))).astype(dtype), rng.uniform(0.5, 2, n)
+
+
+def joint(rng, n, dtype=np.float64):
+    P = rng.uniform(size=(n, n))
+    np.fill_diagonal(P, 0)
+    return (P / P.sum()).astype(dtype)
+
+
+def conditional(rng, n, dtype=np.float64):
+    P = joint(rng, n)
+    return (P / P.sum(axis=1, keepdims=True)).astype(dtype)
+
+
+def close(actual, expected, dtype):
+    expected = np.asarray(expected, dtype=np.float64)
+    scale = max(1.0, np.abs(expected).max())
+    assert_allclose(actual, expected, rtol=RTOL[dtype], atol=ATOL[dtype] * scale)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dof", DOFS)
+def test_soft_assignment(rng, dof, dtype):
+    Z, centers, _ = clusters(rng, dtype=dtype)
+    Q = skdec.soft_assignment(Z, centers, dof=dof)
+    assert Q.dtype == dtype
+    close(Q, naive.soft_assignment(Z.astype(float), centers.astype(float), dof), dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_target_distribution(rng, dtype):
+    Z, centers, w = clusters(rng, dtype=dtype)
+    Q = skdec.soft_assignment(Z, centers)
+    for weight in (None, w):
+        P = skdec.target_distribution(Q, sample_weight=weight)
+        assert P.dtype == dtype
+        ones = np.ones(len(Q)) if weight is None else weight
+        close(P, naive.target_distribution(Q.astype(float), ones), dtype)
+
+
+def test_target_of_a_dead_column_is_zero():
+    Q = np.array([[0.5, 0.5, 0.0], [0.9, 0.1, 0.0]])
+    P = skdec.target_distribution(Q)
+    assert_array_equal(P[:, 2], 0)
+    assert_allclose(P, naive.target_distribution(Q, [1.0, 1.0]))
+
+
+def test_weightless_row_on_a_dead_column_keeps_q():
+    Q = np.array([[1.0, 0.0], [0.0, 1.0]])
+    P = skdec.target_distribution(Q, sample_weight=[1.0, 0.0])
+    assert_array_equal(P, Q)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_kl_divergence(rng, dtype):
+    P, Q = conditional(rng, 6, dtype) + 0, conditional(rng, 6, dtype)
+    np.fill_diagonal(Q, 1e-3)
+    w = rng.uniform(0.5, 2, 6)
+    P[0, 1] = 0
+    for weight in (None, w):
+        ones = np.ones(6) if weight is None else weight
+        kl = skdec.kl_divergence(P, Q, sample_weight=weight)
+        close(kl, naive.kl_divergence(P.astype(float), Q.astype(float), ones), dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dof", DOFS)
+@pytest.mark.parametrize("given", [False, True])
+def test_clustering_loss(rng, dof, dtype, given):
+    Z, centers, w = clusters(rng, dtype=dtype)
+    Z64, centers64 = Z.astype(float), centers.astype(float)
+    P = naive.target_distribution(naive.soft_assignment(Z64, centers64, dof), w)
+    if given:
+        P = P[:, ::-1].copy()
+    kl, grad_Z, grad_centers = skdec.clustering_loss(
+        Z, centers, dof=dof, P=P.astype(dtype) if given else None, sample_weight=w
+    )
+    assert grad_Z.dtype == grad_centers.dtype == dtype
+    close(kl, naive.clustering_kl(Z64, centers64, dof, P, w), dtype)
+    expected = naive.clustering_gradients(Z64, centers64, dof, P, w)
+    close(grad_Z, expected[0], dtype)
+    close(grad_centers, expected[1], dtype)
+
+
+def test_clustering_loss_where_q_underflows():
+    Z, centers = np.array([[0.0], [60.0]]), np.array([[0.0], [60.0]])
+    P = np.full((2, 2), 0.5)
+    kl = skdec.clustering_loss(Z, centers, dof=1e6, P=P)[0]
+    assert_allclose(kl, naive_log_kl(Z, centers, 1e6, P), rtol=1e-10)
+    kl = skdec.clustering_loss(Z.astype("f"), centers.astype("f"), dof=1e6, P=P)[0]
+    assert_allclose(kl, naive_log_kl(Z, centers, 1e6, P), rtol=1e-4)
+
+
+def naive_log_kl(Z, centers, dof, P):
+    return float((P * (np.log(P) - naive.log_soft_assignment(Z, centers, dof))).sum())
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dof", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("moved", [False, True])
+def test_clustering_objective(rng, dof, dtype, moved):
+    Z, centers, w = clusters(rng, n=300, dtype=dtype)  # more than one chunk
+    w = w.astype(dtype)
+    bandwidth = 0.7
+    anchors = centers + dtype(0.3) if moved else centers
+    with Threads(1) as threads:
+        objective = ClusteringObjective(Z, w, dof, bandwidth, threads)
+        f, evidence = objective.frequencies(anchors / bandwidth)
+        gradient, curvature, labels, kl = objective.step(
+            centers / bandwidth, anchors / bandwidth, f, divergence=True
+        )
+    unit = (Z.astype(float) / bandwidth, centers.astype(float) / bandwidth)
+    anchor = anchors.astype(float) / bandwidth
+    Q = naive.soft_assignment(unit[0], anchor, dof)
+    P = naive.target_distribution(Q, w)
+    close(f, naive.frequencies(Q, w), dtype)
+    close(evidence, naive.evidence(unit[0], anchor, dof, w), dtype)
+    close(gradient, naive.clustering_gradients(*unit, dof, P, w)[1], dtype)
+    close(curvature, naive.curvature(*unit, dof, P, w), dtype)
+    close(kl, naive.clustering_kl(*unit, dof, P, w), dtype)
+    assert_array_equal(labels, naive.soft_assignment(*unit, dof).argmax(axis=1))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("normalization", ["joint", "conditional"])
+@pytest.mark.parametrize("dof", [*DOFS, "gaussian"])
+def test_embedding_loss(rng, dof, normalization, dtype):
+    n, d = 7, 3
+    Y = rng.normal(size=(n, d)).astype(dtype)
+    P = (joint if normalization == "joint" else conditional)(rng, n, dtype)
+    kernel, nu = ("gaussian", 1.0) if dof == "gaussian" else ("student_t", dof)
+    kl, gradient = skdec.embedding_loss(
+        Y, P, kernel=kernel, dof=nu, normalization=normalization
+    )
+    assert gradient.dtype == dtype
+    arguments = Y.astype(float), P.astype(float), nu, kernel, normalization
+    close(kl, naive.embedding_kl(*arguments), dtype)
+    close(gradient, naive.embedding_gradient(*arguments), dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_components", [1, 2, 3])
+@pytest.mark.parametrize("dof", [0.5, 1.0, 2.0])
+def test_embedding_objective(rng, dof, n_components, dtype):
+    n = 9
+    P = joint(rng, n)
+    P = ((P + P.T) / 2).astype(dtype)
+    Y = rng.normal(size=(n_components, n)).astype(dtype)
+    with Threads(1) as threads:
+        objective = EmbeddingObjective(P, dof, threads)
+        gradient, log_Z = objective.gradient(Y)
+        kl = objective.divergence(Y, log_Z)
+        exaggerated, _ = objective.gradient(Y, exaggeration=12.0)
+    points = Y.T.astype(float), P.astype(float)
+    close(kl, naive.embedding_kl(*points, dof, "student_t", "joint"), dtype)
+    expected = naive.embedding_gradient(*points, dof, "student_t", "joint")
+    close(gradient.T, expected, dtype)
+    expected = naive.embedding_gradient(
+        points[0], 12 * points[1], dof, "student_t", "joint"
+    )
+    close(exaggerated.T, expected, dtype)
+
+
+@pytest.mark.parametrize("dof", [0.5, 1.0, 2.0])
+def test_placement_objective(rng, dof):
+    Y, V = rng.normal(size=(8, 2)), rng.normal(size=(3, 2))
+    P = rng.dirichlet(np.ones(8), size=4)
+    P[1, 2] = 0
+    P /= P.sum(axis=1, keepdims=True)
+    rows = np.array([1, 3, 0])
+    with Threads(1) as threads:
+        loss, gradient, curvature = PlacementObjective(Y, P, dof, threads)(V, rows)
+    for t, row in enumerate(rows):
+        p, long = P[row], Y.astype(np.longdouble)
+        entropy = sum(v * np.log(v) for v in p if v > 0)
+        assert_allclose(loss[t] + entropy, naive.placement_kl(V[t], Y, p, dof))
+        expected = naive.finite_difference(
+            lambda v, p=p, long=long: naive.placement_kl(v, long, p, dof),
+            V[t].astype(np.longdouble),
+        )
+        assert_allclose(gradient[t], expected.astype(float), rtol=1e-7, atol=1e-9)
+        bend = sum(
+            naive.weight_2g(naive.squared_distance(V[t], y), dof) * p_j
+            for y, p_j in zip(Y, p, strict=True)
+        )
+        assert_allclose(curvature[t], bend)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("scale", [{"perplexity": 3.0}, {"perplexity": [2, 5]},
+                                   {"sigma": 0.8}])  # fmt: skip
+def test_conditional_affinities(rng, scale, dtype):
+    X = rng.normal(size=(12, 3)).astype(dtype)
+    P = skdec.conditional_affinities(X, **scale)
+    assert P.dtype == dtype
+    expected = naive.conditional_affinities(X.astype(float), **scale)
+    assert_allclose(P, expected, rtol=1e-5, atol=1e-8)
+    assert_array_equal(np.diagonal(P), 0)
+
+
+def test_calibration_finds_the_bracket_from_far_away():
+    # one far outlier puts the first guess of β twenty orders of magnitude off
+    D = np.array([0.0, 1.0, 2.0, 3.0, 1e20])
+    p = np.empty(5)
+    assert affinities.calibrate_row(D, 2.5, p)
+    assert_allclose(naive.perplexity_of(p), 2.5, rtol=1e-8)
+
+
+@pytest.mark.parametrize(
+    "D, perplexity, expected, reached",
+    [
+        ([0.0, 0.0, 0.0, 9.0], 2.0, [1 / 3, 1 / 3, 1 / 3, 0], False),
+        ([0.0, 0.0, 0.0, 9.0], 3.0, [1 / 3, 1 / 3, 1 / 3, 0], True),
+        ([0.0, 1.0, 2.0], 3.5, [1 / 3, 1 / 3, 1 / 3], False),
+        ([0.0, 1.0, 2.0], 3.0, [1 / 3, 1 / 3, 1 / 3], True),
+        ([0.0, 0.0], 1.0, [0.5, 0.5], False),
+    ],
+)
+def test_calibration_at_its_limits(D, perplexity, expected, reached):
+    p = np.empty(len(D))
+    assert affinities.calibrate_row(np.array(D), perplexity, p) == reached
+    assert_allclose(p, expected)
+
+
+def test_calibration_that_cannot_settle_says_so(monkeypatch, rng):
+    # entropies between representable β do not exist: 2 ties 1e-300 apart from a third
+    D = np.array([0.0, 1e-300, 1.0])
+    p = np.empty(3)
+    reached = affinities.calibrate_row(D, 1.5, p)
+    assert np.isfinite(p).all()
+    assert reached == (abs(naive.perplexity_of(p) - 1.5) < 1e-6)
+
+
+def test_joint_affinities(rng):
+    P = conditional(rng, 9)
+    before = P.copy()
+    joint_P = skdec.joint_affinities(P)
+    assert_allclose(joint_P, naive.joint_affinities(P))
+    assert_array_equal(joint_P, joint_P.T)
+    assert_array_equal(P, before)
