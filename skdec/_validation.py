@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.metrics.pairwise import _VALID_METRICS
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import _check_sample_weight, check_non_negative
 
 FLOATS = (np.float64, np.float32)
 POSITIVE = Interval(Real, 0, None, closed="neither")
@@ -117,11 +117,7 @@ def check_precomputed(X, name="X"):
 
 def check_distances(X, name="X"):
     """Raise unless all distances are non-negative."""
-    if X.min() < 0:
-        raise ValueError(
-            f"{name} must hold non-negative distances with metric='precomputed'; its "
-            f"minimum is {X.min():g}"
-        )
+    check_non_negative(X, f"{name}, which holds distances with metric='precomputed'")
 
 
 def resolve_perplexities(perplexity, n_samples, sigma=None):

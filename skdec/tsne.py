@@ -324,12 +324,12 @@ class ExactTSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         self.learning_rate_ = self.learning_rate
         if self.learning_rate == "auto":
             self.learning_rate_ = max(len(X) / self.early_exaggeration / 4, 50.0)
-        if self.metric == "precomputed" and isinstance(self.init, str):
-            if self.init == "pca":
-                raise ValueError(
-                    "init='pca' cannot be used with metric='precomputed'; use "
-                    "init='random' or an array"
-                )
+        by_pca = isinstance(self.init, str) and self.init == "pca"
+        if by_pca and self.metric == "precomputed":
+            raise ValueError(
+                "init='pca' cannot be used with metric='precomputed'; use "
+                "init='random' or an array"
+            )
 
     def _scale(self):
         return self._perplexities, self.sigma
@@ -381,5 +381,6 @@ class ExactTSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.pairwise = self.metric == "precomputed"
+        tags.input_tags.positive_only = self.metric == "precomputed"
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

@@ -9,6 +9,7 @@ from skdec.kernels._jit import kernel
 # Rows whose entropy is this close (in nats) to log(perplexity) count as calibrated.
 ENTROPY_TOLERANCE = 1e-9
 MAX_STEPS = 200
+LONGEST_STEP = 3.0  # in log β
 
 
 @kernel
@@ -41,8 +42,7 @@ def entropy_and_slope(D, beta):
 def calibrate_row(D, perplexity, p):
     """Find β with H(p) = log(perplexity), p_j ∝ exp(−β D_j); True if there is one.
 
-    Newton on log β inside a bracket, bisecting (or doubling, while one side is still
-    open) whenever Newton leaves it.  Where no β exists the nearest entropy is taken:
+    Newton on log β inside a bracket, bisecting whenever Newton leaves it.  Where no β exists the nearest entropy is taken:
     uniform over all (perplexity too high) or over the ties at the minimum (too low).
     """
     goal = math.log(perplexity)
@@ -71,8 +71,10 @@ def calibrate_row(D, perplexity, p):
             low = log_beta
         else:
             high = log_beta
-        step = excess / slope if slope > 0 else math.copysign(np.inf, excess)
-        log_beta += min(max(step, -3.0), 3.0)
+        if abs(excess) < LONGEST_STEP * slope:
+            log_beta += excess / slope
+        else:
+            log_beta += math.copysign(LONGEST_STEP, excess)
         if not low < log_beta < high:
             log_beta = 0.5 * (low + high)
     fixed_bandwidth_row(D, math.exp(log_beta), p)
