@@ -50,7 +50,7 @@ class SquaredDistances:
         else:
             self.rows = X
             self._estimate_metric_params()
-            self.unit = power_of_two(float(np.sqrt(self.between(X[:1]).max())))
+            self.unit = power_of_two(float(self._distances(X[:1]).max()))
 
     def _centre(self, X):
         scale = power_of_two(float(np.abs(X).max()))
@@ -97,19 +97,22 @@ class SquaredDistances:
         """D between prepared rows and the training rows, float64."""
         if self.euclidean:
             return self._euclidean(rows)
-        if self.metric == "precomputed":
-            D = np.divide(rows, self.unit, dtype=np.float64, order="C")
-        else:
-            D = pairwise_distances(
-                rows, self.rows, metric=self.metric, **self.metric_params
-            ).astype(np.float64)
-            if not np.all(D >= 0) or np.isinf(D).any():
-                raise ValueError(
-                    f"metric={self.metric!r} must give finite distances >= 0 between "
-                    f"the rows of X; got values from {D.min()} to {D.max()}"
-                )
-            D /= self.unit
+        D = self._distances(rows)
+        D /= self.unit
         return np.square(D, out=D)
+
+    def _distances(self, rows):
+        if self.metric == "precomputed":
+            return rows.astype(np.float64)
+        D = pairwise_distances(
+            rows, self.rows, metric=self.metric, **self.metric_params
+        ).astype(np.float64)
+        if not np.all(D >= 0) or np.isinf(D).any():
+            raise ValueError(
+                f"metric={self.metric!r} must give finite distances >= 0 between the "
+                f"rows of X; got values from {D.min()} to {D.max()}"
+            )
+        return D
 
     def _euclidean(self, rows):
         norms = np.einsum("ij,ij->i", rows, rows)[:, None]

@@ -34,7 +34,7 @@ def check_points(Z, centers):
             f"centers must have as many columns as Z ({Z.shape[1]}); got shape "
             f"{centers.shape}"
         )
-    largest = max(np.abs(Z).max(), np.abs(centers).max())
+    largest = float(max(np.abs(Z).max(), np.abs(centers).max()))
     working = working_dtype(Z.dtype, largest, "Z and centers")
     return Z.astype(working, copy=False), centers.astype(working), Z.dtype
 
@@ -56,12 +56,12 @@ def check_weight(sample_weight, X):
     """Non-negative weights of X's rows, not all zero; None stays None."""
     if sample_weight is None:
         return None
-    weight = _check_sample_weight(
+    # before scikit-learn's check, which names no argument here, or passes in 1.6
+    if np.size(sample_weight) and not np.any(sample_weight):
+        raise ValueError("sample_weight must have a positive entry; all are zero")
+    return _check_sample_weight(
         sample_weight, X, dtype=X.dtype, ensure_non_negative=True
     )
-    if not weight.any():
-        raise ValueError("sample_weight must have a positive entry; all are zero")
-    return weight
 
 
 def check_distribution(P, name, *, rows=True):

@@ -27,6 +27,7 @@ from skdec.optimizers import centroid_step
 from skdec.similarity import memberships
 
 ROWS_PER_BATCH = 65_536
+EVIDENCE_TIE = 1e-4  # nats per sample
 
 
 class StudentTClustering(
@@ -59,7 +60,8 @@ class StudentTClustering(
         :class:`sklearn.cluster.KMeans`.  An array is itself the one start.
     n_init : "auto" or int, default="auto"
         Starts that are each carried through the Student-t iterations; the one with
-        the highest evidence, the mean of log Σ_j s_ij, is kept.  "auto" is 10.
+        the highest evidence, the mean of log Σ_j s_ij, is kept (of those within 1e-4
+        of it, the first).  "auto" is 10.
     max_iter : int, default=300
         Centroid steps per start, at most.
     tol : float, default=1e-3
@@ -216,7 +218,10 @@ class StudentTClustering(
                 self._iterate(objective, centers * (unit / width), number)
                 for number, (centers, _) in enumerate(begun)
             ]
-            best = max(runs, key=lambda run: run.evidence)
+            # the first of those that are equal but for what tol left unsettled: the
+            # numbering of the clusters must not hang on rounding
+            highest = max(run.evidence for run in runs)
+            best = next(run for run in runs if run.evidence >= highest - EVIDENCE_TIE)
             *_, self.kl_divergence_ = objective.step(
                 best.centers, best.centers, best.frequencies, divergence=True
             )

@@ -263,7 +263,7 @@ def embedding_loss(Y, P, *, kernel="student_t", dof=1.0, normalization="joint"):
     check_square(P, "P", len(Y))
     if np.diagonal(P).any():
         raise ValueError("P must have a zero diagonal; got positive entries there")
-    working = working_dtype(Y.dtype, np.abs(Y).max(), "Y")
+    working = working_dtype(Y.dtype, float(np.abs(Y).max()), "Y")
     points = np.ascontiguousarray(Y.T, dtype=working)
     q_form = (kernel == "gaussian", normalization == "joint")
     with Threads() as threads:

@@ -106,6 +106,8 @@ class EmbeddingObjective:
             )
         )
         total = Z.sum(dtype=np.float64)
+        if not 0 < total < np.inf:
+            raise FloatingPointError("the points have moved out of range")
         attraction *= Y.dtype.type(2 * exaggeration)
         repulsion *= Y.dtype.type(2 / total)
         attraction -= repulsion

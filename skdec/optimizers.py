@@ -70,15 +70,18 @@ class Descent:
             Iterations done.
         """
         n_iter = 0
-        for phase in phases:
-            n_iter = self._run_phase(objective, Y, phase, n_iter)
-        _, log_Z = objective.gradient(Y)
-        kl = objective.divergence(Y, log_Z)
-        if not np.isfinite(kl) or not np.isfinite(Y).all():
+        try:
+            # what overflows is found by its result, with the name of its cause
+            with np.errstate(over="ignore", invalid="ignore"):
+                for phase in phases:
+                    n_iter = self._run_phase(objective, Y, phase, n_iter)
+                _, log_Z = objective.gradient(Y)
+                kl = objective.divergence(Y, log_Z)
+        except FloatingPointError as error:
             raise FloatingPointError(
                 f"the embedding diverged with learning_rate={self.learning_rate:g}: "
                 "use a smaller one, or 'auto'"
-            )
+            ) from error
         return kl, n_iter
 
     def _run_phase(self, objective, Y, phase, n_iter):

@@ -153,7 +153,9 @@ def conditional_affinities(X, perplexity=None, sigma=None):
 
 def joint_affinities(P):
     n = len(P)
-    return np.array([[(P[i, j] + P[j, i]) / (2 * n) for j in range(n)] for i in range(n)])
+    return np.array(
+        [[(P[i, j] + P[j, i]) / (2 * n) for j in range(n)] for i in range(n)]
+    )
 
 
 def log_embedding_q(Y, dof, kernel, normalization):
@@ -164,7 +166,9 @@ def log_embedding_q(Y, dof, kernel, normalization):
             if i != j:
                 logs[i, j] = log_similarity(squared_distance(Y[i], Y[j]), dof, kernel)
     if normalization == "joint":
-        return logs - log_sum([logs[i, j] for i in range(n) for j in range(n) if i != j])
+        return logs - log_sum(
+            [logs[i, j] for i in range(n) for j in range(n) if i != j]
+        )
     return np.array(
         [logs[i] - log_sum([logs[i, j] for j in range(n) if i != j]) for i in range(n)]
     )

@@ -20,7 +20,9 @@ def longdouble(*arrays):
 
 def check(gradient, function, x):
     (x,) = longdouble(x)
-    assert_allclose(gradient, naive.finite_difference(function, x).astype(float), **TIGHT)
+    assert_allclose(
+        gradient, naive.finite_difference(function, x).astype(float), **TIGHT
+    )
 
 
 @pytest.fixture
@@ -61,9 +63,7 @@ def test_embedding_gradients(rng, d, dof, normalization):
         Y, P, kernel=kernel, dof=nu, normalization=normalization
     )
     (held,) = longdouble(P)
-    check(
-        gradient, lambda y: naive.embedding_kl(y, held, nu, kernel, normalization), Y
-    )
+    check(gradient, lambda y: naive.embedding_kl(y, held, nu, kernel, normalization), Y)
 
 
 def autodiff_clustering(Z, centers, w, dof, P):
@@ -90,7 +90,9 @@ def test_clustering_gradients_by_autodiff(clusters, dof, through):
     )
     assert_allclose(kl, autodiff_clustering(Z, centers, w, dof, held))
     for argument, gradient in enumerate(gradients):
-        expected = autograd.grad(autodiff_clustering, argument)(Z, centers, w, dof, held)
+        expected = autograd.grad(autodiff_clustering, argument)(
+            Z, centers, w, dof, held
+        )
         assert_allclose(gradient, expected, rtol=1e-9, atol=1e-12)
 
 

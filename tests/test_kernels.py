@@ -137,6 +137,7 @@ def test_clustering_objective(rng, dof, dtype, moved):
         gradient, curvature, labels, kl = objective.step(
             centers / bandwidth, anchors / bandwidth, f, divergence=True
         )
+        *_, without_kl = objective.step(centers / bandwidth, anchors / bandwidth, f)
     unit = (Z.astype(float) / bandwidth, centers.astype(float) / bandwidth)
     anchor = anchors.astype(float) / bandwidth
     Q = naive.soft_assignment(unit[0], anchor, dof)
@@ -146,6 +147,7 @@ def test_clustering_objective(rng, dof, dtype, moved):
     close(gradient, naive.clustering_gradients(*unit, dof, P, w)[1], dtype)
     close(curvature, naive.curvature(*unit, dof, P, w), dtype)
     close(kl, naive.clustering_kl(*unit, dof, P, w), dtype)
+    assert without_kl is None
     assert_array_equal(labels, naive.soft_assignment(*unit, dof).argmax(axis=1))
 
 
@@ -250,13 +252,23 @@ def test_calibration_at_its_limits(D, perplexity, expected, reached):
     assert_allclose(p, expected)
 
 
-def test_calibration_that_cannot_settle_says_so(monkeypatch, rng):
-    # entropies between representable β do not exist: 2 ties 1e-300 apart from a third
-    D = np.array([0.0, 1e-300, 1.0])
+def test_calibration_that_cannot_settle_says_so():
+    # the entropy jumps between neighbouring β: three points, two of them tied but for
+    # a distance that no β can resolve before the third has gone
     p = np.empty(3)
-    reached = affinities.calibrate_row(D, 1.5, p)
-    assert np.isfinite(p).all()
-    assert reached == (abs(naive.perplexity_of(p) - 1.5) < 1e-6)
+    assert not affinities.calibrate_row(np.array([0.0, 1e-320, 1.0]), 1.5, p)
+    assert_allclose(p.sum(), 1)
+
+
+def test_rows_of_new_points_and_rows_out_of_reach():
+    D = np.array([[4.0, 5.0, 7.0, 6.0], [3.0, 3.0, 3.0, 8.0]])
+    P, calibrated = np.empty((2, 4)), np.empty(2, bool)
+    affinities.conditional_rows(
+        D.copy(), np.array([-1, -1]), np.array([2.0]), np.nan, P, calibrated
+    )
+    assert_array_equal(calibrated, [True, False])
+    assert_allclose(P[0], naive.row_given_perplexity(D[0], 2.0), rtol=1e-7)
+    assert_allclose(P[1], [1 / 3, 1 / 3, 1 / 3, 0])
 
 
 def test_joint_affinities(rng):

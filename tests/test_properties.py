@@ -111,7 +111,9 @@ def test_embedding_is_equivariant_under_permutations(case, random):
     order = list(range(len(Y)))
     random.shuffle(order)
     kl, gradient = skdec.embedding_loss(Y, P, **form)
-    permuted_kl, permuted = skdec.embedding_loss(Y[order], P[np.ix_(order, order)], **form)
+    permuted_kl, permuted = skdec.embedding_loss(
+        Y[order], P[np.ix_(order, order)], **form
+    )
     assert_allclose(permuted_kl, kl, rtol=1e-9, atol=1e-12)
     assert_allclose(permuted, gradient[order], rtol=1e-8, atol=1e-9)
 

@@ -433,28 +433,38 @@ def joint_rows(Y, P, dof, start, stop, attraction, repulsion, Z):
 
 
 @kernel
-def joint_rows_plane(x, y, P, start, stop, attraction, repulsion, Z):
-    """``joint_rows`` for two dimensions and ν = 1, where s = g = 1/(1 + D), fused."""
+def plane_sums(x_i, y_i, x, y, P_i):
+    """Σ s, Σ s p (y_i − y_j), Σ s² (y_i − y_j) for s = g = 1/(1 + D), fused."""
     one = x.dtype.type(1)
+    total = pull_x = pull_y = push_x = push_y = x.dtype.type(0)
+    for j in range(len(x)):
+        d_x = x_i - x[j]
+        d_y = y_i - y[j]
+        s = one / (one + d_x * d_x + d_y * d_y)
+        total += s
+        attract = s * P_i[j]
+        pull_x += attract * d_x
+        pull_y += attract * d_y
+        repel = s * s
+        push_x += repel * d_x
+        push_y += repel * d_y
+    return total, pull_x, pull_y, push_x, push_y
+
+
+@kernel
+def joint_rows_plane(x, y, P, start, stop, attraction, repulsion, Z):
+    """``joint_rows`` for two dimensions and ν = 1, where 2g = 2s."""
     for i in range(start, stop):
+        # the own point stays out of the sums: taking its s = 1 off afterwards would
+        # leave nothing of a small Z
         P_i = P[i]
-        total = pull_x = pull_y = push_x = push_y = x.dtype.type(0)
-        for j in range(len(x)):
-            d_x = x[i] - x[j]
-            d_y = y[i] - y[j]
-            s = one / (one + d_x * d_x + d_y * d_y)
-            total += s
-            attract = s * P_i[j]
-            pull_x += attract * d_x
-            pull_y += attract * d_y
-            repel = s * s
-            push_x += repel * d_x
-            push_y += repel * d_y
-        Z[i] = total - one
-        attraction[0, i] = 2 * pull_x
-        attraction[1, i] = 2 * pull_y
-        repulsion[0, i] = 2 * push_x
-        repulsion[1, i] = 2 * push_y
+        low = plane_sums(x[i], y[i], x[:i], y[:i], P_i[:i])
+        high = plane_sums(x[i], y[i], x[i + 1 :], y[i + 1 :], P_i[i + 1 :])
+        Z[i] = low[0] + high[0]
+        attraction[0, i] = 2 * (low[1] + high[1])
+        attraction[1, i] = 2 * (low[2] + high[2])
+        repulsion[0, i] = 2 * (low[3] + high[3])
+        repulsion[1, i] = 2 * (low[4] + high[4])
 
 
 @kernel

@@ -1,0 +1,215 @@
+"""Degenerate and extreme data: finite results or a clear word, never NaN."""
+
+import warnings
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.datasets import load_iris, make_blobs
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import adjusted_rand_score
+
+import skdec
+from skdec import ExactTSNE, StudentTClustering
+from tests import naive
+
+BLOBS, TRUTH = make_blobs(90, n_features=3, centers=3, cluster_std=0.5, random_state=1)
+SCALES = {np.float64: [1e-200, 1e-30, 1e30, 1e140], np.float32: [1e-30, 1e30]}
+
+
+def finite(*arrays):
+    return all(np.isfinite(a).all() for a in arrays)
+
+
+@pytest.mark.parametrize("dtype, scale", [(d, s) for d in SCALES for s in SCALES[d]])
+def test_scale_changes_no_label(dtype, scale):
+    plain = StudentTClustering(3, random_state=0).fit(BLOBS.astype(dtype))
+    X = (BLOBS * scale).astype(dtype)
+    scaled = StudentTClustering(3, random_state=0).fit(X)
+    assert_array_equal(scaled.labels_, plain.labels_)
+    assert_allclose(scaled.predict_proba(X), plain.predict_proba(BLOBS.astype(dtype)),
+                    rtol=1e-3, atol=1e-4)  # fmt: skip
+    assert_allclose(scaled.bandwidth_, plain.bandwidth_ * scale, rtol=1e-3)
+    assert_allclose(scaled.score(X), plain.score(BLOBS.astype(dtype)), rtol=1e-4)
+    assert scaled.cluster_centers_.dtype == dtype
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+@pytest.mark.parametrize("dtype", SCALES)
+def test_fixed_bandwidth_far_from_the_scale_of_the_data(dtype, scale):
+    X = (BLOBS * scale).astype(dtype)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = StudentTClustering(3, bandwidth=1.0, random_state=0).fit(X)
+    Q = model.predict_proba(X)
+    assert finite(Q, model.cluster_centers_, model.kl_divergence_, model.evidence_)
+    assert_allclose(Q.sum(axis=1), 1, rtol=1e-5)
+    assert_array_equal(model.labels_, Q.argmax(axis=1))
+
+
+@pytest.mark.parametrize("dtype, scale", [(d, s) for d in SCALES for s in SCALES[d]])
+def test_tsne_at_any_scale(dtype, scale):
+    X = BLOBS.astype(dtype)
+    plain = ExactTSNE(random_state=0, max_iter=100).fit(X[:80])
+    # by a power of two nothing rounds, so nothing may change
+    X_scaled = (X * 2.0 ** np.round(np.log2(scale))).astype(dtype)
+    tsne = ExactTSNE(random_state=0, max_iter=100).fit(X_scaled[:80])
+    assert_array_equal(tsne.embedding_, plain.embedding_)
+    assert_array_equal(tsne.transform(X_scaled[80:]), plain.transform(X[80:]))
+    assert finite(tsne.embedding_, tsne.kl_divergence_)
+    assert finite(ExactTSNE(max_iter=100).fit(BLOBS * scale).embedding_)
+
+
+def test_affinities_do_not_depend_on_scale_or_offset():
+    P = skdec.conditional_affinities(BLOBS)
+    assert_allclose(skdec.conditional_affinities(BLOBS * 2.0**600), P, rtol=1e-9)
+    assert_allclose(skdec.conditional_affinities(BLOBS / 2.0**600), P, rtol=1e-9)
+    for metric in ("manhattan", "precomputed"):
+        X = np.abs(BLOBS[:, :1] - BLOBS[:, 0]) if metric == "precomputed" else BLOBS
+        P_metric = skdec.conditional_affinities(X, metric=metric)
+        scaled = skdec.conditional_affinities(X * 2.0**600, metric=metric)
+        assert_allclose(scaled, P_metric, rtol=1e-9)
+
+
+def test_affinities_of_tight_pairs_far_apart():
+    # ‖a‖² + ‖b‖² − 2a·b alone would lose all digits of the small distances here
+    rng = np.random.default_rng(0)
+    X = np.repeat([[0.0, 0], [1e9, 0], [0, 1e9]], 4, axis=0) + rng.normal(size=(12, 2))
+    P = skdec.conditional_affinities(X, perplexity=2)
+    assert_allclose(P, naive.conditional_affinities(X, perplexity=2), atol=1e-7)
+
+
+def test_constant_data():
+    X = np.full((12, 3), 7.0)
+    with pytest.warns(ConvergenceWarning, match="exceeds the number of distinct rows"):
+        model = StudentTClustering(3).fit(X)
+    assert finite(model.cluster_centers_, model.predict_proba(X), model.kl_divergence_)
+    assert_allclose(model.cluster_centers_, 7)
+    assert model.score(X) == 0
+    with pytest.warns(UserWarning, match="perplexity cannot be reached for 12 of 12"):
+        tsne = ExactTSNE(perplexity=3).fit(X)
+    # no structure in, none out
+    assert_array_equal(tsne.embedding_, np.repeat(tsne.embedding_[:1], 12, axis=0))
+    assert_allclose(tsne.kl_divergence_, 0, atol=1e-6)
+    with pytest.warns(UserWarning, match="perplexity cannot be reached"):
+        assert finite(tsne.transform(X[:2] + 1))
+
+
+def test_zero_data():
+    with pytest.warns(ConvergenceWarning):
+        model = StudentTClustering(2).fit(np.zeros((5, 2)))
+    assert finite(model.cluster_centers_, model.predict_proba(np.ones((1, 2))))
+
+
+def test_duplicates_share_a_position():
+    X = np.repeat(load_iris().data[::10], 4, axis=0)
+    with pytest.warns(UserWarning, match="perplexity cannot be reached"):
+        tsne = ExactTSNE(perplexity=2.5, init="random", random_state=0).fit(X)
+    embedding = tsne.embedding_
+    assert finite(embedding)
+    assert_array_equal(embedding, np.repeat(embedding[::4], 4, axis=0))
+    assert_array_equal(tsne.transform(X[::-1]), embedding[::-1])
+
+
+def test_duplicate_rows_cluster():
+    X = np.repeat(BLOBS[:6], 20, axis=0)
+    model = StudentTClustering(3, random_state=0).fit(X)
+    assert finite(model.cluster_centers_, model.predict_proba(X))
+    assert_array_equal(model.labels_, np.repeat(model.labels_[::20], 20))
+
+
+def test_as_many_clusters_as_distinct_rows():
+    X = np.repeat(BLOBS[:4], 3, axis=0)
+    model = StudentTClustering(4, random_state=0).fit(X)
+    assert sorted(np.unique(model.labels_)) == [0, 1, 2, 3]
+    assert adjusted_rand_score(model.labels_, np.repeat(range(4), 3)) == 1
+
+
+@pytest.mark.parametrize("n_features", [1, 3])
+def test_two_samples(n_features):
+    X = BLOBS[:2, :n_features]
+    tsne = ExactTSNE(random_state=0).fit(X)
+    assert finite(tsne.embedding_, tsne.kl_divergence_, tsne.transform(X + 0.1))
+    model = StudentTClustering(2, random_state=0).fit(X)
+    assert set(model.labels_) == {0, 1}
+    assert finite(model.predict_proba(X), model.kl_divergence_)
+
+
+def test_one_sample_is_one_cluster():
+    model = StudentTClustering(1).fit(BLOBS[:1])
+    assert_array_equal(model.predict_proba(BLOBS[:5]), np.ones((5, 1)))
+
+
+def test_one_feature():
+    X = BLOBS[:, :1]
+    tsne = ExactTSNE(random_state=0, max_iter=300).fit(X)
+    assert finite(tsne.embedding_)
+    # the second dimension is used, not left at its start
+    assert tsne.embedding_.std(axis=0).min() > 0.1
+    assert finite(StudentTClustering(3).fit(X).cluster_centers_)
+
+
+@pytest.mark.parametrize("dtype", SCALES)
+def test_centroid_on_a_point(dtype):
+    Z = BLOBS[:9].astype(dtype)
+    for dof in (0.5, 1.0, 1e6):
+        loss = skdec.clustering_loss(Z, Z[:3], dof=dof)
+        assert finite(*loss)
+    model = StudentTClustering(3, init=Z[:3], max_iter=300).fit(Z)
+    assert finite(model.cluster_centers_, model.predict_proba(Z))
+
+
+def test_coincident_centroids_share_their_members():
+    centers = np.array([[0.0, 0, 0], [0, 0, 0], [9, 9, 9]])
+    kl, grad_Z, grad_centers = skdec.clustering_loss(BLOBS, centers)
+    assert finite(kl, grad_Z, grad_centers)
+    assert_array_equal(grad_centers[0], grad_centers[1])
+    Q = skdec.soft_assignment(BLOBS, centers)
+    assert_array_equal(Q[:, 0], Q[:, 1])
+
+
+@pytest.mark.parametrize("dtype", SCALES)
+@pytest.mark.parametrize("dof", [0.5, 1.0, 2.0, 1e6])
+def test_points_far_from_every_centroid(dtype, dof):
+    far = np.array([[1e15, 0, 0], [0, 1e30, 0], [1e8, 1e8, 1e8]], dtype=dtype)
+    Q = skdec.soft_assignment(far, BLOBS[:4].astype(dtype), dof=dof)
+    assert Q.dtype == dtype
+    assert finite(Q)
+    assert_allclose(Q.sum(axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kernel", ["student_t", "gaussian"])
+@pytest.mark.parametrize("normalization", ["joint", "conditional"])
+def test_embedding_of_far_and_coincident_points(kernel, normalization):
+    Y = np.array([[0.0, 0], [0, 0], [1e6, 0], [0, 3e3]])
+    P = np.full((4, 4), 1 / 3)
+    np.fill_diagonal(P, 0)
+    P /= 4 if normalization == "joint" else 1
+    kl, gradient = skdec.embedding_loss(
+        Y, P, kernel=kernel, normalization=normalization
+    )
+    # −log s reaches 1e12 here: the reference needs the longer format
+    form = Y.astype(np.longdouble), P.astype(np.longdouble), 1.0, kernel, normalization
+    assert_allclose(kl, float(naive.embedding_kl(*form)))
+    expected = naive.embedding_gradient(*form).astype(float)
+    assert_allclose(gradient, expected, rtol=1e-7)
+
+
+def test_a_dimension_far_beyond_the_others():
+    X = np.column_stack([BLOBS, BLOBS[:, :1] * 1e30, BLOBS[:, :1] * 1e-30])
+    for dtype in SCALES:
+        tsne = ExactTSNE(random_state=0, max_iter=100).fit(X.astype(dtype))
+        assert finite(tsne.embedding_)
+        model = StudentTClustering(3, random_state=0).fit(X.astype(dtype))
+        assert finite(model.cluster_centers_, model.predict_proba(X.astype(dtype)))
+
+
+def test_divergence_is_reported():
+    with pytest.raises(FloatingPointError, match="learning_rate=1e\\+30"):
+        ExactTSNE(learning_rate=1e30).fit(BLOBS)
+
+
+def test_perplexity_out_of_reach_is_reported():
+    with pytest.warns(UserWarning, match="cannot be reached for 10 of 10 rows"):
+        tsne = ExactTSNE(perplexity=9.5).fit(BLOBS[:10])
+    assert finite(tsne.embedding_)
