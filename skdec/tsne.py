@@ -127,7 +127,8 @@ class ExactTSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     -----
     ``transform`` places each new point alone: it minimises KL(p‖q) of the point's
     conditional affinities over the training rows against its similarities to
-    ``embedding_``, from the p-weighted mean of ``embedding_``.  It depends neither on
+    ``embedding_``, from the p-weighted mean of ``embedding_`` or from its most probable
+    neighbour, whichever is better.  It depends neither on
     the other new points nor on their order, and a training row maps onto its own
     position, so ``fit_transform(X)`` equals ``fit(X).transform(X)``.
 
@@ -305,7 +306,12 @@ class ExactTSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         P = placement_affinities(self._distances, rows, self._scale(), threads)
         fitted = self.embedding_.astype(np.float64)
         objective = PlacementObjective(fitted, P, self.dof_, threads)
-        V = P @ fitted
+        # the mean of neighbours in two clusters can lie in a third, from where the way
+        # down leads out of the map: then the nearest neighbour is the better start
+        V, nearest = P @ fitted, fitted[P.argmax(axis=1)]
+        everyone = np.arange(len(V))
+        worse = objective(V, everyone)[0] > objective(nearest, everyone)[0]
+        V[worse] = nearest[worse]
         radius = np.linalg.norm(fitted.std(axis=0))
         unsettled = minimise_rows(objective, V, radius) if radius > 0 else ()
         return V, len(unsettled)
