@@ -122,7 +122,9 @@ def main():
             if seed == 0 and name.startswith("ExactTSNE"):
                 draw(model, train, test, options.output)
         mean = np.mean(rows, axis=0)
-        left, right = ("".join(f"{v:8.3f}" for v in part) for part in (mean[:4], mean[4:]))
+        left, right = (
+            "".join(f"{v:8.3f}" for v in part) for part in (mean[:4], mean[4:])
+        )
         print(f"{name:32}{left} |{right}")
     print(f"map saved to {options.output}")
 

@@ -23,7 +23,7 @@ from skdec._starts import automatic_bandwidth, simplified_silhouette, starts
 from skdec._validation import FLOATS, POSITIVE, check_weight, working_dtype
 from skdec.execution import Threads
 from skdec.objectives import ClusteringObjective
-from skdec.optimizers import centroid_step
+from skdec.optimizers import CentroidDescent
 from skdec.similarity import memberships
 
 ROWS_PER_BATCH = 65_536
@@ -230,14 +230,14 @@ class StudentTClustering(
 
     def _iterate(self, objective, centers, number):
         """Carry one start through the Student-t iterations, in units of h."""
-        labels, converged, n_iter = None, False, 0
+        descent, labels, converged, n_iter = CentroidDescent(), None, False, 0
         total = objective.weight.sum(dtype=np.float64)
         while n_iter < self.max_iter and not converged:
             if n_iter % self.update_interval == 0:
                 anchors = centers
                 f, _ = objective.frequencies(anchors)
             gradient, curvature, new_labels, _ = objective.step(centers, anchors, f)
-            moved = centroid_step(centers, gradient, curvature)
+            moved = descent.move(centers, gradient, curvature)
             shift = np.sqrt(np.mean((moved - centers) ** 2))
             changed = 1.0
             if labels is not None:

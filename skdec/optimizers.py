@@ -1,10 +1,11 @@
-"""How points move: the centroid step, momentum with gains, and Newton-like placing."""
+"""How points move: centroids, embeddings (momentum with gains), new points (BFGS)."""
 
 from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
 
+CENTROID_MOMENTUM = 0.9
 CHECK_EVERY = 50
 MIN_GAIN = 0.01
 
@@ -15,18 +16,30 @@ PLACEMENT_TOLERANCE = 1e-9
 TINY = 1e-300
 
 
-def centroid_step(centers, gradient, curvature):
-    """μ_j − ∂KL/∂μ_j / Σ_i w_i 2g_ij p_ij: a step that needs no learning rate.
+class CentroidDescent:
+    """Preconditioned steps with momentum: no learning rate to choose.
 
-    With 2g and p held fixed the attraction Σ_i w_i 2g_ij p_ij (μ_j − z_i) is linear
-    in μ_j with this curvature, so without the repulsion by q the step is Newton's.
-    A centroid without any mass stays.
+    The step is −∂KL/∂μ_j / Σ_i w_i 2g_ij p_ij: with 2g and p held fixed the attraction
+    Σ_i w_i 2g_ij p_ij (μ_j − z_i) is linear in μ_j with that curvature, so without the
+    repulsion by q the step would be Newton's.  With it the curvature is smaller, p − q
+    being small, and the way long: momentum goes it in a third to a tenth of the steps.
+    It is dropped when it points against the step (O'Donoghue & Candès 2015).
     """
-    curvature = curvature[:, None]
-    step = np.divide(
-        gradient, curvature, out=np.zeros_like(gradient), where=curvature > 0
-    )
-    return centers - step
+
+    def __init__(self, momentum=CENTROID_MOMENTUM):
+        self.momentum, self.velocity = momentum, None
+
+    def move(self, centers, gradient, curvature):
+        """The next centroids; one without any mass stays."""
+        curvature = curvature[:, None]
+        step = -np.divide(
+            gradient, curvature, out=np.zeros_like(gradient), where=curvature > 0
+        )
+        if self.velocity is None or np.vdot(self.velocity, step) < 0:
+            self.velocity = step
+        else:
+            self.velocity = self.momentum * self.velocity + step
+        return centers + self.velocity
 
 
 @dataclass

@@ -312,8 +312,9 @@ class ExactTSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         everyone = np.arange(len(V))
         worse = objective(V, everyone)[0] > objective(nearest, everyone)[0]
         V[worse] = nearest[worse]
-        radius = np.linalg.norm(fitted.std(axis=0))
-        unsettled = minimise_rows(objective, V, radius) if radius > 0 else ()
+        # the map, or the kernel where that is wider: the lengths on which KL changes
+        radius = np.hypot(np.linalg.norm(fitted.std(axis=0)), np.sqrt(self.dof_))
+        unsettled = minimise_rows(objective, V, radius)
         return V, len(unsettled)
 
     def _resolve_parameters(self, X):

@@ -223,7 +223,10 @@ def test_transform_of_precomputed_distances():
     # one map for both, so that only the placing is compared
     given.embedding_ = direct.embedding_
     assert_allclose(
-        given.transform(D[1::2, ::2]), direct.transform(IRIS[1::2]), rtol=1e-4, atol=1e-4
+        given.transform(D[1::2, ::2]),
+        direct.transform(IRIS[1::2]),
+        rtol=1e-4,
+        atol=1e-4,
     )
 
 

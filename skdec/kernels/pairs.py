@@ -19,7 +19,7 @@ import math
 
 import numpy as np
 
-from skdec.kernels._jit import kernel
+from skdec.kernels._jit import kernel, reduction
 
 # Samples per chunk of the clustering loops.  Chunks are padded to the full width, so
 # every sample runs through the same vector instructions wherever it stands: results
@@ -92,12 +92,21 @@ def weights(D, dof, gaussian, G):
             G[lane] = numerator / (dof + D[lane])
 
 
-@kernel
+@reduction
 def sum_of(S):
     """Σ_l s_l."""
     result = S.dtype.type(0)
     for lane in range(len(S)):
         result += S[lane]
+    return result
+
+
+@reduction
+def dot(A, B):
+    """Σ_l a_l b_l."""
+    result = A.dtype.type(0)
+    for lane in range(len(A)):
+        result += A[lane] * B[lane]
     return result
 
 
@@ -118,7 +127,7 @@ def energy(D, dof, gaussian):
     return 0.5 * (float(dof) + 1.0) * math.log1p(float(D) / float(dof))
 
 
-@kernel
+@reduction
 def pull(C, x_d, row):
     """Σ_l c_l (x_d − y_dl), one coordinate."""
     total = row.dtype.type(0)
@@ -277,12 +286,10 @@ def step_blocks(Z, weight, centers, anchors, model, size, start, stop, sums, lab
             for j in range(len(centers)):
                 weights(D[j], dof, False, G)
                 P_j, Q_j = P[j], Q[j]
-                bend = Z.dtype.type(0)
                 for lane in range(LANES):
                     G[lane] *= W[lane]
-                    bend += G[lane] * P_j[lane]
                     T[lane] = G[lane] * (P_j[lane] - Q_j[lane])
-                curvature[block, j] += bend
+                curvature[block, j] += dot(G, P_j)
                 for d in range(Z.shape[1]):
                     gradient[block, j, d] += pull(T, centers[j, d], ZT[d])
 
@@ -432,7 +439,7 @@ def joint_rows(Y, P, dof, start, stop, attraction, repulsion, Z):
             repulsion[d, i] = pull(S, Y[d, i], Y[d])
 
 
-@kernel
+@reduction
 def plane_sums(x_i, y_i, x, y, P_i):
     """Σ s, Σ s p (y_i − y_j), Σ s² (y_i − y_j) for s = g = 1/(1 + D), fused."""
     one = x.dtype.type(1)

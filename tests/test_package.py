@@ -1,0 +1,53 @@
+"""The package itself: public names, imports, metadata."""
+
+import inspect
+import subprocess
+import sys
+from importlib.metadata import requires
+
+import skdec
+
+SIGNATURES = {
+    "soft_assignment": "(Z, centers, *, dof=1.0)",
+    "target_distribution": "(Q, *, sample_weight=None)",
+    "kl_divergence": "(P, Q, *, sample_weight=None)",
+    "clustering_loss": "(Z, centers, *, dof=1.0, P=None, through_target=False, "
+    "sample_weight=None)",
+    "conditional_affinities": "(X, *, perplexity=30.0, sigma=None, metric='euclidean')",
+    "joint_affinities": "(P_conditional)",
+    "embedding_loss": "(Y, P, *, kernel='student_t', dof=1.0, normalization='joint')",
+}
+
+
+def test_public_names():
+    assert set(skdec.__all__) == {"ExactTSNE", "StudentTClustering", *SIGNATURES}
+    for name, signature in SIGNATURES.items():
+        assert str(inspect.signature(getattr(skdec, name))) == signature
+
+
+def test_core_dependencies():
+    core = {line.split(">=")[0] for line in requires("skdec") if "extra" not in line}
+    assert core == {"scikit-learn", "numpy", "scipy", "numba"}
+
+
+def test_importing_compiles_nothing_and_needs_no_extra():
+    code = """
+import sys
+from numba.core import event
+with event.install_recorder("numba:compile") as recorder:
+    import skdec
+assert len(recorder.buffer) == 0, recorder.buffer
+assert not {"torch", "dask", "matplotlib", "polars"} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_scikit_learn_tsne_parameters_are_kept():
+    from sklearn.manifold import TSNE
+
+    ours = inspect.signature(skdec.ExactTSNE).parameters
+    theirs = inspect.signature(TSNE).parameters
+    assert set(theirs) - set(ours) == {"method", "angle"}
+    assert next(iter(ours)) == next(iter(theirs)) == "n_components"
+    for name in set(theirs) & set(ours) - {"perplexity", "n_jobs"}:
+        assert ours[name].default == theirs[name].default, name
