@@ -123,7 +123,7 @@ class SquaredDistances:
             Y_norm_squared=self._norms[None, :],
             squared=True,
         )
-        i, j = np.nonzero(D < CANCELLATION * (norms + self._norms))
+        i, j = np.nonzero(CANCELLATION * (norms + self._norms) > D)
         gather = max(1, ELEMENTS_PER_GATHER // rows.shape[1])
         for first in range(0, len(i), gather):
             pairs = i[first : first + gather], j[first : first + gather]

@@ -57,7 +57,8 @@ def check_weight(sample_weight, X):
     if sample_weight is None:
         return None
     # before scikit-learn's check, which names no argument here, or passes in 1.6
-    if np.size(sample_weight) and not np.any(sample_weight):
+    given = np.asarray(sample_weight)
+    if given.size and not given.any():
         raise ValueError("sample_weight must have a positive entry; all are zero")
     return _check_sample_weight(
         sample_weight, X, dtype=X.dtype, ensure_non_negative=True

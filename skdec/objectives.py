@@ -51,7 +51,7 @@ class ClusteringObjective:
         return f.sum(axis=0), evidence.sum() / total
 
     def step(self, centers, anchors, f, *, divergence=False):
-        """∂KL/∂μ, its curvature Σ_i w_i 2g_ij p_ij, the labels argmax q, and KL or None.
+        """∂KL/∂μ, its curvature Σ_i w_i 2g_ij p_ij, labels argmax q, and KL or None.
 
         P is the target of Q at ``anchors``, whose frequencies are f, and is held fixed.
         """
@@ -97,7 +97,7 @@ class EmbeddingObjective:
         self.threads.rows(task, len(self.P), self.P.size)
 
     def gradient(self, Y, exaggeration=1.0):
-        """∂KL(exaggeration · P‖Q)/∂Y for Y of shape (n_components, n_samples); log Z."""
+        """∂KL(exaggeration · P‖Q)/∂Y for Y of (n_components, n_samples), and log Z."""
         attraction, repulsion = np.empty((2, *Y.shape), Y.dtype)
         Z = np.empty(Y.shape[1], Y.dtype)
         self._rows(

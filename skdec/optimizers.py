@@ -138,7 +138,7 @@ class Descent:
         return now
 
 
-def minimise_rows(loss, V, radius, *, max_iter=300):
+def minimise_rows(loss, V, radius, *, limit=np.inf, max_iter=300):
     """Minimise many small independent problems at once by BFGS with backtracking.
 
     Each row's path depends on that row alone, so results do not depend on the batch.
@@ -152,6 +152,8 @@ def minimise_rows(loss, V, radius, *, max_iter=300):
         Starts; moved in place.
     radius : float
         Longest step, and the length that sets the accuracy.
+    limit : float, default=inf
+        Distance from the origin that no point may pass.
     max_iter : int, default=300
         Iterations at most.
 
@@ -168,7 +170,7 @@ def minimise_rows(loss, V, radius, *, max_iter=300):
         length = np.sqrt(np.einsum("ri,ri->r", direction, direction))
         direction *= np.minimum(1, radius / np.maximum(length, TINY))[:, None]
         step, value, new_gradient = _backtrack(
-            loss, V, rows, (value, gradient), direction
+            loss, (V, rows, limit), (value, gradient), direction
         )
         V[rows] += step
         _bfgs_update(inverse, step, new_gradient - gradient)
@@ -180,8 +182,9 @@ def minimise_rows(loss, V, radius, *, max_iter=300):
     return rows
 
 
-def _backtrack(loss, V, rows, at_start, direction):
+def _backtrack(loss, where, at_start, direction):
     """Halve each row's step until it descends enough; a row that cannot stays."""
+    V, rows, limit = where
     start_value, start_gradient = at_start
     value, gradient = start_value.copy(), start_gradient.copy()
     step = np.zeros_like(direction)
@@ -191,9 +194,11 @@ def _backtrack(loss, V, rows, at_start, direction):
     pending, length = np.arange(len(rows)), 1.0
     for _ in range(HALVINGS):
         trial = length * direction[pending]
-        new_value, new_gradient, _ = loss(V[rows[pending]] + trial, rows[pending])
-        limit = start_value + ARMIJO * length * slope + noise
-        ok = new_value <= limit[pending]
+        there = V[rows[pending]] + trial
+        new_value, new_gradient, _ = loss(there, rows[pending])
+        goal = start_value + ARMIJO * length * slope + noise
+        ok = new_value <= goal[pending]
+        ok &= np.einsum("ri,ri->r", there, there) <= limit**2
         done = pending[ok]
         step[done], value[done], gradient[done] = (
             trial[ok],

@@ -17,7 +17,6 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdec._distances import SquaredDistances
-from skdec._rows import first_occurrences, row_keys
 from skdec._validation import (
     FLOATS,
     METRICS,
@@ -34,6 +33,8 @@ from skdec.targets import placement_affinities, symmetrise, training_affinities
 
 INITIAL_SCALE = 1e-4
 PLACEMENT_BATCH_ELEMENTS = 4_000_000
+# How far out, in units of the map's reach, a new point may be placed.
+RIM = 10.0
 
 
 class ExactTSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -116,7 +117,7 @@ class ExactTSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     UserWarning
         If rows cannot have the perplexity asked for (constant data, many ties).
     ConvergenceWarning
-        If ``transform`` could not settle some rows.
+        If ``transform`` found no place in the map for some rows.
 
     See Also
     --------
@@ -287,24 +288,28 @@ class ExactTSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         embedding = self.embedding_[known].astype(X.dtype, copy=False)
         new = np.flatnonzero(known < 0)
         batch = max(1, PLACEMENT_BATCH_ELEMENTS // len(self.embedding_))
-        unsettled = 0
+        lost = 0
         with Threads(self.n_jobs, hold_blas=True) as threads:
             for first in range(0, len(new), batch):
                 chosen = new[first : first + batch]
                 embedding[chosen], missed = self._place(rows[chosen], threads)
-                unsettled += missed
-        if unsettled:
+                lost += missed
+        if lost:
             warnings.warn(
-                f"transform stopped before {unsettled} of {len(X)} new points settled",
+                f"{lost} of {len(X)} new points found no place in the map: their KL "
+                "falls all the way to its rim, where they were left. The fit may have "
+                "been too short (max_iter)",
                 ConvergenceWarning,
                 stacklevel=2,
             )
         return embedding
 
     def _place(self, rows, threads):
-        """Positions of new rows, and how many of them had not settled."""
+        """Positions of new rows, and how many of them found no minimum."""
         P = placement_affinities(self._distances, rows, self._scale(), threads)
         fitted = self.embedding_.astype(np.float64)
+        center = fitted.mean(axis=0)
+        fitted -= center
         objective = PlacementObjective(fitted, P, self.dof_, threads)
         # the mean of neighbours in two clusters can lie in a third, from where the way
         # down leads out of the map: then the nearest neighbour is the better start
@@ -312,10 +317,13 @@ class ExactTSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         everyone = np.arange(len(V))
         worse = objective(V, everyone)[0] > objective(nearest, everyone)[0]
         V[worse] = nearest[worse]
-        # the map, or the kernel where that is wider: the lengths on which KL changes
-        radius = np.hypot(np.linalg.norm(fitted.std(axis=0)), np.sqrt(self.dof_))
-        unsettled = minimise_rows(objective, V, radius)
-        return V, len(unsettled)
+        # KL changes over the length of the map, or of the kernel where that is wider
+        width = np.hypot(np.linalg.norm(fitted.std(axis=0)), np.sqrt(self.dof_))
+        rim = RIM * max(width, np.linalg.norm(fitted, axis=1).max())
+        lost = np.zeros(len(V), bool)
+        lost[minimise_rows(objective, V, width, limit=rim)] = True
+        lost |= np.linalg.norm(V, axis=1) > 0.99 * rim
+        return V + center, np.count_nonzero(lost)
 
     def _resolve_parameters(self, X):
         """Settle every "auto", and check what depends on X."""

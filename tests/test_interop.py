@@ -20,7 +20,7 @@ from skdec import ExactTSNE, StudentTClustering
 IRIS = np.unique(load_iris().data, axis=0)
 NAMES = ["sepal length", "sepal width", "petal length", "petal width"]
 ESTIMATORS = [
-    ExactTSNE(max_iter=60, random_state=0),
+    ExactTSNE(early_exaggeration_iter=50, max_iter=150, random_state=0),
     StudentTClustering(3, random_state=0),
 ]
 both = pytest.mark.parametrize("estimator", ESTIMATORS, ids=["tsne", "clustering"])

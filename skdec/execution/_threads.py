@@ -6,6 +6,7 @@ parallel layers a pool may be entered from several Python threads and survives a
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import pairwise
 
 import numba
 from joblib import effective_n_jobs
@@ -70,8 +71,7 @@ class Threads:
         edges = [n_rows * i // n_ranges for i in range(n_ranges + 1)]
         # the calling thread takes the first range itself: one dispatch less
         futures = [
-            self._pool.submit(task, start, stop)
-            for start, stop in zip(edges[1:-1], edges[2:], strict=True)
+            self._pool.submit(task, start, stop) for start, stop in pairwise(edges[1:])
         ]
         task(edges[0], edges[1])
         for future in futures:

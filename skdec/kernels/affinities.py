@@ -42,8 +42,9 @@ def entropy_and_slope(D, beta):
 def calibrate_row(D, perplexity, p):
     """Find β with H(p) = log(perplexity), p_j ∝ exp(−β D_j); True if there is one.
 
-    Newton on log β inside a bracket, bisecting whenever Newton leaves it.  Where no β exists the nearest entropy is taken:
-    uniform over all (perplexity too high) or over the ties at the minimum (too low).
+    Newton on log β inside a bracket, bisecting whenever Newton leaves it.  Where no β
+    exists the nearest entropy is taken: uniform over all (perplexity too high) or over
+    the ties at the minimum (too low).
     """
     goal = math.log(perplexity)
     ties = 0
@@ -83,7 +84,7 @@ def calibrate_row(D, perplexity, p):
 
 @kernel
 def subtract_minimum(D):
-    """D_j − min_j D_j, which leaves p ∝ exp(−β D) as it is and keeps it from vanishing."""
+    """D_j − min_j D_j: the same p ∝ exp(−β D), kept from vanishing."""
     least = np.inf
     for j in range(len(D)):
         least = min(least, D[j])
