@@ -287,12 +287,12 @@ class StudentTClustering(
         Returns
         -------
         labels : ndarray of shape (n_samples,)
-            argmax of ``predict_proba(X)``, int32.
+            The argmax of ``predict_proba(X)``, int32.
         """
         return self._labels(self._check(X))
 
     def predict_proba(self, X):
-        """Memberships q of each row in each cluster.
+        """Compute the memberships q of each row in each cluster.
 
         Parameters
         ----------
@@ -307,7 +307,7 @@ class StudentTClustering(
         return self._memberships(self._check(X))
 
     def transform(self, X):
-        """Memberships q, as ``predict_proba``.
+        """Compute the memberships q, as ``predict_proba``.
 
         Parameters
         ----------

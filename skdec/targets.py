@@ -30,7 +30,7 @@ TILE = 512
     prefer_skip_nested_validation=True,
 )
 def target_distribution(Q, *, sample_weight=None):
-    r"""DEC's target: assignments sharpened and freed of cluster size.
+    r"""Sharpen soft assignments into DEC's target distribution.
 
     .. math:: p_{ij} = \frac{q_{ij}^2 / f_j}{\sum_{j'} q_{ij'}^2 / f_{j'}},
               \qquad f_j = \sum_i w_i q_{ij}

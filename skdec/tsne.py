@@ -38,7 +38,7 @@ RIM = 10.0
 
 
 class ExactTSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    r"""t-SNE with the exact gradient over all pairs, and a transform for new points.
+    r"""Exact t-SNE: the true gradient over all pairs, and a transform for new points.
 
     Takes the parameters of :class:`sklearn.manifold.TSNE` under the same names and
     meanings, except ``method`` and ``angle``: nothing is approximated.  Minimises
