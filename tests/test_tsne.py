@@ -1,5 +1,7 @@
 """ExactTSNE: the optimum it reaches, its parameters, and transform."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -256,3 +258,15 @@ def test_input_is_left_alone():
     given.transform(D[:5])
     assert_array_equal(X, before[0])
     assert_array_equal(D, before[1])
+
+
+def test_memory_is_one_single_precision_matrix():
+    n = 4000
+    X = np.random.default_rng(0).normal(size=(n, 3))
+    ExactTSNE(max_iter=1, n_jobs=1).fit(X[:50])
+    tracemalloc.start()
+    ExactTSNE(max_iter=1, n_jobs=1).fit(X)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # P, and blocks of a few megabytes; a float64 matrix would be 8 n² by itself
+    assert peak < 4 * n**2 + 50e6
