@@ -12,11 +12,13 @@ from sklearn.utils.estimator_checks import check_estimator, parametrize_with_che
 
 from skdec import ExactTSNE, StudentTClustering
 
-# the checks cut max_iter to 5, where a warning is what the user should get; and fit
-# constant or tied data, whose perplexity cannot be reached
+# the checks cut max_iter to 5, where a warning is what the user should get (a map after
+# 5 iterations has no place for some points); and fit constant or tied data, whose
+# perplexity cannot be reached
 pytestmark = [
     pytest.mark.filterwarnings("ignore:the start that was kept did not settle"),
     pytest.mark.filterwarnings("ignore:the perplexity cannot be reached"),
+    pytest.mark.filterwarnings("ignore:.* new points found no place in the map"),
     pytest.mark.filterwarnings("ignore:n_clusters .* exceeds the number of distinct"),
     pytest.mark.filterwarnings("ignore:Number of distinct clusters"),
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning"),
