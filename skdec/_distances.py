@@ -42,13 +42,15 @@ class SquaredDistances:
         self.metric_params = dict(metric_params or {})
         self.euclidean = metric in ("euclidean", "l2")
         self.unit = 1.0
+        self.n_samples = len(X)
         if self.euclidean:
             self._centre(X)
         elif metric == "precomputed":
             self.rows = X
             self.unit = power_of_two(float(X.max()))
         else:
-            self.rows = X
+            # a copy: what was fitted must not change with the caller's array
+            self.rows = X.copy()
             self._estimate_metric_params()
             self.unit = power_of_two(float(self._distances(X[:1]).max()))
 
@@ -79,6 +81,11 @@ class SquaredDistances:
         rows -= mean
         rows /= spread
         return rows
+
+    def forget_training_distances(self):
+        """Drop a precomputed matrix: placing new points needs only theirs."""
+        if self.metric == "precomputed":
+            self.rows = self.rows[:0].copy()
 
     def representatives(self):
         """For each training row, the index of the first one identical to it."""

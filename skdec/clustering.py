@@ -260,6 +260,8 @@ class StudentTClustering(
         return Run(centers, f, evidence, n_iter, converged)
 
     def _store(self, best, width, X):
+        # as fitted: predict must not follow a later change of the parameter
+        self._dof = self.dof
         self.bandwidth_ = float(width)
         self.cluster_centers_ = (best.centers * width).astype(X.dtype)
         self.cluster_frequencies_ = best.frequencies
@@ -353,7 +355,7 @@ class StudentTClustering(
     def _memberships(self, X):
         with Threads(self.n_jobs) as threads:
             Q = memberships(
-                X, self.cluster_centers_, self.dof, threads, self.bandwidth_
+                X, self.cluster_centers_, self._dof, threads, self.bandwidth_
             )
         return Q.astype(X.dtype, copy=False)
 

@@ -162,7 +162,7 @@ def conditional_affinities(X, *, perplexity=30.0, sigma=None, metric="euclidean"
 
 def training_affinities(distances, scale, dtype, threads):
     """p_{j|i} between the training rows; ``scale`` is (perplexities, σ or None)."""
-    own = np.arange(len(distances.rows))
+    own = np.arange(distances.n_samples)
     return _affinities(distances, distances.rows, own, scale, dtype, threads)
 
 
@@ -175,8 +175,9 @@ def placement_affinities(distances, rows, scale, threads):
 def _affinities(distances, rows, own, scale, dtype, threads):
     """Fill P by blocks, so that only a few megabytes of float64 distances exist."""
     perplexities, sigma = scale
-    beta = np.nan if sigma is None else (distances.unit / sigma) ** 2
-    P = np.empty((len(rows), len(distances.rows)), dtype)
+    # β = 1/σ² in units of the distances; finite, so that 0 · β stays 0
+    beta = np.nan if sigma is None else min(distances.unit / sigma, 1e150) ** 2
+    P = np.empty((len(rows), distances.n_samples), dtype)
     calibrated = np.empty(len(rows), bool)
     size = max(1, ELEMENTS_PER_BLOCK // P.shape[1])
 

@@ -253,7 +253,7 @@ class ExactTSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
             self._distances = SquaredDistances(X, self.metric, self.metric_params)
             representatives = self._distances.representatives()
             start = self._initial_embedding(X)[representatives]
-            P = training_affinities(self._distances, self._scale(), dtype, threads)
+            P = training_affinities(self._distances, self._scale, dtype, threads)
             objective = EmbeddingObjective(symmetrise(P), self.dof_, threads)
             Y = np.ascontiguousarray(start.T, dtype=dtype)
             descent = Descent(
@@ -262,6 +262,7 @@ class ExactTSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
             self.kl_divergence_, self.n_iter_ = descent.run(
                 objective, Y, self._phases()
             )
+        self._distances.forget_training_distances()
         self.embedding_ = np.ascontiguousarray(Y.T, dtype=X.dtype)
         return self.embedding_
 
@@ -306,7 +307,7 @@ class ExactTSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
     def _place(self, rows, threads):
         """Positions of new rows, and how many of them found no minimum."""
-        P = placement_affinities(self._distances, rows, self._scale(), threads)
+        P = placement_affinities(self._distances, rows, self._scale, threads)
         fitted = self.embedding_.astype(np.float64)
         center = fitted.mean(axis=0)
         fitted -= center
@@ -328,7 +329,8 @@ class ExactTSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     def _resolve_parameters(self, X):
         """Settle every "auto", and check what depends on X."""
         perplexities = resolve_perplexities(self.perplexity, len(X), self.sigma)
-        self._perplexities = perplexities
+        # as fitted: transform must not follow later changes of the parameters
+        self._scale = perplexities, self.sigma
         self.perplexity_ = None
         if self.sigma is None:
             single = len(perplexities) == 1
@@ -345,9 +347,6 @@ class ExactTSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
                 "init='pca' cannot be used with metric='precomputed'; use "
                 "init='random' or an array"
             )
-
-    def _scale(self):
-        return self._perplexities, self.sigma
 
     def _phases(self):
         exploration = min(self.early_exaggeration_iter, self.max_iter)

@@ -71,6 +71,14 @@ def test_affinities_do_not_depend_on_scale_or_offset():
         assert_allclose(scaled, P_metric, rtol=1e-9)
 
 
+@pytest.mark.parametrize("sigma", [1e-300, 1e-30, 1e30, 1e300])
+def test_affinities_of_any_sigma(sigma):
+    P = skdec.conditional_affinities(BLOBS, sigma=sigma)
+    assert_allclose(P.sum(axis=1), 1)
+    # at the ends: the nearest alone, or all alike
+    assert_allclose(P.max(axis=1), 1 if sigma < 1 else 1 / (len(BLOBS) - 1))
+
+
 def test_affinities_of_tight_pairs_far_apart():
     # ‖a‖² + ‖b‖² − 2a·b alone would lose all digits of the small distances here
     rng = np.random.default_rng(0)

@@ -129,6 +129,28 @@ def test_functions_take_what_estimators_take():
     skdec.embedding_loss(frozen, joint)
 
 
+def test_what_is_fitted_stays():
+    D = np.sqrt(((IRIS[:, None] - IRIS[None]) ** 2).sum(axis=2))
+    X = IRIS.copy()
+    settings = {"init": "random", "random_state": 0, "max_iter": 60}
+    for metric, data in (("manhattan", X), ("euclidean", X), ("precomputed", D)):
+        tsne = ExactTSNE(metric=metric, **settings).fit(data)
+        new = data[:5] + 0.01
+        before = tsne.transform(new)
+        # neither the caller's array nor a parameter set later may change it
+        tsne.set_params(sigma=0.1, perplexity=2.0, dof=5.0, metric="cosine")
+        data += 1
+        assert_array_equal(tsne.transform(new), before)
+        data -= 1
+    model = StudentTClustering(3, random_state=0).fit(IRIS)
+    before = model.predict_proba(IRIS)
+    assert_array_equal(
+        model.set_params(dof=9.0, bandwidth=2.0).predict_proba(IRIS), before
+    )
+    # a precomputed matrix is not carried along
+    assert len(pickle.dumps(tsne)) < D.nbytes / 4
+
+
 @both
 def test_fit_predict_and_fit_transform(estimator):
     model = clone(estimator)
