@@ -2,19 +2,18 @@
 
 import numpy as np
 from sklearn.metrics import pairwise_distances
-from sklearn.metrics.pairwise import euclidean_distances
+from sklearn.metrics.pairwise import PAIRWISE_BOOLEAN_FUNCTIONS, euclidean_distances
 
 from skdec._rows import first_occurrences, row_keys
+from skdec._validation import power_of_two, zero_distance
 
 # The expanded form ‖a‖² + ‖b‖² − 2a·b keeps about 16 − log10((‖a‖² + ‖b‖²)/D) digits:
 # below this ratio the few pairs concerned are computed from their differences instead.
 CANCELLATION = 1e-5
 ELEMENTS_PER_GATHER = 1_000_000
 
-
-def power_of_two(value):
-    """The power of two nearest below ``value``; 1 for 0.  Dividing by it is exact."""
-    return 2.0 ** np.floor(np.log2(value)) if value > 0 else 1.0
+# Beyond this many units squared distances overflow.
+FARTHEST = 1e150
 
 
 class SquaredDistances:
@@ -40,7 +39,8 @@ class SquaredDistances:
     def __init__(self, X, metric="euclidean", metric_params=None):
         self.metric = metric
         self.metric_params = dict(metric_params or {})
-        self.euclidean = metric in ("euclidean", "l2")
+        self.euclidean = metric in ("euclidean", "l2") and not self.metric_params
+        self.boolean = metric in PAIRWISE_BOOLEAN_FUNCTIONS
         self.unit = 1.0
         self.n_samples = len(X)
         if self.euclidean:
@@ -48,11 +48,12 @@ class SquaredDistances:
         elif metric == "precomputed":
             self.rows = X
             self.unit = power_of_two(float(X.max()))
+            self._zero = zero_distance(X)
         else:
             # a copy: what was fitted must not change with the caller's array
-            self.rows = X.copy()
+            self.rows = X.astype(bool if self.boolean else X.dtype)
             self._estimate_metric_params()
-            self.unit = power_of_two(float(self._distances(X[:1]).max()))
+            self.unit = power_of_two(float(self._distances(self.rows[:1]).max()))
 
     def _centre(self, X):
         scale = power_of_two(float(np.abs(X).max()))
@@ -68,9 +69,16 @@ class SquaredDistances:
         # as scikit-learn does when X is compared with itself
         if self.metric == "seuclidean":
             self.metric_params.setdefault("V", np.var(self.rows, axis=0, ddof=1))
-        elif self.metric == "mahalanobis" and "V" not in self.metric_params:
-            inverse = np.linalg.inv(np.cov(self.rows.T)).T
-            self.metric_params.setdefault("VI", inverse)
+        elif self.metric == "mahalanobis" and not self.metric_params:
+            try:
+                self.metric_params["VI"] = np.linalg.inv(
+                    np.atleast_2d(np.cov(self.rows.T))
+                )
+            except np.linalg.LinAlgError as error:
+                raise ValueError(
+                    "metric='mahalanobis' needs X with an invertible covariance, or VI "
+                    "in metric_params; that of X is singular"
+                ) from error
 
     def prepare(self, X):
         """X as ``between`` takes it: centred and scaled, or in the training dtype."""
@@ -80,6 +88,11 @@ class SquaredDistances:
         rows = np.divide(X, scale, dtype=np.float64, order="C")
         rows -= mean
         rows /= spread
+        if np.abs(rows).max() > FARTHEST:
+            raise ValueError(
+                f"X must stay within {FARTHEST:g} times the spread of the training "
+                f"rows; got a row {np.abs(rows).max():g} times as far"
+            )
         return rows
 
     def forget_training_distances(self):
@@ -90,13 +103,15 @@ class SquaredDistances:
     def representatives(self):
         """For each training row, the index of the first one identical to it."""
         if self.metric == "precomputed":
-            return np.argmax(self.rows == 0, axis=1)
+            zero = self.rows <= self._zero
+            np.fill_diagonal(zero, True)
+            return np.argmax(zero, axis=1)
         return first_occurrences(row_keys(self.rows))
 
     def identical(self, rows):
         """For each prepared row, a training row identical to it, or −1."""
         if self.metric == "precomputed":
-            return np.where(rows.min(axis=1) == 0, rows.argmin(axis=1), -1)
+            return np.where(rows.min(axis=1) <= self._zero, rows.argmin(axis=1), -1)
         known = {key: i for i, key in enumerate(row_keys(self.rows))}
         return np.array([known.get(key, -1) for key in row_keys(rows)], np.intp)
 
@@ -106,6 +121,11 @@ class SquaredDistances:
             return self._euclidean(rows)
         D = self._distances(rows)
         D /= self.unit
+        if D.max() > FARTHEST:
+            raise ValueError(
+                f"the distances must stay within {FARTHEST:g} times those between the "
+                f"training rows; got {D.max():g} times"
+            )
         return np.square(D, out=D)
 
     def _distances(self, rows):

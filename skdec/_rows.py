@@ -5,7 +5,8 @@ import numpy as np
 
 def row_keys(X):
     """Return the content of each row of a dense X as bytes (−0.0 counts as 0.0)."""
-    return [row.tobytes() for row in np.ascontiguousarray(X + X.dtype.type(0))]
+    plain = X if X.dtype == bool else X + X.dtype.type(0)
+    return [row.tobytes() for row in np.ascontiguousarray(plain)]
 
 
 def first_occurrences(keys):

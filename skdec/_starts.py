@@ -6,9 +6,10 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_array, check_random_state, gen_batches
+from sklearn.utils import gen_batches
 
-N_INIT = 10
+from skdec._validation import check_matrix, power_of_two
+
 ROWS_PER_BATCH = 65_536
 
 
@@ -16,7 +17,7 @@ def check_init(init, n_clusters, n_features):
     """An array of starting centroids as float64, checked; names and callables pass."""
     if isinstance(init, str) or callable(init):
         return init
-    centers = check_array(init, dtype=np.float64, input_name="init")
+    centers = check_matrix(init, "init").astype(np.float64)
     if centers.shape != (n_clusters, n_features):
         raise ValueError(
             f"init must have shape ({n_clusters}, {n_features}), that is (n_clusters, "
@@ -25,24 +26,23 @@ def check_init(init, n_clusters, n_features):
     return centers
 
 
-def starts(rows, weight, unit, estimator, threads):
+def starts(data, init, n_clusters, seeds, threads):
     """Starting centroids and their inertia, one pair per start.
 
     Parameters
     ----------
-    rows : ndarray of shape (n_distinct, n_features)
-        Distinct rows in order of value, in units of ``unit``.
-    weight : ndarray of shape (n_distinct,)
-        Their weights.
-    unit : float
-        What user-given centroids are to be divided by.
-    estimator : StudentTClustering
-        Says how many clusters, starts and which kind.
+    data : tuple of (rows, weight, unit)
+        Distinct rows in order of value, in units of ``unit``, and their weights.
+    init : str, callable or ndarray of shape (n_clusters, n_features)
+        As given to the estimator, in the units of the data; checked.
+    n_clusters : int
+        Number of centroids.
+    seeds : ndarray of int
+        One per start.
     threads : Threads
         Runs the k-means side by side, each on one thread.
     """
-    n_clusters = estimator.n_clusters
-    init = check_init(estimator.init, n_clusters, rows.shape[1])
+    rows, weight, unit = data
     if isinstance(init, np.ndarray):
         centers = init / unit
         return [(centers, _inertia(rows, weight, centers))]
@@ -55,15 +55,14 @@ def starts(rows, weight, unit, estimator, threads):
                 stacklevel=4,
             )
         return [(np.resize(rows, (n_clusters, rows.shape[1])), 0.0)]
-    random_state = check_random_state(estimator.random_state)
-    n_init = N_INIT if estimator.n_init == "auto" else estimator.n_init
     runs = []
-    for seed in random_state.randint(np.iinfo(np.int32).max, size=n_init):
-        seeds = init
+    for seed in seeds:
+        first = init
         if callable(init):
-            seeds = init(rows * unit, n_clusters, random_state=seed)
-            seeds = check_init(np.asarray(seeds), n_clusters, rows.shape[1]) / unit
-        runs.append(KMeans(n_clusters, init=seeds, n_init=1, random_state=seed))
+            random_state = np.random.RandomState(seed)
+            first = init(rows * unit, n_clusters, random_state=random_state)
+            first = check_init(np.asarray(first), n_clusters, rows.shape[1]) / unit
+        runs.append(KMeans(n_clusters, init=first, n_init=1, random_state=seed))
 
     def run(kmeans):
         kmeans.fit(rows, sample_weight=weight)
@@ -100,7 +99,7 @@ def simplified_silhouette(X, centers, weight):
     """
     if len(centers) == 1:
         return 0.0
-    unit = max(float(np.abs(X).max()), np.finfo(X.dtype).tiny)
+    unit = power_of_two(float(max(np.abs(X).max(), np.abs(centers).max())))
     values = np.empty(len(X))
     for batch in gen_batches(len(X), ROWS_PER_BATCH):
         # float64 and in units of the data: squares neither overflow nor vanish

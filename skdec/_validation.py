@@ -1,5 +1,6 @@
 """Checks shared by the public functions and the estimators."""
 
+import math
 from numbers import Real
 
 import numpy as np
@@ -10,16 +11,29 @@ from sklearn.utils.validation import _check_sample_weight, check_non_negative
 
 FLOATS = (np.float64, np.float32)
 POSITIVE = Interval(Real, 0, None, closed="neither")
-METRICS = StrOptions((set(_VALID_METRICS) - {"nan_euclidean"}) | {"precomputed"})
+# wide enough for any use, narrow enough that (1 + D/ν) is computed in single precision
+DOF = Interval(Real, 1e-12, 1e12, closed="both")
+METRICS = StrOptions(
+    (set(_VALID_METRICS) - {"nan_euclidean", "wminkowski"}) | {"precomputed"}
+)
 PERPLEXITY = [Interval(Real, 1, None, closed="left"), "array-like"]
 
 # Largest |coordinate| whose squared distances, summed over dimensions, stay finite.
 LARGEST = {np.dtype(np.float32): 1e15, np.dtype(np.float64): 1e150}
 
+# Precomputed distances this small against the largest are zero but for rounding.
+ROUNDING = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-10}
+
 
 def check_matrix(array, name, **kwargs):
     """A finite 2-D C-ordered float32 or float64 array, or an error naming ``name``."""
-    return check_array(array, dtype=FLOATS, order="C", input_name=name, **kwargs)
+    try:
+        return check_array(array, dtype=FLOATS, order="C", input_name=name, **kwargs)
+    except ValueError as error:
+        if name in str(error).split():
+            raise
+        # scikit-learn names the argument in some of its messages only
+        raise ValueError(f"{name}: {error}") from error
 
 
 def check_points(Z, centers):
@@ -53,16 +67,27 @@ def working_dtype(dtype, largest, name):
 
 
 def check_weight(sample_weight, X):
-    """Non-negative weights of X's rows, not all zero; None stays None."""
+    """Non-negative float64 weights of X's rows, not all zero, and their unit.
+
+    The weights are divided by a power of two near the largest, so that they can be cast
+    to any dtype; sums over them are to be multiplied by it.  None stays None, unit 1.
+    """
     if sample_weight is None:
-        return None
+        return None, 1.0
     # before scikit-learn's check, which names no argument here, or passes in 1.6
     given = np.asarray(sample_weight)
     if given.size and not given.any():
         raise ValueError("sample_weight must have a positive entry; all are zero")
-    return _check_sample_weight(
-        sample_weight, X, dtype=X.dtype, ensure_non_negative=True
+    weight = _check_sample_weight(
+        sample_weight, X, dtype=np.float64, ensure_non_negative=True
     )
+    unit = power_of_two(weight.max())
+    return weight / unit, unit
+
+
+def power_of_two(value):
+    """The largest power of two up to ``value``; 1 for 0.  Dividing by it is exact."""
+    return math.ldexp(1.0, math.frexp(value)[1] - 1) if value > 0 else 1.0
 
 
 def check_distribution(P, name, *, rows=True):
@@ -102,18 +127,24 @@ def check_precomputed(X, name="X"):
             f"shape {X.shape}"
         )
     check_distances(X, name)
-    if np.diagonal(X).any():
+    tolerance = zero_distance(X)
+    if np.diagonal(X).max() > tolerance:
         raise ValueError(
             f"{name} must have a zero diagonal with metric='precomputed'; its largest "
             f"entry there is {np.diagonal(X).max():g}"
         )
     for start in range(0, len(X), 512):
         block = slice(start, start + 512)
-        if not np.allclose(X[block], X[:, block].T, rtol=1e-5, atol=0):
+        if not np.allclose(X[block], X[:, block].T, rtol=1e-5, atol=tolerance):
             raise ValueError(
                 f"{name} must be symmetric with metric='precomputed'; it differs from "
                 f"its transpose in rows {start} to {min(start + 512, len(X)) - 1}"
             )
+
+
+def zero_distance(X):
+    """Up to here precomputed distances are zero but for rounding."""
+    return float(X.max()) * ROUNDING[X.dtype]
 
 
 def check_distances(X, name="X"):
@@ -127,7 +158,10 @@ def resolve_perplexities(perplexity, n_samples, sigma=None):
         return np.empty(0)
     if isinstance(perplexity, str):
         return np.array([max(1.0, min(30.0, (n_samples - 1) / 3))])
-    values = np.atleast_1d(np.asarray(perplexity, dtype=np.float64))
+    try:
+        values = np.atleast_1d(np.asarray(perplexity, dtype=np.float64))
+    except (TypeError, ValueError):
+        values = np.empty(0)
     if values.ndim != 1 or len(values) == 0 or not np.all(values >= 1):
         raise ValueError(
             "perplexity must be a number >= 1 or a non-empty list of them; got "

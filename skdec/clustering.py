@@ -13,14 +13,25 @@ from sklearn.base import (
     _fit_context,
 )
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import gen_batches
+from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdec._distances import power_of_two
 from skdec._rows import merge_rows
-from skdec._starts import automatic_bandwidth, simplified_silhouette, starts
-from skdec._validation import FLOATS, POSITIVE, check_weight, working_dtype
+from skdec._starts import (
+    automatic_bandwidth,
+    check_init,
+    simplified_silhouette,
+    starts,
+)
+from skdec._validation import (
+    DOF,
+    FLOATS,
+    POSITIVE,
+    check_weight,
+    power_of_two,
+    working_dtype,
+)
 from skdec.execution import Threads
 from skdec.objectives import ClusteringObjective
 from skdec.optimizers import CentroidDescent
@@ -28,6 +39,8 @@ from skdec.similarity import memberships
 
 ROWS_PER_BATCH = 65_536
 EVIDENCE_TIE = 1e-4  # nats per sample
+N_INIT = 10
+MAX_SEED = np.iinfo(np.int32).max
 
 
 class StudentTClustering(
@@ -49,7 +62,7 @@ class StudentTClustering(
     n_clusters : int, default=8
         Number of clusters k.
     dof : float, default=1.0
-        Degrees of freedom ν > 0 of the Student-t kernel.
+        Degrees of freedom ν of the Student-t kernel, from 1e-12 to 1e12.
     bandwidth : "auto" or float, default="auto"
         Unit h of the distances; 1.0 is the formula of the paper.  "auto" is half the
         within-cluster standard deviation per dimension of the best start, so that
@@ -65,8 +78,9 @@ class StudentTClustering(
     max_iter : int, default=300
         Centroid steps per start, at most.
     tol : float, default=1e-3
-        Stop when the share of labels changed by a step, and the root mean square shift
-        of the centroids per dimension in units of h, are both at most this.
+        Stop when, from one refresh of the target to the next, the share of labels
+        changed and the root mean square shift of the centroids per dimension in units
+        of h are both at most this.
     update_interval : int, default=1
         Steps between refreshes of the target P.
     random_state : int, RandomState instance or None, default=None
@@ -132,7 +146,7 @@ class StudentTClustering(
 
     _parameter_constraints: dict = {
         "n_clusters": [Interval(Integral, 1, None, closed="left")],
-        "dof": [POSITIVE],
+        "dof": [DOF],
         "bandwidth": [StrOptions({"auto"}), POSITIVE],
         "init": [StrOptions({"k-means++", "random"}), callable, "array-like"],
         "n_init": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -191,66 +205,81 @@ class StudentTClustering(
             The fitted estimator.
         """
         X = validate_data(self, X, dtype=FLOATS, order="C")
-        weight = check_weight(sample_weight, X)
+        weight, weight_unit = check_weight(sample_weight, X)
         if len(X) < self.n_clusters:
             raise ValueError(
                 f"n_clusters ({self.n_clusters}) must not exceed n_samples ({len(X)})"
             )
+        init = check_init(self.init, self.n_clusters, X.shape[1])
         rows, weight = merge_rows(X, weight)
         # a power of two, so exact: keeps squares in range for data at 1e-30 or 1e30
         unit = power_of_two(float(np.abs(rows).max()))
         rows = np.divide(rows, unit, out=rows, dtype=X.dtype)
+        n_init = N_INIT if self.n_init == "auto" else self.n_init
+        seeds = check_random_state(self.random_state).randint(MAX_SEED, size=n_init)
         with Threads(self.n_jobs, hold_blas=True) as threads:
-            begun = starts(rows, weight, unit, self, threads)
+            begun = starts((rows, weight, unit), init, self.n_clusters, seeds, threads)
             width = self.bandwidth
             if width == "auto":
                 inertia = min(inertia for _, inertia in begun)
                 width = unit * automatic_bandwidth(rows, weight, inertia)
-            dtype = working_dtype(X.dtype, 2 * unit / width, "X")
+            # in units of h about the mean: differences are small numbers there
+            h = width / unit
+            origin = np.average(rows, axis=0, weights=weight).astype(X.dtype)
+            dtype = working_dtype(X.dtype, 2 * max(1.0, 1 / h), "X")
             objective = ClusteringObjective(
                 rows.astype(dtype, copy=False),
                 weight.astype(dtype, copy=False),
                 self.dof,
-                width / unit,
+                (origin, h),
                 threads,
             )
             runs = [
-                self._iterate(objective, centers * (unit / width), number)
+                self._iterate(objective, (np.float64(centers) - origin) / h, number)
                 for number, (centers, _) in enumerate(begun)
             ]
             # the first of those that are equal but for what tol left unsettled: the
             # numbering of the clusters must not hang on rounding
-            highest = max(run.evidence for run in runs)
-            best = next(run for run in runs if run.evidence >= highest - EVIDENCE_TIE)
-            *_, self.kl_divergence_ = objective.step(
+            evidence = np.array([run.evidence for run in runs])
+            best = runs[int(np.argmax(evidence >= evidence.max() - EVIDENCE_TIE))]
+            *_, kl = objective.step(
                 best.centers, best.centers, best.frequencies, divergence=True
             )
-        self._store(best, width, X)
+        best.centers = (best.centers * h + origin) * unit
+        best.frequencies *= weight_unit
+        self._store(best, width, float(kl * weight_unit), X)
         return self
 
     def _iterate(self, objective, centers, number):
         """Carry one start through the Student-t iterations, in units of h."""
-        descent, labels, converged, n_iter = CentroidDescent(), None, False, 0
+        descent, n_iter, converged = CentroidDescent(), 0, False
+        labels, anchors = None, centers
         total = objective.weight.sum(dtype=np.float64)
-        while n_iter < self.max_iter and not converged:
-            if n_iter % self.update_interval == 0:
+        while n_iter < self.max_iter:
+            refresh = n_iter % self.update_interval == 0
+            if refresh:
+                shift = np.sqrt(np.mean((centers - anchors) ** 2))
                 anchors = centers
                 f, _ = objective.frequencies(anchors)
             gradient, curvature, new_labels, _ = objective.step(centers, anchors, f)
-            moved = descent.move(centers, gradient, curvature)
-            shift = np.sqrt(np.mean((moved - centers) ** 2))
-            changed = 1.0
-            if labels is not None:
-                changed = objective.weight[new_labels != labels].sum() / total
-            # quiet labels alone would stop at once: after a k-means start the first
-            # refreshes change no label while the centroids still move
-            converged = bool(changed <= self.tol and shift <= self.tol)
-            centers, labels, n_iter = moved, new_labels, n_iter + 1
-            if self.verbose > 1:
-                print(
-                    f"[StudentTClustering] start {number} step {n_iter}: changed = "
-                    f"{changed:.5f}, shift = {shift:.5f}"
-                )
+            if refresh:
+                # from refresh to refresh, for between them P is stale; and labels alone
+                # would stop at once: after a k-means start the first refreshes change
+                # none while the centroids still move
+                changed = 1.0
+                if labels is not None:
+                    changed = objective.weight[new_labels != labels].sum() / total
+                    converged = bool(changed <= self.tol and shift <= self.tol)
+                labels = new_labels
+                if self.verbose > 1:
+                    print(
+                        f"[StudentTClustering] start {number} step {n_iter}: changed = "
+                        f"{changed:.5f}, shift = {shift:.5f}"
+                    )
+                if converged:
+                    break
+            centers = descent.move(centers, gradient, curvature)
+            n_iter += 1
         f, evidence = objective.frequencies(centers)
         if self.verbose:
             print(
@@ -259,14 +288,14 @@ class StudentTClustering(
             )
         return Run(centers, f, evidence, n_iter, converged)
 
-    def _store(self, best, width, X):
+    def _store(self, best, width, kl, X):
         # as fitted: predict must not follow a later change of the parameter
         self._dof = self.dof
         self.bandwidth_ = float(width)
-        self.cluster_centers_ = (best.centers * width).astype(X.dtype)
+        self.cluster_centers_ = best.centers.astype(X.dtype)
         self.cluster_frequencies_ = best.frequencies
         self.evidence_ = float(best.evidence)
-        self.kl_divergence_ = float(self.kl_divergence_)
+        self.kl_divergence_ = kl
         self.n_iter_ = best.n_iter
         self.converged_ = best.converged
         self.labels_ = self._labels(X)
@@ -345,7 +374,7 @@ class StudentTClustering(
             Between 0 and 1, higher is better; 0 for a single cluster.
         """
         X = self._check(X)
-        weight = check_weight(sample_weight, X)
+        weight, _ = check_weight(sample_weight, X)
         return simplified_silhouette(X, self.cluster_centers_, weight)
 
     def _check(self, X):

@@ -6,7 +6,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import StrOptions, validate_params
 
 from skdec._validation import (
-    POSITIVE,
+    DOF,
     check_distribution,
     check_matrix,
     check_points,
@@ -65,19 +65,19 @@ def kl_divergence(P, Q, *, sample_weight=None):
     for name, array in (("P", P), ("Q", Q)):
         if array.min() < 0:
             raise ValueError(f"{name} must be non-negative; got {array.min():g}")
-    weight = check_weight(sample_weight, P)
+    weight, unit = check_weight(sample_weight, P)
     kl = 0.0
     for batch in gen_batches(len(P), ROWS_PER_BATCH):
         rows = rel_entr(P[batch], Q[batch]).sum(axis=1, dtype=np.float64)
         kl += float(rows.sum() if weight is None else rows @ weight[batch])
-    return kl
+    return kl * unit
 
 
 @validate_params(
     {
         "Z": ["array-like"],
         "centers": ["array-like"],
-        "dof": [POSITIVE],
+        "dof": [DOF],
         "P": ["array-like", None],
         "through_target": ["boolean"],
         "sample_weight": ["array-like", None],
@@ -104,7 +104,7 @@ def clustering_loss(
     centers : array-like of shape (n_clusters, n_features)
         Centroids μ.
     dof : float, default=1.0
-        Degrees of freedom ν > 0 of the Student-t kernel.
+        Degrees of freedom ν of the Student-t kernel, from 1e-12 to 1e12.
     P : array-like of shape (n_samples, n_clusters), default=None
         Targets, rows sum to 1.  By default the target distribution of the current Q.
     through_target : bool, default=False
@@ -138,10 +138,10 @@ def clustering_loss(
     >>> from skdec import clustering_loss
     >>> kl, grad_Z, grad_centers = clustering_loss([[0.0], [1.0]], [[0.0], [2.0]])
     >>> round(kl, 4)
-    0.0613
+    0.0941
     """
     Z, centers, dtype = check_points(Z, centers)
-    weight = check_weight(sample_weight, Z)
+    weight, unit = check_weight(sample_weight, Z)
     with Threads() as threads:
         Q = memberships(Z, centers, dof, threads)
         if P is None:
@@ -152,13 +152,13 @@ def clustering_loss(
                 raise ValueError("through_target=True needs P=None; got a P as well")
             P = check_distribution(P, "P").astype(Z.dtype, copy=False)
             check_same_shape(P, Q)
-        if weight is None:
-            weight = np.ones(len(Z), Z.dtype)
+        weight = np.ones(len(Z)) if weight is None else weight
+        weight = weight.astype(Z.dtype)
         R = weight[:, None] * (P - Q)
         if through_target:
             R -= _through_target(P, Q, weight, f)
         kl, *gradients = _clustering_forces(Z, centers, dof, (P, R, weight), threads)
-    return kl, *(gradient.astype(dtype, copy=False) for gradient in gradients)
+    return kl * unit, *((unit * gradient).astype(dtype) for gradient in gradients)
 
 
 def _through_target(P, Q, weight, f):
@@ -203,7 +203,7 @@ def _clustering_forces(Z, centers, dof, rows, threads):
         "Y": ["array-like"],
         "P": ["array-like"],
         "kernel": [StrOptions({"student_t", "gaussian"})],
-        "dof": [POSITIVE],
+        "dof": [DOF],
         "normalization": [StrOptions({"joint", "conditional"})],
     },
     prefer_skip_nested_validation=True,
@@ -228,8 +228,9 @@ def embedding_loss(Y, P, *, kernel="student_t", dof=1.0, normalization="joint"):
     kernel : {"student_t", "gaussian"}, default="student_t"
         Similarity s in the embedding.
     dof : float, default=1.0
-        Degrees of freedom ν > 0 of the Student-t kernel.  This is scikit-learn's and
-        DEC's form; openTSNE's ``dof`` names another family, (1 + D/α)^(−α).
+        Degrees of freedom ν of the Student-t kernel, from 1e-12 to 1e12.  This is
+        scikit-learn's and DEC's form; openTSNE's ``dof`` names another family,
+        (1 + D/α)^(−α).
     normalization : {"joint", "conditional"}, default="joint"
         Whether Q is one distribution over all pairs or one per row.
 
@@ -256,7 +257,7 @@ def embedding_loss(Y, P, *, kernel="student_t", dof=1.0, normalization="joint"):
     >>> P = [[0.0, 0.25, 0.0], [0.25, 0.0, 0.25], [0.0, 0.25, 0.0]]
     >>> kl, gradient = embedding_loss([[0.0], [1.0], [2.0]], P)
     >>> round(kl, 4), gradient.round(4).tolist()
-    (0.1823, [[-0.0667], [0.0], [0.0667]])
+    (0.1823, [[0.05], [0.0], [-0.05]])
     """
     Y = check_matrix(Y, "Y", ensure_min_samples=2)
     P = check_distribution(P, "P", rows=normalization == "conditional")

@@ -21,16 +21,18 @@ class ClusteringObjective:
         Points in the units of the data.
     weight : ndarray of shape (n_samples,)
         Weights, in Z's dtype.
-    dof, bandwidth : float
-        Form of the similarity.
+    dof : float
+        Degrees of freedom ν.
+    frame : tuple of (ndarray of shape (n_features,), float)
+        Origin and bandwidth h: centroids are given as (μ − origin)/h.
     threads : Threads
         Where blocks run.
     """
 
-    def __init__(self, Z, weight, dof, bandwidth, threads):
+    def __init__(self, Z, weight, dof, frame, threads):
         self.Z, self.weight, self.threads = Z, weight, threads
         self.dof = Z.dtype.type(dof)
-        self.scale = Z.dtype.type(1 / bandwidth)
+        self.frame = frame[0].astype(Z.dtype), Z.dtype.type(1 / frame[1])
         self.size = block_size(len(Z))
         self.n_blocks = -(-len(Z) // self.size)
 
@@ -42,7 +44,7 @@ class ClusteringObjective:
 
         def task(start, stop):
             pairs.frequency_blocks(
-                self.Z, self.weight, mu, self.scale, self.dof, self.size,
+                self.Z, self.weight, mu, self.frame, self.dof, self.size,
                 start, stop, f, evidence,
             )  # fmt: skip
 
@@ -61,7 +63,7 @@ class ClusteringObjective:
         labels = np.empty(len(self.Z), np.int32)
         mu, anchor = centers.astype(self.Z.dtype), anchors.astype(self.Z.dtype)
         moved = not np.array_equal(mu, anchor)
-        model = self.scale, self.dof, f.astype(self.Z.dtype), moved
+        model = self.frame, self.dof, f.astype(self.Z.dtype), moved
 
         def task(start, stop):
             pairs.step_blocks(
@@ -99,10 +101,14 @@ class EmbeddingObjective:
     def gradient(self, Y, exaggeration=1.0):
         """∂KL(exaggeration · P‖Q)/∂Y for Y of (n_components, n_samples), and log Z."""
         attraction, repulsion = np.empty((2, *Y.shape), Y.dtype)
-        Z = np.empty(Y.shape[1], Y.dtype)
+        Z, near = np.empty((2, Y.shape[1]), Y.dtype)
+        nearest = Y.dtype.type(0)
+        if len(Y) != 2 or self.dof != 1:
+            self._rows(lambda start, stop: pairs.nearest_rows(Y, start, stop, near))
+            nearest = near.min()
         self._rows(
             lambda start, stop: pairs.joint_rows(
-                Y, self.P, self.dof, start, stop, attraction, repulsion, Z
+                Y, self.P, nearest, self.dof, start, stop, attraction, repulsion, Z
             )
         )
         total = Z.sum(dtype=np.float64)
@@ -111,7 +117,7 @@ class EmbeddingObjective:
         attraction *= Y.dtype.type(2 * exaggeration)
         repulsion *= Y.dtype.type(2 / total)
         attraction -= repulsion
-        return attraction, np.log(total)
+        return attraction, np.log(total) - pairs.energy(nearest, self.dof, False)
 
     def divergence(self, Y, log_Z):
         """KL(P‖Q) at Y: Σ p log p + Σ p_ij (−log s_ij) + log Z · Σ p."""

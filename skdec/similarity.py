@@ -3,13 +3,16 @@
 import numpy as np
 from sklearn.utils._param_validation import validate_params
 
-from skdec._validation import POSITIVE, check_points, working_dtype
+from skdec._validation import DOF, check_points, power_of_two, working_dtype
 from skdec.execution import Threads
 from skdec.kernels import pairs
 
+# Below these, 1/h is not a number of the dtype.
+SMALLEST_UNIT = {np.dtype(np.float32): 1e-30, np.dtype(np.float64): 1e-300}
+
 
 @validate_params(
-    {"Z": ["array-like"], "centers": ["array-like"], "dof": [POSITIVE]},
+    {"Z": ["array-like"], "centers": ["array-like"], "dof": [DOF]},
     prefer_skip_nested_validation=True,
 )
 def soft_assignment(Z, centers, *, dof=1.0):
@@ -25,7 +28,7 @@ def soft_assignment(Z, centers, *, dof=1.0):
     centers : array-like of shape (n_clusters, n_features)
         Centroids μ.
     dof : float, default=1.0
-        Degrees of freedom ν > 0 of the Student-t kernel.
+        Degrees of freedom ν of the Student-t kernel, from 1e-12 to 1e12.
 
     Returns
     -------
@@ -57,15 +60,25 @@ def soft_assignment(Z, centers, *, dof=1.0):
 
 def memberships(Z, centers, dof, threads, bandwidth=1.0):
     """Q of validated points, with distances in units of ``bandwidth``."""
+    if not SMALLEST_UNIT[Z.dtype] < bandwidth:
+        # 1/h would overflow: a power of two off both changes nothing else
+        unit = power_of_two(bandwidth)
+        Z, centers = Z.astype(np.float64) / unit, centers.astype(np.float64) / unit
+        bandwidth = bandwidth / unit
     largest = float(max(np.abs(Z).max(), np.abs(centers).max())) / bandwidth
     dtype = working_dtype(Z.dtype, largest, "Z")
     Q = np.empty((len(Z), len(centers)), dtype)
     Z = Z.astype(dtype, copy=False)
-    centers = (centers.astype(np.float64) / bandwidth).astype(dtype)
-    scale, nu = dtype.type(1 / bandwidth), dtype.type(dof)
+    # differences to a centroid nearby are exact, products with 1/h are not
+    origin = np.zeros(Z.shape[1], dtype)
+    if bandwidth != 1:
+        shares = centers.astype(np.float64) / len(centers)
+        origin = shares.sum(axis=0).astype(dtype)
+    centers = ((centers.astype(np.float64) - origin) / bandwidth).astype(dtype)
+    frame, nu = (origin, dtype.type(1 / bandwidth)), dtype.type(dof)
 
     def task(start, stop):
-        pairs.soft_assignment_rows(Z, centers, scale, nu, start, stop, Q)
+        pairs.soft_assignment_rows(Z, centers, frame, nu, start, stop, Q)
 
     threads.rows(task, len(Z), Q.size)
     return Q

@@ -65,7 +65,8 @@ def target_distribution(Q, *, sample_weight=None):
            [0.1, 0.9]])
     """
     Q = check_distribution(Q, "Q")
-    weight = check_weight(sample_weight, Q)
+    # P does not depend on the scale of the weights
+    weight, _ = check_weight(sample_weight, Q)
     with Threads() as threads:
         return target(Q, frequencies(Q, weight), threads)
 
@@ -74,7 +75,7 @@ def frequencies(Q, weight):
     """f_j = Σ_i w_i q_ij, summed in float64."""
     if weight is None:
         return Q.sum(axis=0, dtype=np.float64)
-    return np.einsum("i,ij->j", weight.astype(np.float64), Q)
+    return np.einsum("i,ij->j", weight, Q)
 
 
 def target(Q, f, threads):

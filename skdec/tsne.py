@@ -12,18 +12,21 @@ from sklearn.base import (
 )
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdec._distances import SquaredDistances
 from skdec._validation import (
+    DOF,
     FLOATS,
     METRICS,
     PERPLEXITY,
     POSITIVE,
     check_distances,
+    check_matrix,
     check_precomputed,
+    power_of_two,
     resolve_perplexities,
 )
 from skdec.execution import Threads
@@ -32,6 +35,8 @@ from skdec.optimizers import Descent, Phase, minimise_rows
 from skdec.targets import placement_affinities, symmetrise, training_affinities
 
 INITIAL_SCALE = 1e-4
+# Beyond this, squared distances in the map overflow in single precision.
+LARGEST_INIT = 1e15
 PLACEMENT_BATCH_ELEMENTS = 4_000_000
 # How far out, in units of the map's reach, a new point may be placed.
 RIM = 10.0
@@ -82,7 +87,7 @@ class ExactTSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     n_jobs : int or None, default=-1
         Threads; -1 means all cores.  The result is bitwise the same for every value.
     dof : float or "auto", default="auto"
-        Degrees of freedom ν of the Student-t kernel.  "auto" is
+        Degrees of freedom ν of the Student-t kernel, from 1e-12 to 1e12.  "auto" is
         max(n_components − 1, 1).  openTSNE's ``dof`` is another family, (1 + D/α)^(−α).
     sigma : float, default=None
         A fixed bandwidth σ of the affinities, exp(−d²/σ²), in place of a perplexity.
@@ -165,7 +170,7 @@ class ExactTSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         "verbose": ["verbose"],
         "random_state": ["random_state"],
         "n_jobs": [None, Integral],
-        "dof": [StrOptions({"auto"}), POSITIVE],
+        "dof": [StrOptions({"auto"}), DOF],
         "sigma": [None, POSITIVE],
         "early_exaggeration_iter": [Interval(Integral, 0, None, closed="left")],
         "precision": [StrOptions({"single", "double"})],
@@ -247,24 +252,35 @@ class ExactTSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         X = validate_data(self, X, dtype=FLOATS, order="C", ensure_min_samples=2)
         if self.metric == "precomputed":
             check_precomputed(X)
-        self._resolve_parameters(X)
+        perplexities = resolve_perplexities(self.perplexity, len(X), self.sigma)
+        dof = float(max(self.n_components - 1, 1)) if self.dof == "auto" else self.dof
+        learning_rate = self.learning_rate
+        if learning_rate == "auto":
+            learning_rate = max(len(X) / self.early_exaggeration / 4, 50.0)
         dtype = np.float32 if self.precision == "single" else np.float64
         with Threads(self.n_jobs, hold_blas=True) as threads:
-            self._distances = SquaredDistances(X, self.metric, self.metric_params)
-            representatives = self._distances.representatives()
+            distances = SquaredDistances(X, self.metric, self.metric_params)
+            representatives = distances.representatives()
             start = self._initial_embedding(X)[representatives]
-            P = training_affinities(self._distances, self._scale, dtype, threads)
-            objective = EmbeddingObjective(symmetrise(P), self.dof_, threads)
+            scale = perplexities, self.sigma
+            P = symmetrise(training_affinities(distances, scale, dtype, threads))
+            objective = EmbeddingObjective(P, dof, threads)
             Y = np.ascontiguousarray(start.T, dtype=dtype)
             descent = Descent(
-                self.learning_rate_, self.min_grad_norm, representatives, self.verbose
+                learning_rate, self.min_grad_norm, representatives, self.verbose
             )
-            self.kl_divergence_, self.n_iter_ = descent.run(
-                objective, Y, self._phases()
-            )
-        self._distances.forget_training_distances()
+            kl, n_iter = descent.run(objective, Y, self._phases())
+        # all at once, and as fitted: a failed fit leaves the last one whole, and
+        # transform does not follow later changes of the parameters
+        distances.forget_training_distances()
+        self._distances, self._scale = distances, scale
+        self.kl_divergence_, self.n_iter_ = kl, n_iter
+        self.learning_rate_, self.dof_ = learning_rate, dof
+        self.perplexity_ = None if self.sigma is not None else perplexities
+        if self.sigma is None and len(perplexities) == 1:
+            self.perplexity_ = float(perplexities[0])
         self.embedding_ = np.ascontiguousarray(Y.T, dtype=X.dtype)
-        return self.embedding_
+        return self.embedding_.copy()
 
     def transform(self, X):
         """Place new points in the fitted map, each alone.
@@ -326,28 +342,6 @@ class ExactTSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         lost |= np.linalg.norm(V, axis=1) > 0.99 * rim
         return V + center, np.count_nonzero(lost)
 
-    def _resolve_parameters(self, X):
-        """Settle every "auto", and check what depends on X."""
-        perplexities = resolve_perplexities(self.perplexity, len(X), self.sigma)
-        # as fitted: transform must not follow later changes of the parameters
-        self._scale = perplexities, self.sigma
-        self.perplexity_ = None
-        if self.sigma is None:
-            single = len(perplexities) == 1
-            self.perplexity_ = float(perplexities[0]) if single else perplexities
-        self.dof_ = self.dof
-        if self.dof == "auto":
-            self.dof_ = float(max(self.n_components - 1, 1))
-        self.learning_rate_ = self.learning_rate
-        if self.learning_rate == "auto":
-            self.learning_rate_ = max(len(X) / self.early_exaggeration / 4, 50.0)
-        by_pca = isinstance(self.init, str) and self.init == "pca"
-        if by_pca and self.metric == "precomputed":
-            raise ValueError(
-                "init='pca' cannot be used with metric='precomputed'; use "
-                "init='random' or an array"
-            )
-
     def _phases(self):
         exploration = min(self.early_exaggeration_iter, self.max_iter)
         return [
@@ -369,23 +363,29 @@ class ExactTSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     def _initial_embedding(self, X):
         shape = len(X), self.n_components
         if not isinstance(self.init, str):
-            start = check_array(self.init, dtype=FLOATS, input_name="init")
-            if start.shape != shape:
+            start = check_matrix(self.init, "init")
+            if start.shape != shape or np.abs(start).max() > LARGEST_INIT:
                 raise ValueError(
-                    f"init must have shape {shape} (n_samples, n_components); got "
-                    f"{start.shape}"
+                    f"init must have shape {shape}, that is (n_samples, n_components), "
+                    f"and values up to {LARGEST_INIT:g}; got shape {start.shape} and "
+                    f"values up to {np.abs(start).max():g}"
                 )
             return start
+        if self.init == "pca" and self.metric == "precomputed":
+            raise ValueError(
+                "init='pca' cannot be used with metric='precomputed'; use "
+                "init='random' or an array"
+            )
         random_state = check_random_state(self.random_state)
         start = INITIAL_SCALE * random_state.standard_normal(shape)
-        if self.init == "pca":
-            rows = self._distances.prepare(X) if self._distances.euclidean else X
-            n_known = min(self.n_components, *rows.shape)
+        if self.init == "pca" and (X != X[0]).any():
+            # a power of two, so exact: keeps variances in range
+            rows = X.astype(np.float64) / power_of_two(float(np.abs(X).max()))
+            n_known = min(self.n_components, *X.shape)
             pca = PCA(n_components=n_known, random_state=random_state)
             pca.set_output(transform="default")
-            if np.ptp(rows, axis=0).any():
-                known = pca.fit_transform(rows)
-                start[:, :n_known] = known / known[:, 0].std() * INITIAL_SCALE
+            known = pca.fit_transform(rows)
+            start[:, :n_known] = known / known[:, 0].std() * INITIAL_SCALE
         return start
 
     @property

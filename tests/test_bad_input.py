@@ -63,8 +63,9 @@ def test_functions_refuse_arrays(call, name, kind):
         call(bad)
     for other in ("1-D", "empty", "3-D"):
         bad, message = ARRAYS[other]
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises(ValueError, match=message) as caught:
             call(bad)
+        assert name in str(caught.value).split(":")[0].split()
 
 
 PARAMETERS = [
@@ -73,6 +74,9 @@ PARAMETERS = [
     (ExactTSNE(perplexity=0.5), "perplexity"),
     (ExactTSNE(perplexity=[]), "perplexity"),
     (ExactTSNE(perplexity="many"), "perplexity"),
+    (ExactTSNE(perplexity=["a", "b"]), "perplexity must be a number"),
+    (ExactTSNE(metric="mahalanobis", metric_params=None), "invertible covariance"),
+    (ExactTSNE(init=X[:, :2] * 1e20), r"init must have shape .* values up to 1e\+15"),
     (ExactTSNE(n_components=0), "n_components"),
     (ExactTSNE(n_components=1.5), "n_components"),
     (ExactTSNE(dof=0), "dof"),
@@ -109,7 +113,9 @@ PARAMETERS = [
 
 @pytest.mark.parametrize("estimator, message", PARAMETERS)
 def test_estimators_refuse_parameters(estimator, message):
-    fitted = D if estimator.get_params().get("metric") == "precomputed" else X
+    metric = estimator.get_params().get("metric")
+    # collinear columns for the one metric that minds
+    fitted = {"precomputed": D, "mahalanobis": X[:, [0, 0]]}.get(metric, X)
     with pytest.raises(ValueError, match=message):
         estimator.fit(fitted)
 

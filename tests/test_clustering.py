@@ -64,6 +64,20 @@ def test_ends_where_the_gradient_vanishes(update_interval):
     assert np.abs(gradient).max() < 1e-6
 
 
+@pytest.mark.parametrize("update_interval", [7, 50])
+def test_convergence_is_judged_on_a_fresh_target(update_interval):
+    settings = {"random_state": 0, "tol": 1e-3, "max_iter": 20_000}
+    often = StudentTClustering(3, **settings).fit(IRIS)
+    rare = StudentTClustering(3, update_interval=update_interval, **settings).fit(IRIS)
+    assert rare.converged_
+    assert rare.n_iter_ >= 2 * update_interval
+    largest = []
+    for model in (often, rare):
+        Z, centers = in_units(model, IRIS)
+        largest.append(np.abs(skdec.clustering_loss(Z, centers)[2]).max())
+    assert largest[1] <= 3 * largest[0]
+
+
 def test_bandwidth_one_is_the_formula_of_the_paper():
     model = StudentTClustering(4, bandwidth=1.0, random_state=0).fit(BLOBS)
     Q = skdec.soft_assignment(BLOBS, model.cluster_centers_)
@@ -188,8 +202,17 @@ def test_callable_init_sees_the_units_of_the_data():
         seen.append(np.abs(X).max())
         return X[:n_clusters]
 
-    StudentTClustering(4, init=init, n_init=1).fit(BLOBS * 1e20)
+    model = StudentTClustering(4, init=init, n_init=1, max_iter=1000)
+    model.fit(BLOBS * 1e20)
     assert_allclose(seen, np.abs(BLOBS).max() * 1e20)
+
+
+def test_callable_init_gets_a_random_state():
+    def init(X, n_clusters, random_state):
+        return X[random_state.permutation(len(X))[:n_clusters]]
+
+    model = StudentTClustering(4, init=init, random_state=0).fit(BLOBS)
+    assert adjusted_rand_score(TRUTH, model.labels_) > 0.95
 
 
 def test_random_state():
@@ -224,7 +247,7 @@ def test_verbose_reports(capsys):
     assert len(lines) == 3
     assert lines[0].startswith("[StudentTClustering] start 0: ")
     StudentTClustering(4, verbose=2, n_init=1, random_state=0).fit(BLOBS)
-    assert "start 0 step 1: changed = 1.0" in capsys.readouterr().out
+    assert "start 0 step 0: changed = 1.0" in capsys.readouterr().out
 
 
 def test_score_is_the_simplified_silhouette(fitted):

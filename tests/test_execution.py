@@ -8,6 +8,7 @@ import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from threadpoolctl import threadpool_info
 
 import skdec
 from skdec import ExactTSNE, StudentTClustering
@@ -95,6 +96,33 @@ def test_forked_process():
     assert_array_equal(queue.get(timeout=60), expected)
     child.join(60)
     assert child.exitcode == 0
+
+
+def blas_threads():
+    return [
+        library["num_threads"]
+        for library in threadpool_info()
+        if library["user_api"] == "blas"
+    ]
+
+
+def test_blas_is_held_inside_and_given_back():
+    before = blas_threads()
+    with Threads(1, hold_blas=True):
+        assert set(blas_threads()) == {1}
+        with Threads(1, hold_blas=True):
+            assert set(blas_threads()) == {1}
+        assert set(blas_threads()) == {1}
+    assert blas_threads() == before
+    # the thread that held it first must not keep the say
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(_held).result() == {1}
+    assert blas_threads() == before
+
+
+def _held():
+    with Threads(1, hold_blas=True):
+        return set(blas_threads())
 
 
 def test_no_threads_are_left_behind():

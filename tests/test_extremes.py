@@ -103,6 +103,99 @@ def test_constant_data():
         assert finite(tsne.transform(X[:2] + 1))
 
 
+def test_score_of_rows_at_zero():
+    model = StudentTClustering(3, random_state=0).fit(BLOBS)
+    for rows in (np.zeros((4, 3)), BLOBS * 1e-200):
+        assert 0 <= model.score(rows) <= 1
+
+
+@pytest.mark.parametrize("dtype", SCALES)
+def test_denormal_data_and_bandwidths(dtype):
+    plain = StudentTClustering(3, random_state=0).fit(BLOBS.astype(dtype))
+    tiny = 2.0**-130 if dtype is np.float32 else 2.0**-1030
+    # denormal numbers have few digits: enough for blobs, not for bits
+    X = (BLOBS * tiny).astype(dtype)
+    model = StudentTClustering(3, random_state=0).fit(X)
+    assert adjusted_rand_score(model.labels_, plain.labels_) > 0.9
+    assert finite(model.predict_proba(X), model.evidence_)
+    with pytest.warns(ConvergenceWarning):
+        model = StudentTClustering(3, bandwidth=1e-100).fit(np.zeros((5, 2), dtype))
+    assert finite(model.predict_proba(np.zeros((5, 2), dtype)), model.evidence_)
+
+
+def test_the_largest_number():
+    X = BLOBS / np.abs(BLOBS).max() * np.finfo(float).max
+    model = StudentTClustering(3, random_state=0).fit(X)
+    assert adjusted_rand_score(model.labels_, TRUTH) == 1
+    assert finite(ExactTSNE(max_iter=20).fit(X).embedding_)
+
+
+@pytest.mark.parametrize("dtype", SCALES)
+@pytest.mark.parametrize("dof", [1e-12, 1e-3, 1e12])
+def test_dof_at_its_limits(dtype, dof):
+    X = BLOBS.astype(dtype)
+    Q = skdec.soft_assignment(X, X[:3], dof=dof)
+    assert finite(Q, *skdec.clustering_loss(X, X[:3], dof=dof))
+    assert_allclose(Q.sum(axis=1), 1, rtol=1e-5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = StudentTClustering(3, dof=dof, random_state=0).fit(X)
+    assert finite(model.evidence_, model.predict_proba(X))
+
+
+@pytest.mark.parametrize("dtype", SCALES)
+@pytest.mark.parametrize("factor", [1e-310, 1e-50, 1e39, 1e300])
+def test_scale_of_the_weights_matters_nowhere(dtype, factor):
+    X, w = BLOBS.astype(dtype), np.arange(1.0, 91)
+    plain = StudentTClustering(3, random_state=0).fit(X, sample_weight=w)
+    scaled = StudentTClustering(3, random_state=0).fit(X, sample_weight=w * factor)
+    assert_allclose(scaled.cluster_centers_, plain.cluster_centers_, rtol=1e-5)
+    assert_allclose(scaled.kl_divergence_, plain.kl_divergence_ * factor, rtol=1e-4)
+    assert_allclose(
+        scaled.cluster_frequencies_, plain.cluster_frequencies_ * factor, rtol=1e-4
+    )
+    assert_allclose(scaled.score(X, sample_weight=w * factor), plain.score(X, None, w))
+    Q = skdec.soft_assignment(X, X[:3])
+    P = skdec.target_distribution(Q, sample_weight=w * factor)
+    assert_allclose(P, skdec.target_distribution(Q, sample_weight=w), rtol=1e-4)
+    kl = skdec.kl_divergence(P, Q, sample_weight=w * factor)
+    assert_allclose(kl, factor * skdec.kl_divergence(P, Q, sample_weight=w), rtol=1e-4)
+
+
+def test_single_precision_far_from_the_origin():
+    X = (BLOBS + 1e5).astype(np.float32)
+    model = StudentTClustering(3, random_state=0).fit(X)
+    exact = StudentTClustering(3, random_state=0).fit(X.astype(float))
+    assert model.converged_
+    assert_array_equal(model.labels_, exact.labels_)
+    assert_allclose(
+        model.predict_proba(X), exact.predict_proba(X.astype(float)), atol=2e-2
+    )
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_tsne_by_another_metric_at_any_scale(scale):
+    tsne = ExactTSNE(metric="manhattan", max_iter=60).fit(BLOBS * scale)
+    assert finite(tsne.embedding_, tsne.transform(BLOBS[:3] * scale * 1.01))
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "manhattan"])
+def test_new_points_out_of_range(metric):
+    tsne = ExactTSNE(metric=metric, max_iter=60, random_state=0).fit(BLOBS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # all as good as equally far
+        assert finite(tsne.transform(BLOBS[:2] * 1e100))
+    with pytest.raises(ValueError, match="must stay within 1e\\+150 times"):
+        tsne.transform(BLOBS[:2] * 1e200)
+
+
+@pytest.mark.parametrize("n_components", [30, 50])
+def test_more_components_than_anything(n_components):
+    for X in (BLOBS[:60], BLOBS[:4]):
+        tsne = ExactTSNE(n_components, max_iter=300, random_state=0).fit(X)
+        assert finite(tsne.embedding_, tsne.kl_divergence_)
+
+
 def test_zero_data():
     with pytest.warns(ConvergenceWarning):
         model = StudentTClustering(2).fit(np.zeros((5, 2)))

@@ -1,9 +1,15 @@
 """The package itself: public names, imports, metadata."""
 
+import doctest
+import importlib
 import inspect
+import re
 import subprocess
 import sys
 from importlib.metadata import requires
+from pathlib import Path
+
+import pytest
 
 import skdec
 
@@ -23,6 +29,25 @@ def test_public_names():
     assert set(skdec.__all__) == {"ExactTSNE", "StudentTClustering", *SIGNATURES}
     for name, signature in SIGNATURES.items():
         assert str(inspect.signature(getattr(skdec, name))) == signature
+
+
+MODULES = ["clustering", "divergence", "similarity", "targets", "tsne"]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_docstring_examples(module):
+    outcome = doctest.testmod(importlib.import_module(f"skdec.{module}"))
+    assert outcome.attempted > 0
+    assert outcome.failed == 0
+
+
+def test_readme_examples(capsys):
+    text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), {})
+    assert "(1347, 2) (450, 2)" in capsys.readouterr().out
 
 
 def test_core_dependencies():

@@ -114,6 +114,45 @@ def test_metrics_are_those_of_scikit_learn(metric, params):
     assert np.isfinite(direct.transform(IRIS[:5] + 0.01)).all()
 
 
+@pytest.mark.parametrize("dtype", [bool, float])
+def test_boolean_metric(dtype):
+    X = (DIGITS[:60] > 8).astype(dtype)
+    tsne = ExactTSNE(metric="jaccard", max_iter=20, perplexity=10).fit(X)
+    assert np.isfinite(tsne.transform(DIGITS[60:70] > 8)).all()
+
+
+def test_metric_params_count_for_euclidean_too():
+    settings = {"random_state": 0, "max_iter": 20}
+    squares = {"X_norm_squared": None}
+    with_params = ExactTSNE(metric_params=squares, **settings).fit(IRIS)
+    assert_allclose(
+        with_params.embedding_, ExactTSNE(**settings).fit(IRIS).embedding_, atol=1e-3
+    )
+
+
+def test_distances_with_rounding_errors():
+    D = 1 - np.corrcoef(IRIS)
+    D = np.abs(D) + 1e-16
+    tsne = ExactTSNE(metric="precomputed", init="random", max_iter=20).fit(D)
+    assert np.isfinite(tsne.embedding_).all()
+    assert len(np.unique(tsne.embedding_, axis=0)) > 100
+
+
+def test_a_failed_fit_leaves_the_last_one_whole():
+    tsne = ExactTSNE(max_iter=20, random_state=0).fit(IRIS)
+    before = tsne.transform(IRIS[:5] + 0.01)
+    with pytest.raises(FloatingPointError):
+        tsne.set_params(learning_rate=1e30).fit(IRIS[:40] * 2)
+    assert_array_equal(tsne.transform(IRIS[:5] + 0.01), before)
+
+
+def test_the_returned_embedding_is_the_callers():
+    tsne = ExactTSNE(max_iter=20, random_state=0)
+    embedding = tsne.fit_transform(IRIS)
+    embedding *= 2
+    assert_array_equal(tsne.embedding_ * 2, embedding)
+
+
 def test_callable_metric():
     X = IRIS[::3]
 

@@ -5,6 +5,7 @@ parallel layers a pool may be entered from several Python threads and survives a
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from itertools import pairwise
 
@@ -47,15 +48,18 @@ class Threads:
         )
 
     def __enter__(self):
-        self._blas = threadpool_limits(limits=1) if self.hold_blas else None
-        self._pool = ThreadPoolExecutor(self.n_threads) if self.n_threads > 1 else None
+        self._stack = ExitStack()
+        self._pool = None
+        if self.hold_blas:
+            self._stack.enter_context(threadpool_limits(limits=1))
+        if self.n_threads > 1:
+            self._pool = ThreadPoolExecutor(self.n_threads)
+            # reached before BLAS is let go: an error must not leave threads behind
+            self._stack.callback(self._pool.shutdown, wait=True, cancel_futures=True)
         return self
 
     def __exit__(self, *exception):
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-        if self._blas is not None:
-            self._blas.restore_original_limits()
+        self._stack.close()
 
     def rows(self, task, n_rows, pairs):
         """Call ``task(start, stop)`` over ranges that together cover ``n_rows``.

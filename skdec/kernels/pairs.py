@@ -148,13 +148,23 @@ def workspace(Z, k):
 
 
 @kernel
-def load(Z, first, scale, ZT):
-    """Put scale · z of one chunk into the lanes; lanes past the end repeat the last."""
+def load(Z, first, ZT):
+    """Put one chunk of rows into the lanes; lanes past the end repeat the last row."""
     n_samples, n_features = Z.shape
     for lane in range(LANES):
         i = min(first + lane, n_samples - 1)
         for d in range(n_features):
-            ZT[d, lane] = Z[i, d] * scale
+            ZT[d, lane] = Z[i, d]
+
+
+@kernel
+def load_in_frame(Z, first, frame, ZT):
+    """The same for (z − origin)/h; ``frame`` is (origin, 1/h)."""
+    origin, scale = frame
+    load(Z, first, ZT)
+    for d in range(len(ZT)):
+        for lane in range(LANES):
+            ZT[d, lane] = (ZT[d, lane] - origin[d]) * scale
 
 
 @kernel
@@ -208,11 +218,11 @@ def target(Q, frequencies, P, total):
 
 
 @kernel
-def soft_assignment_rows(Z, centers, scale, dof, start, stop, Q_out):
+def soft_assignment_rows(Z, centers, frame, dof, start, stop, Q_out):
     """q_ij for the rows start … stop."""
     ZT, D, Q, near, total, T = workspace(Z, len(centers))
     for first in range(start, stop, LANES):
-        load(Z, first, scale, ZT)
+        load_in_frame(Z, first, frame, ZT)
         assign(ZT, centers, dof, D, Q, near, total, T)
         for lane in range(min(LANES, stop - first)):
             for j in range(len(centers)):
@@ -224,7 +234,7 @@ def target_rows(Q_in, frequencies, start, stop, P_out):
     """p_ij for the rows start … stop of a given Q."""
     Q, P, _, total, _, _ = workspace(Q_in, Q_in.shape[1])
     for first in range(start, stop, LANES):
-        load(Q_in, first, Q_in.dtype.type(1), Q)
+        load(Q_in, first, Q)
         target(Q, frequencies, P, total)
         for lane in range(min(LANES, stop - first)):
             for j in range(len(Q)):
@@ -232,7 +242,7 @@ def target_rows(Q_in, frequencies, start, stop, P_out):
 
 
 @kernel
-def frequency_blocks(Z, weight, centers, scale, dof, size, start, stop, F, evidence):
+def frequency_blocks(Z, weight, centers, frame, dof, size, start, stop, F, evidence):
     """f_j = Σ_i w_i q_ij and Σ_i w_i log Σ_j s_ij over each block of ``size`` rows."""
     ZT, D, Q, near, total, T = workspace(Z, len(centers))
     for block in range(start, stop):
@@ -240,7 +250,7 @@ def frequency_blocks(Z, weight, centers, scale, dof, size, start, stop, F, evide
         evidence[block] = 0
         end = min((block + 1) * size, len(Z))
         for first in range(block * size, end, LANES):
-            load(Z, first, scale, ZT)
+            load_in_frame(Z, first, frame, ZT)
             assign(ZT, centers, dof, D, Q, near, total, T)
             for lane in range(min(LANES, end - first)):
                 w = weight[first + lane]
@@ -254,12 +264,12 @@ def frequency_blocks(Z, weight, centers, scale, dof, size, start, stop, F, evide
 def step_blocks(Z, weight, centers, anchors, model, size, start, stop, sums, labels):
     """Sums of one clustering step over each block of ``size`` rows.
 
-    P is the target of Q(Z, anchors), held fixed; ``model`` is (scale, ν, f, moved),
+    P is the target of Q(Z, anchors), held fixed; ``model`` is (frame, ν, f, moved),
     moved telling that centers differ from anchors.  ``sums`` receives per block
     ∂KL/∂μ_j = Σ_i w_i 2g_ij (p_ij − q_ij)(μ_j − z_i), its curvature Σ_i w_i 2g_ij p_ij
     and, unless that array is empty, Σ_i w_i KL_i; ``labels`` argmax_j q_ij.
     """
-    scale, dof, frequencies, moved = model
+    frame, dof, frequencies, moved = model
     gradient, curvature, divergence = sums
     ZT, D, Q, near, total, T = workspace(Z, len(centers))
     P, W, G = np.empty_like(Q), np.empty_like(T), np.empty_like(T)
@@ -270,7 +280,7 @@ def step_blocks(Z, weight, centers, anchors, model, size, start, stop, sums, lab
         for first in range(block * size, end, LANES):
             width = min(LANES, end - first)
             load_weight(weight, first, width, W)
-            load(Z, first, scale, ZT)
+            load_in_frame(Z, first, frame, ZT)
             assign(ZT, anchors, dof, D, Q, near, total, T)
             target(Q, frequencies, P, T)
             if moved:
@@ -320,16 +330,15 @@ def loss_blocks(Z, centers, dof, rows, size, start, stop, out):
     grad_Z, grad_centers, kl = out
     ZT, D, Q, near, total, C = workspace(Z, len(centers))
     P, R, forces, W = D.copy(), D.copy(), ZT.copy(), near.copy()
-    one = Z.dtype.type(1)
     for block in range(start, stop):
         grad_centers[block] = 0
         kl[block] = 0
         end = min((block + 1) * size, len(Z))
         for first in range(block * size, end, LANES):
             width = min(LANES, end - first)
-            load(Z, first, one, ZT)
-            load(P_in, first, one, P)
-            load(R_in, first, one, R)
+            load(Z, first, ZT)
+            load(P_in, first, P)
+            load(R_in, first, R)
             load_weight(weight, first, width, W)
             assign(ZT, centers, dof, D, Q, near, total, C)
             kl[block] += chunk_divergence(P, D, near, total, dof, W)
@@ -411,23 +420,25 @@ def loss_rows(Y, P, near, Z, dof, gaussian, start, stop, grad, kl):
 
 
 @kernel
-def joint_rows(Y, P, dof, start, stop, attraction, repulsion, Z):
+def joint_rows(Y, P, near, dof, start, stop, attraction, repulsion, Z):
     """One pass of Student-t SNE with a symmetric joint P, before Z = Σ_i Z_i is known.
 
     attraction_i = Σ_j 2g_ij p_ij (y_i − y_j), repulsion_i = Σ_j 2g_ij s_ij (y_i − y_j),
-    Z_i = Σ_{j≠i} s_ij;  ∂KL/∂y_i = 2 (attraction_i − repulsion_i / Z).
+    Z_i = Σ_{j≠i} s_ij;  ∂KL/∂y_i = 2 (attraction_i − repulsion_i / Z).  All s are
+    relative to s(D°), D° = ``near`` the same for all i; two dimensions at ν = 1, where
+    nothing underflows, take D° = 0 for granted.
     """
     if len(Y) == 2 and dof == 1:
         joint_rows_plane(Y[0], Y[1], P, start, stop, attraction, repulsion, Z)
         return
-    buffer = np.empty((4, Y.shape[1]), Y.dtype)
-    D, T, S, G = buffer[0], buffer[1], buffer[2], buffer[3]
+    buffer = np.empty((5, Y.shape[1]), Y.dtype)
+    D, T, S, G, own = buffer[0], buffer[1], buffer[2], buffer[3], buffer[4]
+    own[:] = near
     for i in range(start, stop):
         squared_distances(Y[:, i].copy(), Y, D)
         weights(D, dof, False, G)
-        for j in range(len(D)):
-            T[j] = D[j] / dof
-        student_t(T, dof, S)
+        D[i] = near
+        similarities(D, own, dof, False, T, S)
         S[i] = 0
         Z[i] = sum_of(S)
         P_i = P[i]
