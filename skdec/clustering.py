@@ -227,28 +227,31 @@ class StudentTClustering(
             h = width / unit
             origin = np.average(rows, axis=0, weights=weight).astype(X.dtype)
             dtype = working_dtype(X.dtype, 2 * max(1.0, 1 / h), "X")
+            rows = rows.astype(dtype, copy=False)
+            weight = weight.astype(dtype, copy=False)
             objective = ClusteringObjective(
-                rows.astype(dtype, copy=False),
-                weight.astype(dtype, copy=False),
-                self.dof,
-                (origin, h),
-                threads,
+                rows, weight, self.dof, (origin, h), threads
             )
-            runs = [
-                self._iterate(objective, (np.float64(centers) - origin) / h, number)
-                for number, (centers, _) in enumerate(begun)
-            ]
-            # the first of those that are equal but for what tol left unsettled: the
-            # numbering of the clusters must not hang on rounding
-            evidence = np.array([run.evidence for run in runs])
-            best = runs[int(np.argmax(evidence >= evidence.max() - EVIDENCE_TIE))]
-            *_, kl = objective.step(
-                best.centers, best.centers, best.frequencies, divergence=True
+            best = self._best_run(
+                objective, [(np.float64(centers) - origin) / h for centers, _ in begun]
             )
         best.centers = (best.centers * h + origin) * unit
         best.frequencies *= weight_unit
-        self._store(best, width, float(kl * weight_unit), X)
+        best.kl *= weight_unit
+        self._store(best, width, X)
         return self
+
+    def _best_run(self, objective, begun):
+        """Carry every start through the iterations; the one with the most evidence."""
+        runs = [self._iterate(objective, start, i) for i, start in enumerate(begun)]
+        # the first of those that are equal but for what tol left unsettled: the
+        # numbering of the clusters must not hang on rounding
+        evidence = np.array([run.evidence for run in runs])
+        best = runs[int(np.argmax(evidence >= evidence.max() - EVIDENCE_TIE))]
+        *_, best.kl = objective.step(
+            best.centers, best.centers, best.frequencies, divergence=True
+        )
+        return best
 
     def _iterate(self, objective, centers, number):
         """Carry one start through the Student-t iterations, in units of h."""
@@ -288,14 +291,14 @@ class StudentTClustering(
             )
         return Run(centers, f, evidence, n_iter, converged)
 
-    def _store(self, best, width, kl, X):
+    def _store(self, best, width, X):
         # as fitted: predict must not follow a later change of the parameter
         self._dof = self.dof
         self.bandwidth_ = float(width)
         self.cluster_centers_ = best.centers.astype(X.dtype)
         self.cluster_frequencies_ = best.frequencies
         self.evidence_ = float(best.evidence)
-        self.kl_divergence_ = kl
+        self.kl_divergence_ = float(best.kl)
         self.n_iter_ = best.n_iter
         self.converged_ = best.converged
         self.labels_ = self._labels(X)
@@ -414,3 +417,4 @@ class Run:
     evidence: float
     n_iter: int
     converged: bool
+    kl: float = np.nan

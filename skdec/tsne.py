@@ -378,7 +378,8 @@ class ExactTSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
             )
         random_state = check_random_state(self.random_state)
         start = INITIAL_SCALE * random_state.standard_normal(shape)
-        if self.init == "pca" and (X != X[0]).any():
+        constant = np.array_equal(X[1:], X[:-1])
+        if self.init == "pca" and not constant:
             # a power of two, so exact: keeps variances in range
             rows = X.astype(np.float64) / power_of_two(float(np.abs(X).max()))
             n_known = min(self.n_components, *X.shape)

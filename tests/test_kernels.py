@@ -18,7 +18,7 @@ from skdec.objectives import (
 from tests import naive
 
 # each is a branch of the kernels: pow, products of odd and even ν, pow again
-DOFS = [0.5, 1.0, 2.0, 3.0, 10.0, 1e6]
+DOFS = [0.5, 1.0, 2.0, 3.0, 10.0, 20.0, 1e6]
 DTYPES = [np.float32, np.float64]
 RTOL = {np.float32: 2e-4, np.float64: 1e-10}
 ATOL = {np.float32: 2e-5, np.float64: 1e-12}
