@@ -100,6 +100,7 @@ def test_clustering_loss(rng, dof, dtype, given):
     P = naive.target_distribution(naive.soft_assignment(Z64, centers64, dof), w)
     if given:
         P = P[:, ::-1].copy()
+        P[0] = [0, 0.25, 0.75]
     kl, grad_Z, grad_centers = skdec.clustering_loss(
         Z, centers, dof=dof, P=P.astype(dtype) if given else None, sample_weight=w
     )
