@@ -266,8 +266,12 @@ class ExactTSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
             P = symmetrise(training_affinities(distances, scale, dtype, threads))
             objective = EmbeddingObjective(P, dof, threads)
             Y = np.ascontiguousarray(start.T, dtype=dtype)
+            distinct = np.array_equal(representatives, np.arange(len(X)))
             descent = Descent(
-                learning_rate, self.min_grad_norm, representatives, self.verbose
+                learning_rate,
+                self.min_grad_norm,
+                None if distinct else representatives,
+                self.verbose,
             )
             kl, n_iter = descent.run(objective, Y, self._phases())
         # all at once, and as fitted: a failed fit leaves the last one whole, and

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import skdec
 from skdec.execution import Threads
-from skdec.kernels import affinities
+from skdec.kernels import affinities, pairs
 from skdec.objectives import (
     ClusteringObjective,
     EmbeddingObjective,
@@ -191,6 +191,16 @@ def test_embedding_objective(rng, dof, n_components, dtype):
         points[0], 12 * points[1], dof, "student_t", "joint"
     )
     close(exaggerated.T, expected, dtype)
+
+
+def test_logarithm_in_single_precision(rng):
+    special = [1, np.nextafter(np.float32(1), 2), np.sqrt(2), 2, 3e38]
+    spread = 10 ** rng.uniform(0, 38, 200)
+    U = np.r_[special, 1 + rng.random(50), spread].astype(np.float32)
+    found = U.copy()
+    pairs.log_single(found, np.empty(len(U), np.int32))
+    assert found[0] == 0
+    assert_allclose(found, np.log(U.astype(float)), rtol=3e-7)
 
 
 @pytest.mark.parametrize("dof", [0.5, 1.0, 2.0])

@@ -6,7 +6,9 @@ from numba import njit
 
 # - error_model="numpy" is what lets LLVM vectorise a loop with a division.
 # - nogil lets row blocks run on a thread pool; cache keeps the second import cheap.
-_njit = partial(njit, nogil=True, cache=True, error_model="numpy")
+_njit = partial(
+    njit, nogil=True, cache=True, error_model="numpy", no_cfunc_wrapper=True
+)
 
 # Strict IEEE arithmetic: a lane gives the same bits whatever vector code, scalar
 # remainder or specialisation (read-only arrays) it runs through.  So memberships do

@@ -33,6 +33,16 @@ LARGEST_PRODUCT_DOF = 16
 # costs is multiplied by (ν+1)/2.
 LARGEST_LOG_DOF = 64
 
+# Single precision, taken apart: sign, exponent of 8 bits, mantissa of 23.
+MANTISSA_BITS = np.int32(23)
+MANTISSA = np.int32(0x7FFFFF)
+EXPONENT_OF_ONE = np.int32(0x3F800000)
+ROOT_OF_TWO = np.int32(0x3FB504F3)
+BIAS = np.int32(127)
+LOG_2 = np.float32(math.log(2))
+ONE, THIRD, FIFTH = np.float32(1), np.float32(1 / 3), np.float32(1 / 5)
+SEVENTH, NINTH = np.float32(1 / 7), np.float32(1 / 9)
+
 
 # ---------------------------------------------------------------------- stages
 @kernel
@@ -493,15 +503,44 @@ def joint_rows_plane(x, y, P, start, stop, attraction, repulsion, Z):
 
 
 @kernel
+def log_single(U, bits):
+    """U ← log U for single precision U ≥ 1, to an ulp or two, in vector code.
+
+    U = 2^e m with m in [√½, √2); log m = 2 artanh f, f = (m − 1)/(m + 1), by series.
+    """
+    mantissa = bits.view(np.float32)
+    for lane in range(len(U)):
+        mantissa[lane] = U[lane]
+    for lane in range(len(U)):
+        m = (bits[lane] & MANTISSA) | EXPONENT_OF_ONE
+        carry = np.int32(m > ROOT_OF_TWO)
+        U[lane] = ((bits[lane] >> MANTISSA_BITS) - BIAS) + carry
+        bits[lane] = m - (carry << MANTISSA_BITS)
+    for lane in range(len(U)):
+        f = (mantissa[lane] - ONE) / (mantissa[lane] + ONE)
+        g = f * f
+        series = ONE + g * (THIRD + g * (FIFTH + g * (SEVENTH + g * NINTH)))
+        U[lane] = U[lane] * LOG_2 + (f + f) * series
+
+
+@kernel
 def energy_rows(Y, P, dof, start, stop, out):
     """Σ_j p_ij · (−log s_ij), what KL needs beyond log Z and the entropy of P."""
     D = np.empty(Y.shape[1], Y.dtype)
+    bits = np.empty(Y.shape[1], np.int32)
+    one = Y.dtype.type(1)
     for i in range(start, stop):
         squared_distances(Y[:, i].copy(), Y, D)
-        total = 0.0
-        for j in range(len(D)):
-            total += P[i, j] * energy(D[j], dof, False)
-        out[i] = total
+        if D.itemsize == 4 and dof <= LARGEST_LOG_DOF:
+            for j in range(len(D)):
+                D[j] = one + D[j] / dof
+            log_single(D, bits)
+            out[i] = 0.5 * (float(dof) + 1.0) * dot(D, P[i])
+        else:
+            total = 0.0
+            for j in range(len(D)):
+                total += P[i, j] * energy(D[j], dof, False)
+            out[i] = total
 
 
 # -------------------------------------------- new points against a fitted embedding
