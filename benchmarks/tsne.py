@@ -3,13 +3,15 @@
     python -m benchmarks.tsne [--rounds 3] [--threads 2]
 
 Both sides run in turn in one process, on the same data in the same dtype, with the same
-number of threads, iterations, initialisation, perplexity and learning rate.  An
-iteration's time is the difference of two fits of different length, so that the
-affinities and the initialisation, which both fits share, drop out.
+number of threads, iterations, initialisation, perplexity and learning rate.  Both print
+the seconds of every 50 iterations: an iteration's time is the median of those.
 """
 
 import argparse
+import contextlib
+import io
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -23,11 +25,9 @@ from threadpoolctl import threadpool_limits
 
 import skdec
 
-# scikit-learn takes no fewer than 250
-SHORT, LONG = 250, 350
-# short fits are repeated within a round: their difference is a fraction of a second
-REPEATS = {"scikit-learn exact": 1, "ExactTSNE": 9}
-SETTINGS = {"perplexity": 30.0, "init": "pca", "random_state": 0}
+ITERATIONS = 350
+SETTINGS = {"perplexity": 30.0, "init": "pca", "random_state": 0, "verbose": 2}
+LINE = re.compile(r"\((\d+) iterations in ([\d.]+)s\)")
 
 
 def full_kl(X, embedding):
@@ -36,35 +36,34 @@ def full_kl(X, embedding):
     return skdec.embedding_loss(np.asarray(embedding, dtype=np.float64), P)[0]
 
 
-def timed(make, X, max_iter):
-    """Seconds of a fit, and its embedding."""
-    estimator = make(max_iter)
+def timed(estimator, X):
+    """Seconds of each iteration (by fifties), seconds of the fit, and its embedding."""
+    printed = io.StringIO()
     start = perf_counter()
-    embedding = estimator.fit_transform(X)
-    return perf_counter() - start, embedding
+    with contextlib.redirect_stdout(printed):
+        embedding = estimator.fit_transform(X)
+    whole = perf_counter() - start
+    each = [float(s) / int(n) for n, s in LINE.findall(printed.getvalue())]
+    return each, whole, embedding
 
 
 def compare(X, threads, rounds):
     """Rows of (name, ms per iteration, whole fit, KL, trustworthiness) and ratios."""
-    makers = {
-        "scikit-learn exact": lambda m: TSNE(
-            method="exact", max_iter=m, n_jobs=threads, **SETTINGS
+    estimators = {
+        "scikit-learn exact": TSNE(
+            method="exact", max_iter=ITERATIONS, n_jobs=threads, **SETTINGS
         ),
-        "ExactTSNE": lambda m: skdec.ExactTSNE(max_iter=m, n_jobs=threads, **SETTINGS),
+        "ExactTSNE": skdec.ExactTSNE(max_iter=ITERATIONS, n_jobs=threads, **SETTINGS),
     }
-    makers["ExactTSNE"](1).fit(X)  # compile outside the clock
-    iteration = {name: [] for name in makers}
-    whole = {name: [] for name in makers}
+    timed(skdec.ExactTSNE(max_iter=50, **SETTINGS), X)  # compile outside the clock
+    iteration = {name: [] for name in estimators}
+    whole = {name: [] for name in estimators}
     embedding = {}
     for _ in range(rounds):
-        for name, make in makers.items():
-            short, long = [], []
-            for _ in range(REPEATS[name]):
-                short.append(timed(make, X, SHORT)[0])
-                seconds, embedding[name] = timed(make, X, LONG)
-                long.append(seconds)
-            iteration[name].append((median(long) - median(short)) / (LONG - SHORT))
-            whole[name].append(median(long))
+        for name, estimator in estimators.items():
+            each, seconds, embedding[name] = timed(estimator, X)
+            iteration[name].append(median(each))
+            whole[name].append(seconds)
     rows = [
         (
             name,
@@ -73,7 +72,7 @@ def compare(X, threads, rounds):
             full_kl(X, embedding[name]),
             trustworthiness(X, embedding[name], n_neighbors=12),
         )
-        for name in makers
+        for name in estimators
     ]
     theirs, ours = iteration.values()
     ratios = [a / b for a, b in zip(theirs, ours, strict=True)]
@@ -146,7 +145,7 @@ def main():
     print(
         f"digits {X.shape}, {X.dtype}, {options.threads} threads, medians of", end=" "
     )
-    print(f"{options.rounds} rounds; fits of {LONG} iterations\n")
+    print(f"{options.rounds} rounds; fits of {ITERATIONS} iterations\n")
     print("| | ms per iteration | whole fit, s | KL, full P | trustworthiness |")
     print("|---|---|---|---|---|")
     for name, step, whole, kl, kept in rows:

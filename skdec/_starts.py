@@ -4,7 +4,6 @@ import warnings
 
 import numpy as np
 from scipy.spatial.distance import cdist
-from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import gen_batches
 
@@ -42,6 +41,9 @@ def starts(data, init, n_clusters, seeds, threads):
     threads : Threads
         Runs the k-means side by side, each on one thread.
     """
+    # here, because importing sklearn.cluster takes as long as all of skdec
+    from sklearn.cluster import KMeans
+
     rows, weight, unit = data
     if isinstance(init, np.ndarray):
         centers = init / unit
