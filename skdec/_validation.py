@@ -86,8 +86,11 @@ def check_weight(sample_weight, X):
 
 
 def power_of_two(value):
-    """The largest power of two up to ``value``; 1 for 0.  Dividing by it is exact."""
-    return math.ldexp(1.0, math.frexp(value)[1] - 1) if value > 0 else 1.0
+    """The largest power of two up to ``value``; 1 for 0.  Dividing by it is exact.
+
+    Not below 2^−1021, so that its reciprocal is a number too.
+    """
+    return math.ldexp(1.0, max(math.frexp(value)[1] - 1, -1021)) if value > 0 else 1.0
 
 
 def check_distribution(P, name, *, rows=True):

@@ -233,7 +233,8 @@ class StudentTClustering(
                 rows, weight, self.dof, (origin, h), threads
             )
             best = self._best_run(
-                objective, [(np.float64(centers) - origin) / h for centers, _ in begun]
+                objective,
+                [(centers.astype(np.float64) - origin) / h for centers, _ in begun],
             )
         best.centers = (best.centers * h + origin) * unit
         best.frequencies *= weight_unit
