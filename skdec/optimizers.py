@@ -22,7 +22,7 @@ class CentroidDescent:
     The step is −∂KL/∂μ_j / Σ_i w_i 2g_ij p_ij: with 2g and p held fixed the attraction
     Σ_i w_i 2g_ij p_ij (μ_j − z_i) is linear in μ_j with that curvature, so without the
     repulsion by q the step would be Newton's.  With it the curvature is smaller, p − q
-    being small, and the way long: momentum goes it in a third to a tenth of the steps.
+    being small, and the way long: momentum mostly goes it in far fewer steps.
     It is dropped when it points against the step (O'Donoghue & Candès 2015).
     """
 
