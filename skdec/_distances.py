@@ -1,8 +1,10 @@
 """Squared distances to the training rows, a block of rows at a time."""
 
 import numpy as np
+from scipy import sparse
 from sklearn.metrics import pairwise_distances
 from sklearn.metrics.pairwise import PAIRWISE_BOOLEAN_FUNCTIONS, euclidean_distances
+from sklearn.neighbors import NearestNeighbors, sort_graph_by_row_values
 
 from skdec._rows import first_occurrences, row_keys
 from skdec._validation import power_of_two, zero_distance
@@ -10,7 +12,6 @@ from skdec._validation import power_of_two, zero_distance
 # The expanded form ‖a‖² + ‖b‖² − 2a·b keeps about 16 − log10((‖a‖² + ‖b‖²)/D) digits:
 # below this ratio the few pairs concerned are computed from their differences instead.
 CANCELLATION = 1e-5
-ELEMENTS_PER_GATHER = 1_000_000
 
 # Beyond this many units squared distances overflow.
 FARTHEST = 1e150
@@ -21,8 +22,9 @@ class SquaredDistances:
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
-        The training rows; with ``metric="precomputed"`` their distance matrix.
+    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
+        The training rows; with ``metric="precomputed"`` their distance matrix, or a
+        sparse graph of the distances to neighbours.
     metric : str or callable
         A metric of :func:`sklearn.metrics.pairwise_distances`.
     metric_params : dict or None
@@ -42,13 +44,15 @@ class SquaredDistances:
         self.euclidean = metric in ("euclidean", "l2") and not self.metric_params
         self.boolean = metric in PAIRWISE_BOOLEAN_FUNCTIONS
         self.unit = 1.0
-        self.n_samples = len(X)
+        self.n_samples = X.shape[0]
         if self.euclidean:
             self._centre(X)
         elif metric == "precomputed":
-            self.rows = X
-            self.unit = power_of_two(float(X.max()))
-            self._zero = zero_distance(X)
+            self.rows = self.prepare(X)
+            # not X.max(): on a graph that would sort the entries by column
+            values = X.data if sparse.issparse(X) else X
+            self.unit = power_of_two(float(values.max(initial=0)))
+            self._zero = 0.0 if sparse.issparse(X) else zero_distance(X)
         else:
             # a copy: what was fitted must not change with the caller's array
             self.rows = X.astype(bool if self.boolean else X.dtype)
@@ -57,12 +61,14 @@ class SquaredDistances:
 
     def _centre(self, X):
         scale = power_of_two(float(np.abs(X).max()))
-        rows = np.divide(X, scale, dtype=np.float64, order="C")
-        mean = rows.mean(axis=0)
-        spread = power_of_two(float(np.abs(rows - mean).max()))
+        mean, spread = 0.0, 1.0
+        if not sparse.issparse(X):  # which centring would fill
+            rows = np.divide(X, scale, dtype=np.float64, order="C")
+            mean = rows.mean(axis=0)
+            spread = power_of_two(float(np.abs(rows - mean).max()))
         self._frame = scale, mean, spread
         self.rows = self.prepare(X)
-        self._norms = np.einsum("ij,ij->i", self.rows, self.rows)
+        self._norms = _squared_norms(self.rows)
         self.unit = scale * spread
 
     def _estimate_metric_params(self):
@@ -82,18 +88,31 @@ class SquaredDistances:
 
     def prepare(self, X):
         """X as ``between`` takes it: centred and scaled, or in the training dtype."""
+        if self.metric == "precomputed":
+            if sparse.issparse(X):
+                return sort_graph_by_row_values(
+                    X, copy=True, warn_when_not_sorted=False
+                )
+            return X
         if not self.euclidean:
             return X.astype(self.rows.dtype, copy=False)
         scale, mean, spread = self._frame
-        rows = np.divide(X, scale, dtype=np.float64, order="C")
-        rows -= mean
-        rows /= spread
+        if sparse.issparse(X):
+            rows = X.astype(np.float64) / scale
+        else:
+            rows = np.divide(X, scale, dtype=np.float64, order="C")
+            rows -= mean
+            rows /= spread
         if np.abs(rows).max() > FARTHEST:
             raise ValueError(
                 f"X must stay within {FARTHEST:g} times the spread of the training "
                 f"rows; got a row {np.abs(rows).max():g} times as far"
             )
         return rows
+
+    def precision(self, sigma):
+        """β = 1/σ² in units of D, finite so that 0 · β stays 0; None of None."""
+        return None if sigma is None else min(self.unit / sigma, FARTHEST) ** 2
 
     def forget_training_distances(self):
         """Drop a precomputed matrix: placing new points needs only theirs."""
@@ -102,58 +121,116 @@ class SquaredDistances:
 
     def representatives(self):
         """For each training row, the index of the first one identical to it."""
-        if self.metric == "precomputed":
-            zero = self.rows <= self._zero
-            np.fill_diagonal(zero, True)
-            return np.argmax(zero, axis=1)
-        return first_occurrences(row_keys(self.rows))
+        if self.metric != "precomputed":
+            return first_occurrences(row_keys(self.rows))
+        if sparse.issparse(self.rows):
+            graph = self.rows.tocoo()
+            zero = graph.data <= self._zero
+            first = np.arange(self.n_samples)
+            np.minimum.at(first, graph.row[zero], graph.col[zero])
+            np.minimum.at(first, graph.col[zero], graph.row[zero])
+            return first[first]
+        zero = self.rows <= self._zero
+        np.fill_diagonal(zero, True)
+        return np.argmax(zero, axis=1)
 
     def identical(self, rows):
         """For each prepared row, a training row identical to it, or −1."""
-        if self.metric == "precomputed":
-            return np.where(rows.min(axis=1) <= self._zero, rows.argmin(axis=1), -1)
-        known = {key: i for i, key in enumerate(row_keys(self.rows))}
-        return np.array([known.get(key, -1) for key in row_keys(rows)], np.intp)
+        if self.metric != "precomputed":
+            known = {key: i for i, key in enumerate(row_keys(self.rows))}
+            return np.array([known.get(key, -1) for key in row_keys(rows)], np.intp)
+        if sparse.issparse(rows):
+            graph = rows.tocoo()
+            zero = graph.data <= self._zero
+            known = np.full(rows.shape[0], -1)
+            known[graph.row[zero]] = graph.col[zero]
+            return known
+        return np.where(rows.min(axis=1) <= self._zero, rows.argmin(axis=1), -1)
 
-    def between(self, rows):
-        """D between prepared rows and the training rows, float64."""
+    def between(self, rows, columns=None):
+        """D between prepared rows and the (given) training rows, float64."""
         if self.euclidean:
-            return self._euclidean(rows)
-        D = self._distances(rows)
+            return self._euclidean(rows, columns)
+        D = self._distances(rows, columns)
         D /= self.unit
+        self._check_far(D)
+        return np.square(D, out=D)
+
+    def nearest(self, n_neighbors, rows=None, n_jobs=None):
+        """The nearest training rows of prepared rows, and D to them.
+
+        Without ``rows``, those of the training rows, themselves left out.
+        """
+        if rows is None or not hasattr(self, "_index"):
+            self._index = self._build_index(n_jobs)
+        D, columns = self._index.kneighbors(rows, n_neighbors)
+        D = D.astype(np.float64)
+        if not self.euclidean:
+            self._check_distances(D)
+            D /= self.unit
+            self._check_far(D)
+        return columns, np.square(D, out=D)
+
+    def _build_index(self, n_jobs):
+        metric = "euclidean" if self.euclidean else self.metric
+        return NearestNeighbors(
+            metric=metric, metric_params=self.metric_params or None, n_jobs=n_jobs
+        ).fit(self.rows)
+
+    def _distances(self, rows, columns=None):
+        if self.metric == "precomputed":
+            rows = rows if columns is None else rows[:, columns]
+            return rows.astype(np.float64)
+        others = self.rows if columns is None else self.rows[columns]
+        D = pairwise_distances(
+            rows, others, metric=self.metric, **self.metric_params
+        ).astype(np.float64)
+        self._check_distances(D)
+        return D
+
+    def _check_distances(self, D):
+        if not np.all(D >= 0) or np.isinf(D).any():
+            raise ValueError(
+                "All distances should be positive and finite, the metric given "
+                f"(metric={self.metric!r}) is not correct: its values go from "
+                f"{D.min()} to {D.max()}"
+            )
+
+    @staticmethod
+    def _check_far(D):
         if D.max() > FARTHEST:
             raise ValueError(
                 f"the distances must stay within {FARTHEST:g} times those between the "
                 f"training rows; got {D.max():g} times"
             )
-        return np.square(D, out=D)
 
-    def _distances(self, rows):
-        if self.metric == "precomputed":
-            return rows.astype(np.float64)
-        D = pairwise_distances(
-            rows, self.rows, metric=self.metric, **self.metric_params
-        ).astype(np.float64)
-        if not np.all(D >= 0) or np.isinf(D).any():
-            raise ValueError(
-                f"metric={self.metric!r} must give finite distances >= 0 between the "
-                f"rows of X; got values from {D.min()} to {D.max()}"
-            )
-        return D
-
-    def _euclidean(self, rows):
-        norms = np.einsum("ij,ij->i", rows, rows)[:, None]
+    def _euclidean(self, rows, columns):
+        others = self.rows if columns is None else self.rows[columns]
+        their_norms = self._norms if columns is None else self._norms[columns]
+        norms = _squared_norms(rows)[:, None]
         D = euclidean_distances(
             rows,
-            self.rows,
+            others,
             X_norm_squared=norms,
-            Y_norm_squared=self._norms[None, :],
+            Y_norm_squared=their_norms[None, :],
             squared=True,
         )
-        i, j = np.nonzero(CANCELLATION * (norms + self._norms) > D)
-        gather = max(1, ELEMENTS_PER_GATHER // rows.shape[1])
-        for first in range(0, len(i), gather):
-            pairs = i[first : first + gather], j[first : first + gather]
-            difference = rows[pairs[0]] - self.rows[pairs[1]]
-            D[pairs] = np.einsum("ij,ij->i", difference, difference)
+        # the smallest distances are near the largest norms: most rows need no more
+        bound = CANCELLATION * (norms[:, 0] + their_norms.max())
+        for r in np.flatnonzero(D.min(axis=1) < bound):
+            j = np.flatnonzero(CANCELLATION * (norms[r] + their_norms) > D[r])
+            if len(j):
+                D[r, j] = _squared_norms(_difference(rows, others, r, j))
         return D
+
+
+def _squared_norms(rows):
+    if sparse.issparse(rows):
+        return np.asarray(rows.multiply(rows).sum(axis=1)).reshape(-1)
+    return np.einsum("ij,ij->i", rows, rows)
+
+
+def _difference(rows, others, r, j):
+    if not sparse.issparse(rows):
+        return others[j] - rows[r]
+    return others[j] - sparse.vstack([rows[[r]]] * len(j), format="csr")

@@ -1,10 +1,18 @@
 """Rows as values: which ones are identical, and how many of each there are."""
 
 import numpy as np
+from scipy import sparse
 
 
 def row_keys(X):
-    """Return the content of each row of a dense X as bytes (−0.0 counts as 0.0)."""
+    """Return the content of each row of X as bytes (−0.0 counts as 0.0)."""
+    if sparse.issparse(X):
+        X = X.copy()
+        X.sum_duplicates()
+        X.eliminate_zeros()
+        data = np.split(X.data, X.indptr[1:-1])
+        columns = np.split(X.indices.astype(np.int64), X.indptr[1:-1])
+        return [a.tobytes() + b.tobytes() for a, b in zip(columns, data, strict=True)]
     plain = X if X.dtype == bool else X + X.dtype.type(0)
     return [row.tobytes() for row in np.ascontiguousarray(plain)]
 

@@ -4,6 +4,7 @@ import math
 from numbers import Real
 
 import numpy as np
+from scipy import sparse
 from sklearn.metrics.pairwise import _VALID_METRICS
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -123,13 +124,18 @@ def check_square(P, name, size=None):
 
 
 def check_precomputed(X, name="X"):
-    """Distances between n samples: square, non-negative, symmetric, zero diagonal."""
+    """Distances between n samples: square, non-negative, symmetric, zero diagonal.
+
+    A sparse graph of distances to neighbours is square and non-negative.
+    """
     if X.shape[0] != X.shape[1]:
         raise ValueError(
             f"{name} must be a square distance matrix with metric='precomputed'; got "
             f"shape {X.shape}"
         )
     check_distances(X, name)
+    if sparse.issparse(X):
+        return
     tolerance = zero_distance(X)
     if np.diagonal(X).max() > tolerance:
         raise ValueError(
@@ -152,7 +158,16 @@ def zero_distance(X):
 
 def check_distances(X, name="X"):
     """Raise unless all distances are non-negative."""
-    check_non_negative(X, f"{name}, which holds distances with metric='precomputed'")
+    whom = f"{name}, which with metric='precomputed' should hold positive distances"
+    check_non_negative(X, whom)
+
+
+def with_short_indices(X):
+    """A CSR matrix whose indices have 32 bits if they fit, as some metrics need."""
+    if X.indices.dtype == np.int32 or max(X.nnz, *X.shape) > np.iinfo(np.int32).max:
+        return X
+    parts = X.data, X.indices.astype(np.int32), X.indptr.astype(np.int32)
+    return type(X)(parts, shape=X.shape)
 
 
 def resolve_perplexities(perplexity, n_samples, sigma=None):

@@ -15,8 +15,10 @@ from skdec._validation import (
     check_weight,
     working_dtype,
 )
+from skdec.affinities import from_matrix
 from skdec.execution import Threads, block_size
-from skdec.kernels import pairs
+from skdec.kernels import clustering
+from skdec.objectives import EmbeddingObjective
 from skdec.similarity import memberships
 from skdec.targets import frequencies, target
 
@@ -183,7 +185,7 @@ def _clustering_forces(Z, centers, dof, rows, threads):
     nu = Z.dtype.type(dof)
 
     def task(start, stop):
-        pairs.loss_blocks(
+        clustering.loss_blocks(
             Z,
             centers,
             nu,
@@ -266,32 +268,11 @@ def embedding_loss(Y, P, *, kernel="student_t", dof=1.0, normalization="joint"):
         raise ValueError("P must have a zero diagonal; got positive entries there")
     working = working_dtype(Y.dtype, float(np.abs(Y).max()), "Y")
     points = np.ascontiguousarray(Y.T, dtype=working)
-    q_form = (kernel == "gaussian", normalization == "joint")
+    joint = normalization == "joint"
+    q_form = dof, kernel == "gaussian", joint
     with Threads() as threads:
-        kl, gradient = _embedding_loss(points, P, working.type(dof), q_form, threads)
+        affinities = from_matrix(P, working)
+        objective = EmbeddingObjective(affinities, q_form, threads)
+        gradient, log_Z = objective.gradient(points)
+        kl = objective.divergence(points, log_Z)
     return kl, np.ascontiguousarray(gradient.T, dtype=Y.dtype)
-
-
-def _embedding_loss(Y, P, nu, q_form, threads):
-    gaussian, joint = q_form
-    n_samples = Y.shape[1]
-    near, Z = np.empty((2, n_samples), Y.dtype)
-    kl, gradient = np.empty(n_samples), np.empty_like(Y)
-
-    def all_rows(task):
-        threads.rows(task, n_samples, n_samples * n_samples)
-
-    all_rows(lambda start, stop: pairs.nearest_rows(Y, start, stop, near))
-    if joint:
-        near[:] = near.min()
-    all_rows(
-        lambda start, stop: pairs.normaliser_rows(Y, near, nu, gaussian, start, stop, Z)
-    )
-    if joint:
-        Z[:] = Z.sum(dtype=np.float64)
-    all_rows(
-        lambda start, stop: pairs.loss_rows(
-            Y, P, near, Z, nu, gaussian, start, stop, gradient, kl
-        )
-    )
-    return float(kl.sum()), gradient

@@ -6,10 +6,15 @@ return sums and gradients.  The loops that call them are in the estimators and i
 """
 
 import numpy as np
-from scipy.special import xlogy
+from scipy import sparse
 
 from skdec.execution import block_size
-from skdec.kernels import pairs
+from skdec.kernels import clustering, embedding
+
+# Blocks whose forces are collected apart and added in order: enough to share among
+# threads, few enough that adding them up costs little.
+MAX_SLOTS = 32
+MIN_SLOT_ROWS = 128
 
 
 class ClusteringObjective:
@@ -43,7 +48,7 @@ class ClusteringObjective:
         mu = centers.astype(self.Z.dtype)
 
         def task(start, stop):
-            pairs.frequency_blocks(
+            clustering.frequency_blocks(
                 self.Z, self.weight, mu, self.frame, self.dof, self.size,
                 start, stop, f, evidence,
             )  # fmt: skip
@@ -66,7 +71,7 @@ class ClusteringObjective:
         model = self.frame, self.dof, f.astype(self.Z.dtype), moved
 
         def task(start, stop):
-            pairs.step_blocks(
+            clustering.step_blocks(
                 self.Z, self.weight, mu, anchor, model, self.size,
                 start, stop, sums, labels,
             )  # fmt: skip
@@ -77,57 +82,139 @@ class ClusteringObjective:
 
 
 class EmbeddingObjective:
-    """KL(P‖Q) of an embedding, P joint and symmetric, q Student-t and joint.
+    """KL(P‖Q) of an embedding: every row of the table whose reference is X itself.
 
     Parameters
     ----------
-    P : ndarray of shape (n_samples, n_samples)
-        Joint affinities in the dtype of the optimisation.
-    dof : float
-        Degrees of freedom ν.
+    affinities : Affinities
+        The symmetric P, in the dtype of the optimisation.
+    q_form : tuple of (float, bool, bool)
+        Degrees of freedom ν; whether the kernel is Gaussian instead of Student-t;
+        whether q is normalised jointly instead of per row.
     threads : Threads
         Where rows run.
     """
 
-    def __init__(self, P, dof, threads):
-        self.P, self.threads = P, threads
+    def __init__(self, affinities, q_form, threads):
+        self.affinities, self.threads = affinities, threads
+        P, n = affinities.P, affinities.n_samples
+        self.dtype = P.dtype
+        dof, self.gaussian, self.joint = q_form
         self.dof = P.dtype.type(dof)
-        self.mass = P.sum(dtype=np.float64)
-        self.entropy_term = sum(xlogy(row, row).sum(dtype=np.float64) for row in P)
+        self.graph = None
+        if sparse.issparse(P):
+            self.graph = P.data, P.indices, P.indptr
+            P = np.empty((n, 0), P.dtype)
+        self.P, self.n_samples = P, n
+        # blocks even in number, for two threads, and in rows, which go by twos
+        n_blocks = MAX_SLOTS
+        while n_blocks > 1 and n < n_blocks * MIN_SLOT_ROWS:
+            n_blocks //= 2
+        self.size = 2 * -(-n // (2 * n_blocks))
+        self.n_blocks = -(-n // self.size)
+        self._slots = None
 
-    def _rows(self, task):
-        self.threads.rows(task, len(self.P), self.P.size)
+    def _rows(self, task, n_rows=None):
+        n = self.n_samples
+        self.threads.rows(task, n if n_rows is None else n_rows, n * n // 2)
 
     def gradient(self, Y, exaggeration=1.0):
-        """∂KL(exaggeration · P‖Q)/∂Y for Y of (n_components, n_samples), and log Z."""
-        attraction, repulsion = np.empty((2, *Y.shape), Y.dtype)
-        Z, near = np.empty((2, Y.shape[1]), Y.dtype)
-        nearest = Y.dtype.type(0)
-        if len(Y) != 2 or self.dof != 1:
-            self._rows(lambda start, stop: pairs.nearest_rows(Y, start, stop, near))
-            nearest = near.min()
-        self._rows(
-            lambda start, stop: pairs.joint_rows(
-                Y, self.P, nearest, self.dof, start, stop, attraction, repulsion, Z
+        """∂KL(exaggeration · P‖Q)/∂Y for Y of (n_components, n_samples).
+
+        Returns it with log Σ s: one number, or one for each row under conditional
+        normalisation.
+        """
+        near, inverse, log_Z = self._normaliser(Y)
+        gradient = np.empty_like(Y)
+        if self.graph is not None:
+            self._rows(
+                lambda start, stop: embedding.graph_rows(
+                    Y, self.graph, self.dof, self.gaussian, start, stop, gradient
+                )
             )
+        slots, Z = self._forces(Y, near, inverse)
+        share = 2.0
+        if self.joint:
+            total = 2 * Z.sum(dtype=np.float64)
+            self._check(total, total)
+            share /= total
+            log_Z = np.log(total) - self._energy(float(near[0]))
+        factors = Y.dtype.type(share), Y.dtype.type(2 * exaggeration)
+        embedding.fold(slots, self.size, factors, gradient)
+        return gradient, log_Z
+
+    def _fused(self, Y):
+        """Whether a fused loop takes this: it sets D° = 0 and needs no first pass."""
+        if self.gaussian or not self.joint:
+            return False
+        return (len(Y), self.dof) in {(2, 1), (3, 1), (3, 2)}
+
+    def _normaliser(self, Y):
+        """D° and, for the conditional, 1/Z and log Σ s of each row."""
+        near, Z = np.zeros((2, self.n_samples), Y.dtype)
+        if self._fused(Y):
+            return near, Z[:0], None
+        self._rows(lambda start, stop: embedding.nearest_rows(Y, start, stop, near))
+        if self.joint:
+            near[:] = near.min()
+            return np.concatenate([near, near]), Z[:0], None
+        form = self.dof, self.gaussian
+        self._rows(
+            lambda start, stop: embedding.normaliser_rows(Y, near, form, start, stop, Z)
         )
-        total = Z.sum(dtype=np.float64)
-        if not 0 < total < np.inf:
+        self._check(Z.min(), Z.max())
+        log_Z = np.log(Z.astype(np.float64)) - self._energy(near.astype(np.float64))
+        return np.concatenate([near, near]), np.concatenate([1 / Z, 1 / Z]), log_Z
+
+    def _forces(self, Y, near, inverse):
+        """The slots with R and, of a dense P, A; and Z of each row under joint."""
+        n, c, size = self.n_samples, len(Y), self.size
+        shape = self.n_blocks, c if self.graph is not None else 2 * c, size + n // 2
+        if self._slots is None or self._slots.shape != shape:
+            self._slots = np.empty(shape, Y.dtype)
+        twice, slots = np.concatenate([Y, Y], axis=1), self._slots
+        Z = np.empty(n, Y.dtype)
+        form = self.dof if self._fused(Y) else (self.dof, self.gaussian, near, inverse)
+        kernel = embedding.force_blocks
+        if self._fused(Y):
+            kernel = embedding.plane_blocks if c == 2 else embedding.space_blocks
+        self._rows(
+            lambda start, stop: kernel(
+                twice, self.P, form, size, start, stop, slots, Z
+            ),
+            self.n_blocks,
+        )
+        return slots, Z
+
+    def _energy(self, D):
+        """−log s."""
+        if self.gaussian:
+            return D
+        return (float(self.dof) + 1) / 2 * np.log1p(D / float(self.dof))
+
+    @staticmethod
+    def _check(least, largest):
+        if not 0 < least <= largest < np.inf:
             raise FloatingPointError("the points have moved out of range")
-        attraction *= Y.dtype.type(2 * exaggeration)
-        repulsion *= Y.dtype.type(2 / total)
-        attraction -= repulsion
-        return attraction, np.log(total) - pairs.energy(nearest, self.dof, False)
 
     def divergence(self, Y, log_Z):
-        """KL(P‖Q) at Y: Σ p log p + Σ p_ij (−log s_ij) + log Z · Σ p."""
-        energy = np.empty(Y.shape[1])
-        self._rows(
-            lambda start, stop: pairs.energy_rows(
-                Y, self.P, self.dof, start, stop, energy
+        """KL(P‖Q) at Y: Σ p log p + Σ p_ij (−log s_ij) + Σ_i log Z_i · Σ_j p_ij."""
+        energy, P = np.empty(self.n_samples), self.affinities
+        if self.graph is None:
+            twice = np.concatenate([Y, Y], axis=1)
+            self._rows(
+                lambda start, stop: embedding.energy_rows(
+                    twice, self.P, self.dof, self.gaussian, start, stop, energy
+                )
             )
-        )
-        return float(self.entropy_term + energy.sum() + log_Z * self.mass)
+            energy *= 2
+        else:
+            self._rows(
+                lambda start, stop: embedding.graph_energy_rows(
+                    Y, self.graph, self.dof, self.gaussian, start, stop, energy
+                )
+            )
+        return float(P.negentropy + energy.sum() + np.sum(log_Z * P.mass))
 
 
 class PlacementObjective:
@@ -135,26 +222,27 @@ class PlacementObjective:
 
     Parameters
     ----------
-    embedding : ndarray of shape (n_samples, n_components)
+    points : ndarray of shape (n_samples, n_components)
         The fitted points, which stay where they are.
     P : ndarray of shape (n_new, n_samples)
         Conditional affinities of the new points, rows sum to 1.
-    dof : float
-        Degrees of freedom ν.
+    q_form : tuple of (float, bool)
+        Degrees of freedom ν; whether the kernel is Gaussian instead of Student-t.
     threads : Threads
         Where rows run.
     """
 
-    def __init__(self, embedding, P, dof, threads):
-        self.Y = np.ascontiguousarray(embedding.T, dtype=np.float64)
-        self.P, self.dof, self.threads = P, float(dof), threads
+    def __init__(self, points, P, q_form, threads):
+        self.Y = np.ascontiguousarray(points.T, dtype=np.float64)
+        self.P, self.threads = P, threads
+        self.q_form = float(q_form[0]), q_form[1]
 
     def __call__(self, V, rows):
         """KL less Σ p log p, ∂KL/∂v and Σ_j 2g_j p_j of new points ``rows`` at V."""
         out = np.empty(len(rows)), np.empty(V.shape), np.empty(len(rows))
         self.threads.rows(
-            lambda start, stop: pairs.placement_rows(
-                V, rows, self.Y, self.P, self.dof, start, stop, out
+            lambda start, stop: embedding.placement_rows(
+                V, rows, self.Y, self.P, self.q_form, start, stop, out
             ),
             len(rows),
             len(rows) * self.P.shape[1],

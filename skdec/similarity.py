@@ -5,7 +5,7 @@ from sklearn.utils._param_validation import validate_params
 
 from skdec._validation import DOF, check_points, power_of_two, working_dtype
 from skdec.execution import Threads
-from skdec.kernels import pairs
+from skdec.kernels import clustering
 
 # Below these, 1/h is not a number of the dtype.
 SMALLEST_UNIT = {np.dtype(np.float32): 1e-30, np.dtype(np.float64): 1e-300}
@@ -78,7 +78,7 @@ def memberships(Z, centers, dof, threads, bandwidth=1.0):
     frame, nu = (origin, dtype.type(1 / bandwidth)), dtype.type(dof)
 
     def task(start, stop):
-        pairs.soft_assignment_rows(Z, centers, frame, nu, start, stop, Q)
+        clustering.soft_assignment_rows(Z, centers, frame, nu, start, stop, Q)
 
     threads.rows(task, len(Z), Q.size)
     return Q

@@ -4,19 +4,21 @@ import warnings
 from numbers import Integral, Real
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     _fit_context,
 )
-from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdec._distances import SquaredDistances
+from skdec._layouts import given, noise, principal_components, spectral
+from skdec._progress import CallbackSupportMixin, Progress, with_callbacks
 from skdec._validation import (
     DOF,
     FLOATS,
@@ -24,25 +26,38 @@ from skdec._validation import (
     PERPLEXITY,
     POSITIVE,
     check_distances,
-    check_matrix,
     check_precomputed,
-    power_of_two,
     resolve_perplexities,
+    with_short_indices,
+)
+from skdec.affinities import (
+    conditional_rows,
+    dense_affinities,
+    graph_affinities,
+    neighbour_rows,
+    truncated_mass,
 )
 from skdec.execution import Threads
 from skdec.objectives import EmbeddingObjective, PlacementObjective
-from skdec.optimizers import Descent, Phase, minimise_rows
-from skdec.targets import placement_affinities, symmetrise, training_affinities
+from skdec.optimizers import Descent, minimise_rows, schedule
 
-INITIAL_SCALE = 1e-4
-# Beyond this, squared distances in the map overflow in single precision.
-LARGEST_INIT = 1e15
+DEFAULT_PERPLEXITY = 30.0
+# Those that scikit-learn computes between sparse rows.
+SPARSE_METRICS = {"euclidean", "l2", "cosine", "cityblock", "manhattan", "l1"}
+# A map is reported if, so many iterations after the exaggeration, it is by so many nats
+# worse than points that all coincide.
+PATIENCE, CHANCE_MARGIN = 20, 1e-3
 PLACEMENT_BATCH_ELEMENTS = 4_000_000
 # How far out, in units of the map's reach, a new point may be placed.
 RIM = 10.0
 
 
-class ExactTSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class ExactTSNE(
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
+):
     r"""Exact t-SNE: the true gradient over all pairs, and a transform for new points.
 
     Takes the parameters of :class:`sklearn.manifold.TSNE` under the same names and
@@ -166,14 +181,20 @@ class ExactTSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         "min_grad_norm": [Interval(Real, 0, None, closed="left")],
         "metric": [METRICS, callable],
         "metric_params": [dict, None],
-        "init": [StrOptions({"pca", "random"}), "array-like"],
+        "init": [StrOptions({"pca", "random", "spectral"}), "array-like"],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
         "n_jobs": [None, Integral],
         "dof": [StrOptions({"auto"}), DOF],
         "sigma": [None, POSITIVE],
+        "kernel": [StrOptions({"student_t", "gaussian"})],
+        "normalization": [StrOptions({"joint", "conditional"})],
+        "affinities": [StrOptions({"exact", "neighbors"})],
+        "exaggeration": [POSITIVE, None],
         "early_exaggeration_iter": [Interval(Integral, 0, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
         "precision": [StrOptions({"single", "double"})],
+        "callback": [callable, None],
     }
 
     def __init__(
@@ -194,8 +215,14 @@ class ExactTSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         n_jobs=-1,
         dof="auto",
         sigma=None,
-        early_exaggeration_iter=250,
+        kernel="student_t",
+        normalization="joint",
+        affinities="exact",
+        exaggeration=None,
+        early_exaggeration_iter=50,
+        tol=1e-3,
         precision="single",
+        callback=None,
     ):
         self.n_components = n_components
         self.perplexity = perplexity
@@ -212,8 +239,14 @@ class ExactTSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         self.n_jobs = n_jobs
         self.dof = dof
         self.sigma = sigma
+        self.kernel = kernel
+        self.normalization = normalization
+        self.affinities = affinities
+        self.exaggeration = exaggeration
         self.early_exaggeration_iter = early_exaggeration_iter
+        self.tol = tol
         self.precision = precision
+        self.callback = callback
 
     def fit(self, X, y=None):
         """Embed X.
@@ -233,13 +266,15 @@ class ExactTSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         self.fit_transform(X)
         return self
 
+    @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit_transform(self, X, y=None):
         """Embed X and return the embedding.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, n_samples)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or \
+                (n_samples, n_samples)
             Training rows, or their distances with ``metric="precomputed"``.
         y : Ignored
             Present for API consistency.
@@ -249,42 +284,103 @@ class ExactTSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         embedding : ndarray of shape (n_samples, n_components)
             The map of the training rows, in X's dtype.
         """
-        X = validate_data(self, X, dtype=FLOATS, order="C", ensure_min_samples=2)
-        if self.metric == "precomputed":
-            check_precomputed(X)
-        perplexities = resolve_perplexities(self.perplexity, len(X), self.sigma)
+        X = self._check_X(X)
+        n_samples = X.shape[0]
+        perplexities = resolve_perplexities(self.perplexity, n_samples, self.sigma)
         dof = float(max(self.n_components - 1, 1)) if self.dof == "auto" else self.dof
-        learning_rate = self.learning_rate
-        if learning_rate == "auto":
-            learning_rate = max(len(X) / self.early_exaggeration / 4, 50.0)
+        q_form = dof, self.kernel == "gaussian", self.normalization == "joint"
         dtype = np.float32 if self.precision == "single" else np.float64
+        progress = Progress(self, X)
         with Threads(self.n_jobs, hold_blas=True) as threads:
             distances = SquaredDistances(X, self.metric, self.metric_params)
             representatives = distances.representatives()
-            start = self._initial_embedding(X)[representatives]
-            scale = perplexities, self.sigma
-            P = symmetrise(training_affinities(distances, scale, dtype, threads))
-            objective = EmbeddingObjective(P, dof, threads)
-            Y = np.ascontiguousarray(start.T, dtype=dtype)
-            distinct = np.array_equal(representatives, np.arange(len(X)))
+            scale = perplexities, distances.precision(self.sigma)
+            affinities = self._affinities(distances, scale, dtype, (threads, progress))
+            start = self._initial_embedding(X, distances, scale, threads)
+            Y = np.ascontiguousarray(start[representatives].T, dtype=dtype)
+            objective = EmbeddingObjective(affinities, q_form, threads)
+            distinct = np.array_equal(representatives, np.arange(n_samples))
+            phases = self._phases(n_samples)
             descent = Descent(
-                learning_rate,
                 self.min_grad_norm,
+                self.n_iter_without_progress,
+                self.tol,
                 None if distinct else representatives,
-                self.verbose,
             )
-            kl, n_iter = descent.run(objective, Y, self._phases())
+            kl, n_iter = descent.run(objective, Y, phases, progress)
+        progress.end()
+        self._warn_if_diverged(kl, affinities.chance, n_iter - phases[1].stop)
         # all at once, and as fitted: a failed fit leaves the last one whole, and
         # transform does not follow later changes of the parameters
         distances.forget_training_distances()
-        self._distances, self._scale = distances, scale
+        self._distances, self._scale, self._q_form = distances, scale, q_form
+        self._n_neighbors = self._neighbours(perplexities, n_samples)
         self.kl_divergence_, self.n_iter_ = kl, n_iter
-        self.learning_rate_, self.dof_ = learning_rate, dof
+        self.learning_rate_, self.dof_ = phases[-1].learning_rate, dof
+        self.truncated_mass_ = affinities.truncated_mass
         self.perplexity_ = None if self.sigma is not None else perplexities
         if self.sigma is None and len(perplexities) == 1:
             self.perplexity_ = float(perplexities[0])
         self.embedding_ = np.ascontiguousarray(Y.T, dtype=X.dtype)
         return self.embedding_.copy()
+
+    def _check_X(self, X, *, reset=True):
+        X = validate_data(
+            self,
+            X,
+            dtype=FLOATS,
+            order="C",
+            accept_sparse="csr",
+            ensure_min_samples=2 if reset else 1,
+            reset=reset,
+        )
+        if sparse.issparse(X):
+            X = with_short_indices(X)
+        if self.metric != "precomputed":
+            return X
+        if sparse.issparse(X) and self.affinities == "exact":
+            raise TypeError(
+                "affinities='exact' needs the distances of all pairs; a sparse graph "
+                "of precomputed distances goes with affinities='neighbors'"
+            )
+        if reset:
+            check_precomputed(X)
+        else:
+            check_distances(X)
+        return X
+
+    def _neighbours(self, perplexities, n_samples):
+        """How many neighbours have a share of P, or None for all."""
+        if self.affinities == "exact":
+            return None
+        widest = perplexities.max() if len(perplexities) else DEFAULT_PERPLEXITY
+        return min(n_samples - 1, int(np.ceil(3 * widest)))
+
+    def _affinities(self, distances, scale, dtype, context):
+        threads, progress = context
+        n_samples, joint = distances.n_samples, self.normalization == "joint"
+        n_neighbors = self._neighbours(scale[0], n_samples)
+        progress.seconds()
+        if n_neighbors is None:
+            progress.say("Computing all pairwise distances and their affinities...")
+            affinities = dense_affinities(distances, scale, joint, dtype, threads)
+        else:
+            progress.say(f"Computing {n_neighbors} nearest neighbors...")
+            found = distances.nearest(n_neighbors, n_jobs=self.n_jobs)
+            progress.say(
+                f"Computed neighbors for {n_samples} samples in "
+                f"{progress.seconds():.3f}s..."
+            )
+            affinities = graph_affinities(*found, scale, joint, dtype, threads)
+            affinities.truncated_mass = truncated_mass(
+                distances, found[0], scale, threads
+            )
+        progress.say(
+            f"Computed conditional probabilities for {n_samples} samples in "
+            f"{progress.seconds():.3f}s"
+        )
+        progress.say(f"Mean sigma: {affinities.sigma * distances.unit:.6g}")
+        return affinities
 
     def transform(self, X):
         """Place new points in the fitted map, each alone.
@@ -301,9 +397,7 @@ class ExactTSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
             Positions in the map, in X's dtype; a training row gets its own.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=FLOATS, order="C", reset=False)
-        if self.metric == "precomputed":
-            check_distances(X)
+        X = self._check_X(X, reset=False)
         rows = self._distances.prepare(X)
         known = self._distances.identical(rows)
         embedding = self.embedding_[known].astype(X.dtype, copy=False)
@@ -317,9 +411,9 @@ class ExactTSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
                 lost += missed
         if lost:
             warnings.warn(
-                f"{lost} of {len(X)} new points found no place in the map: their KL "
-                "falls all the way to its rim, where they were left. The fit may have "
-                "been too short (max_iter)",
+                f"{lost} of {X.shape[0]} new points found no place in the map: their "
+                "KL falls all the way to its rim, where they were left. The fit may "
+                "have been too short (max_iter)",
                 ConvergenceWarning,
                 stacklevel=2,
             )
@@ -327,11 +421,12 @@ class ExactTSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
     def _place(self, rows, threads):
         """Positions of new rows, and how many of them found no minimum."""
-        P = placement_affinities(self._distances, rows, self._scale, threads)
+        P = self._placement_affinities(rows, threads)
         fitted = self.embedding_.astype(np.float64)
         center = fitted.mean(axis=0)
         fitted -= center
-        objective = PlacementObjective(fitted, P, self.dof_, threads)
+        dof, gaussian, _ = self._q_form
+        objective = PlacementObjective(fitted, P, (dof, gaussian), threads)
         # the mean of neighbours in two clusters can lie in a third, from where the way
         # down leads out of the map: then the nearest neighbour is the better start
         V, nearest = P @ fitted, fitted[P.argmax(axis=1)]
@@ -339,59 +434,83 @@ class ExactTSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         worse = objective(V, everyone)[0] > objective(nearest, everyone)[0]
         V[worse] = nearest[worse]
         # KL changes over the length of the map, or of the kernel where that is wider
-        width = np.hypot(np.linalg.norm(fitted.std(axis=0)), np.sqrt(self.dof_))
+        width = np.hypot(np.linalg.norm(fitted.std(axis=0)), np.sqrt(dof))
         rim = RIM * max(width, np.linalg.norm(fitted, axis=1).max())
         lost = np.zeros(len(V), bool)
         lost[minimise_rows(objective, V, width, limit=rim)] = True
         lost |= np.linalg.norm(V, axis=1) > 0.99 * rim
         return V + center, np.count_nonzero(lost)
 
-    def _phases(self):
-        exploration = min(self.early_exaggeration_iter, self.max_iter)
-        return [
-            Phase(
-                stop=exploration,
-                exaggeration=self.early_exaggeration,
-                momentum=0.5,
-                patience=exploration,
-                name=" (early exaggeration)",
-            ),
-            Phase(
-                stop=self.max_iter,
-                exaggeration=1.0,
-                momentum=0.8,
-                patience=self.n_iter_without_progress,
-            ),
-        ]
-
-    def _initial_embedding(self, X):
-        shape = len(X), self.n_components
-        if not isinstance(self.init, str):
-            start = check_matrix(self.init, "init")
-            if start.shape != shape or np.abs(start).max() > LARGEST_INIT:
-                raise ValueError(
-                    f"init must have shape {shape}, that is (n_samples, n_components), "
-                    f"and values up to {LARGEST_INIT:g}; got shape {start.shape} and "
-                    f"values up to {np.abs(start).max():g}"
-                )
-            return start
-        if self.init == "pca" and self.metric == "precomputed":
-            raise ValueError(
-                "init='pca' cannot be used with metric='precomputed'; use "
-                "init='random' or an array"
+    def _placement_affinities(self, rows, threads):
+        """p_{j|new} over all training rows, or over the nearest as in the fit."""
+        n_new = rows.shape[0]
+        if self._n_neighbors is None:
+            own = np.full(n_new, -1)
+            return conditional_rows(
+                self._distances, rows, own, self._scale, np.float64, threads
             )
-        random_state = check_random_state(self.random_state)
-        start = INITIAL_SCALE * random_state.standard_normal(shape)
-        constant = np.array_equal(X[1:], X[:-1])
-        if self.init == "pca" and not constant:
-            # a power of two, so exact: keeps variances in range
-            rows = X.astype(np.float64) / power_of_two(float(np.abs(X).max()))
-            n_known = min(self.n_components, *X.shape)
-            pca = PCA(n_components=n_known, random_state=random_state)
-            pca.set_output(transform="default")
-            known = pca.fit_transform(rows)
-            start[:, :n_known] = known / known[:, 0].std() * INITIAL_SCALE
-        return start
+        columns, D = self._distances.nearest(self._n_neighbors, rows, self.n_jobs)
+        P = np.zeros((n_new, len(self.embedding_)))
+        shares, _ = neighbour_rows(D, self._scale, threads)
+        np.put_along_axis(P, columns, shares, axis=1)
+        return P
+
+    def _warn_if_diverged(self, kl, chance, n_iter):
+        """Warn of a map that is worse than none once exaggeration is over."""
+        if n_iter >= PATIENCE and not kl <= chance + CHANCE_MARGIN:
+            warnings.warn(
+                f"the embedding (KL {kl:.4g}) shows less than points that all coincide "
+                f"({chance:.4g}): the optimisation has not settled; "
+                f"learning_rate={self.learning_rate!r} may be too large",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+
+    def _phases(self, n_samples):
+        late = 1.0 if self.exaggeration is None else self.exaggeration
+
+        def learning_rate(share, exaggeration):
+            if self.learning_rate != "auto":
+                return float(self.learning_rate)
+            rate = share * n_samples / exaggeration
+            if self.kernel == "gaussian":
+                # its weight 2g does not fall off with the distance
+                rate /= 8
+            elif self.n_components == 1:
+                rate /= 2
+            # conditional affinities sum to n_samples, joint ones to 1
+            return rate if self.normalization == "joint" else rate / n_samples
+
+        return schedule(
+            self.early_exaggeration,
+            late,
+            self.early_exaggeration_iter,
+            self.max_iter,
+            learning_rate,
+        )
+
+    def _initial_embedding(self, X, distances, scale, threads):
+        """The start, (n_samples, n_components)."""
+        shape = X.shape[0], self.n_components
+        if not isinstance(self.init, str):
+            return given(self.init, shape)
+        if self.init == "random":
+            return noise(shape, check_random_state(self.random_state))
+        if self.init == "pca" and self.metric != "precomputed":
+            return principal_components(X, self.n_components, self.random_state)
+        if self.init == "pca":
+            warnings.warn(
+                "init='pca' needs X itself, not metric='precomputed': init='spectral' "
+                "is used instead; ask for it to be rid of this note",
+                UserWarning,
+                stacklevel=4,
+            )
+        n_neighbors = self._neighbours(scale[0], X.shape[0]) or min(
+            X.shape[0] - 1, int(3 * max(scale[0], default=DEFAULT_PERPLEXITY))
+        )
+        found = distances.nearest(n_neighbors, n_jobs=self.n_jobs)
+        graph = graph_affinities(*found, scale, True, np.float64, threads)
+        return spectral(graph.P, self.n_components, self.random_state)
 
     @property
     def _n_features_out(self):
@@ -400,6 +519,8 @@ class ExactTSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.pairwise = self.metric == "precomputed"
+        graph = self.metric == "precomputed" and self.affinities == "neighbors"
+        tags.input_tags.sparse = graph or self.metric in SPARSE_METRICS
         tags.input_tags.positive_only = self.metric == "precomputed"
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

@@ -184,14 +184,14 @@ def embedding_kl(Y, P, dof, kernel, normalization):
     return total
 
 
-def embedding_gradient(Y, P, dof, kernel, normalization):
+def embedding_gradient(Y, P, dof, kernel, normalization, exaggeration=1):
     Q = np.exp(log_embedding_q(Y, dof, kernel, normalization))
     gradient = np.zeros_like(Y)
     for i in range(len(Y)):
         for j in range(len(Y)):
             if i != j:
                 g = weight_2g(squared_distance(Y[i], Y[j]), dof, kernel)
-                pull = P[i, j] - Q[i, j] + P[j, i] - Q[j, i]
+                pull = exaggeration * (P[i, j] + P[j, i]) - Q[i, j] - Q[j, i]
                 gradient[i] += g * pull * (Y[i] - Y[j])
     return gradient
 

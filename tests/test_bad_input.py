@@ -93,7 +93,12 @@ PARAMETERS = [
     (ExactTSNE(init=NAN[:, :2]), "Input init contains NaN"),
     (ExactTSNE(precision="half"), "precision"),
     (ExactTSNE(n_jobs=1.5), "n_jobs"),
-    (ExactTSNE(metric="precomputed"), "init='pca' cannot be used"),
+    (ExactTSNE(kernel="cauchy"), "kernel"),
+    (ExactTSNE(normalization="rows"), "normalization"),
+    (ExactTSNE(affinities="some"), "affinities"),
+    (ExactTSNE(exaggeration=0), "exaggeration"),
+    (ExactTSNE(tol=-1.0), "tol"),
+    (ExactTSNE(callback=3), "callback"),
     (StudentTClustering(21), r"n_clusters \(21\) must not exceed n_samples \(20\)"),
     (StudentTClustering(0), "n_clusters"),
     (StudentTClustering(dof=0), "dof"),
@@ -185,7 +190,7 @@ def test_new_precomputed_distances_are_checked():
 
 
 def test_metrics_that_give_no_distances():
-    with pytest.raises(ValueError, match="must give finite distances"):
+    with pytest.raises(ValueError, match="All distances should be positive"):
         ExactTSNE(metric=lambda a, b: -1.0, max_iter=5).fit(X)
 
 

@@ -42,6 +42,8 @@ def test_check_estimator(estimator):
         ExactTSNE(perplexity=[1.0, 1.5], dof=0.5, metric="manhattan", max_iter=30),
         ExactTSNE(sigma=1.0, early_exaggeration_iter=2, n_jobs=None),
         ExactTSNE(metric="precomputed", init="random"),
+        ExactTSNE(affinities="neighbors", exaggeration=4.0, init="spectral"),
+        ExactTSNE(kernel="gaussian", normalization="conditional"),
     ]
 )
 def test_parametrized_checks(estimator, check):

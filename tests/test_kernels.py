@@ -3,13 +3,19 @@
 Small inputs only: this file also runs with the JIT off, under coverage.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
 
 import skdec
+from skdec._distances import SquaredDistances
+from skdec._validation import resolve_perplexities
+from skdec.affinities import dense_affinities, from_matrix
 from skdec.execution import Threads
-from skdec.kernels import affinities, pairs
+from skdec.kernels import affinities, stages
 from skdec.objectives import (
     ClusteringObjective,
     EmbeddingObjective,
@@ -170,37 +176,77 @@ def test_embedding_loss(rng, dof, normalization, dtype):
     close(gradient, naive.embedding_gradient(*arguments), dtype)
 
 
+FORMS = [("student_t", dof) for dof in (0.5, 1.0, 2.0, 49.0, 100.0)] + [
+    ("gaussian", 1.0)
+]
+
+
+def objective_forms(points, P, form, threads, dtype):
+    """The same objective with P dense and sparse, by the fused and the general loop."""
+    kernel, dof, joint = form
+    q_form = dof, kernel == "gaussian", joint
+    dense = EmbeddingObjective(from_matrix(P, dtype), q_form, threads)
+    general = EmbeddingObjective(from_matrix(P, dtype), q_form, threads)
+    general._fused = lambda Y: False
+    graph = replace(dense.affinities, P=sparse.csr_array(((P + P.T) / 2).astype(dtype)))
+    rows = [dense, general, EmbeddingObjective(graph, q_form, threads)]
+    for objective in rows:
+        gradient, log_Z = objective.gradient(points)
+        yield objective, gradient, log_Z
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("n_components", [1, 2, 3])
-@pytest.mark.parametrize("dof", [0.5, 1.0, 2.0, 49.0])
-def test_embedding_objective(rng, dof, n_components, dtype):
-    n = 9
-    P = joint(rng, n)
-    P = ((P + P.T) / 2).astype(dtype)
+@pytest.mark.parametrize("n", [2, 3, 8, 9])
+@pytest.mark.parametrize("n_components", [1, 2, 3, 4])
+@pytest.mark.parametrize("kernel, dof", FORMS)
+@pytest.mark.parametrize("joint_q", [True, False])
+def test_embedding_objective(rng, kernel, dof, joint_q, n_components, n, dtype):
+    P = (joint if joint_q else conditional)(rng, n)
     Y = rng.normal(size=(n_components, n)).astype(dtype)
+    points = Y.T.astype(float)
+    form = dof, kernel, "joint" if joint_q else "conditional"
+    kl = naive.embedding_kl(points, P, *form)
+    expected = naive.embedding_gradient(points, P, *form)
+    pulled = naive.embedding_gradient(points, P, *form, exaggeration=12)
     with Threads(1) as threads:
-        objective = EmbeddingObjective(P, dof, threads)
-        gradient, log_Z = objective.gradient(Y)
-        kl = objective.divergence(Y, log_Z)
-        exaggerated, _ = objective.gradient(Y, exaggeration=12.0)
-    points = Y.T.astype(float), P.astype(float)
-    close(kl, naive.embedding_kl(*points, dof, "student_t", "joint"), dtype)
-    expected = naive.embedding_gradient(*points, dof, "student_t", "joint")
-    close(gradient.T, expected, dtype)
-    expected = naive.embedding_gradient(
-        points[0], 12 * points[1], dof, "student_t", "joint"
+        arguments = (kernel, dof, joint_q), threads, dtype
+        for objective, gradient, log_Z in objective_forms(Y, P, *arguments):
+            close(objective.divergence(Y, log_Z), kl, dtype)
+            close(gradient.T, expected, dtype)
+            close(objective.gradient(Y, exaggeration=12.0)[0].T, pulled, dtype)
+
+
+@pytest.mark.parametrize("n_components, dof", [(2, 1.0), (3, 1.0), (3, 2.0)])
+@pytest.mark.parametrize("n", [5, 6])
+def test_fused_loops_cross_chunks_and_blocks(rng, monkeypatch, n_components, dof, n):
+    # small blocks here; chunks are crossed with the JIT on, in test_tsne
+    monkeypatch.setattr("skdec.objectives.MIN_SLOT_ROWS", 1)
+    test_embedding_objective(rng, "student_t", dof, True, n_components, n, np.float64)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_logarithms(rng, dtype):
+    special = [1, np.nextafter(dtype(1), dtype(2)), np.sqrt(2), 2, 3e38, 2e-38]
+    U = np.r_[special, 1 + rng.random(50), 10 ** rng.uniform(-37, 38, 200)].astype(
+        dtype
     )
-    close(exaggerated.T, expected, dtype)
-
-
-def test_logarithm_in_single_precision(rng):
-    special = [1, np.nextafter(np.float32(1), 2), np.sqrt(2), 2, 3e38]
-    spread = 10 ** rng.uniform(0, 38, 200)
-    U = np.r_[special, 1 + rng.random(50), spread].astype(np.float32)
     found = U.copy()
-    pairs.log_single(found, np.empty(len(U), np.int32))
+    stages.logarithms(found, np.empty_like(U))
     assert found[0] == 0
-    assert_allclose(found, np.log(U.astype(float)), rtol=3e-7)
+    assert_allclose(found, np.log(U.astype(float)), rtol=3 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_exponentials(rng, dtype):
+    edge = -87.0 if dtype == np.float32 else -708.0
+    U = np.r_[0, -1e-20, edge + 1e-3, 0.5, 80, rng.uniform(edge, 0, 300)].astype(dtype)
+    found = U.copy()
+    stages.exponentials(found, np.empty_like(U))
+    assert found[0] == found[1] == 1
+    assert_allclose(found, np.exp(U.astype(float)), rtol=2 * np.finfo(dtype).eps)
+    below = np.array([edge, 2 * edge, -np.inf], dtype)
+    stages.exponentials(below, np.empty_like(below))
+    assert_array_equal(below, 0)
 
 
 @pytest.mark.parametrize("dof", [0.5, 1.0, 2.0])
@@ -211,7 +257,9 @@ def test_placement_objective(rng, dof):
     P /= P.sum(axis=1, keepdims=True)
     rows = np.array([1, 3, 0])
     with Threads(1) as threads:
-        loss, gradient, curvature = PlacementObjective(Y, P, dof, threads)(V, rows)
+        loss, gradient, curvature = PlacementObjective(Y, P, (dof, False), threads)(
+            V, rows
+        )
     for t, row in enumerate(rows):
         p, long = P[row], Y.astype(np.longdouble)
         entropy = sum(v * np.log(v) for v in p if v > 0)
@@ -240,12 +288,22 @@ def test_conditional_affinities(rng, scale, dtype):
     assert_array_equal(np.diagonal(P), 0)
 
 
+def calibrated_row(D, perplexity, guess=0.0):
+    """β, whether it was found, and p, of squared distances less their minimum."""
+    D = np.array(D)
+    E, scratch = np.empty_like(D), np.empty_like(D)
+    beta, total, found = affinities.calibrate_row(D, perplexity, guess, E, scratch)
+    affinities.likelihoods(D, beta, E, scratch)
+    assert_allclose(E.sum(), total)
+    return beta, found, E / total
+
+
 def test_calibration_finds_the_bracket_from_far_away():
     # one far outlier puts the first guess of β twenty orders of magnitude off
-    D = np.array([0.0, 1.0, 2.0, 3.0, 1e20])
-    p = np.empty(5)
-    assert affinities.calibrate_row(D, 2.5, p)
-    assert_allclose(naive.perplexity_of(p), 2.5, rtol=1e-8)
+    for guess in (-50.0, 50.0):
+        _, found, p = calibrated_row([0.0, 1.0, 2.0, 3.0, 1e20], 2.5, guess)
+        assert found
+        assert_allclose(naive.perplexity_of(p), 2.5, rtol=1e-8)
 
 
 @pytest.mark.parametrize(
@@ -259,28 +317,75 @@ def test_calibration_finds_the_bracket_from_far_away():
     ],
 )
 def test_calibration_at_its_limits(D, perplexity, expected, reached):
-    p = np.empty(len(D))
-    assert affinities.calibrate_row(np.array(D), perplexity, p) == reached
+    _, found, p = calibrated_row(D, perplexity)
+    assert found == reached
     assert_allclose(p, expected)
 
 
 def test_calibration_that_cannot_settle_says_so():
     # the entropy jumps between neighbouring β: three points, two of them tied but for
     # a distance that no β can resolve before the third has gone
-    p = np.empty(3)
-    assert not affinities.calibrate_row(np.array([0.0, 1e-320, 1.0]), 1.5, p)
+    _, found, p = calibrated_row([0.0, 1e-320, 1.0], 1.5)
+    assert not found
     assert_allclose(p.sum(), 1)
+
+
+def conditional_rows(D, exclude, perplexities, fixed=np.nan):
+    near, calibrated = np.empty(len(D)), np.empty(len(D), bool)
+    beta, total = np.empty((2, max(1, len(perplexities)), len(D)))
+    affinities.calibrate_rows(
+        D, exclude, np.array(perplexities), fixed, near, beta, total, calibrated
+    )
+    P = np.empty(D.shape)
+    affinities.conditional_rows(D, exclude, near, beta, total, P)
+    return P, calibrated
 
 
 def test_rows_of_new_points_and_rows_out_of_reach():
     D = np.array([[4.0, 5.0, 7.0, 6.0], [3.0, 3.0, 3.0, 8.0]])
-    P, calibrated = np.empty((2, 4)), np.empty(2, bool)
-    affinities.conditional_rows(
-        D.copy(), np.array([-1, -1]), np.array([2.0]), np.nan, P, calibrated
-    )
+    P, calibrated = conditional_rows(D, np.array([-1, -1]), [2.0])
     assert_array_equal(calibrated, [True, False])
     assert_allclose(P[0], naive.row_given_perplexity(D[0], 2.0), rtol=1e-7)
     assert_allclose(P[1], [1 / 3, 1 / 3, 1 / 3, 0])
+
+
+def test_ties_but_for_rounding_are_ties():
+    # distances on a grid, which no two computations round alike
+    D = np.array([[4.0, 4.0 + 1e-15, 4.0 - 1e-15, 9.0]])
+    P, calibrated = conditional_rows(D, np.array([-1]), [2.0])
+    assert not calibrated[0]
+    assert_allclose(P[0], [1 / 3, 1 / 3, 1 / 3, 0])
+
+
+@pytest.mark.parametrize("n", [2, 3, 8, 9])
+@pytest.mark.parametrize("joint", [True, False])
+@pytest.mark.parametrize("scale", [{"perplexity": 1.5}, {"perplexity": [1.2, 1.7]},
+                                   {"sigma": 0.8}])  # fmt: skip
+def test_symmetric_affinities(rng, scale, joint, n):
+    X = rng.normal(size=(n, 3))
+    if n == 2 and "perplexity" in scale:
+        scale = {"perplexity": 1.0}
+    distances = SquaredDistances(X)
+    perplexities = resolve_perplexities(scale.get("perplexity"), n, scale.get("sigma"))
+    beta = distances.precision(scale.get("sigma"))
+    with Threads(1) as threads:
+        found = dense_affinities(
+            distances, (perplexities, beta), joint, np.float64, threads
+        )
+    P = naive.conditional_affinities(X, **scale)
+    entropy = sum(p * np.log(p) for p in P.ravel() if p > 0)
+    M = (P + P.T) / 2
+    if joint:
+        M = naive.joint_affinities(P)
+        entropy = sum(p * np.log(p) for p in M.ravel() if p > 0)
+    expected = from_matrix(M, np.float64).P
+    assert_allclose(found.P, expected, rtol=1e-5, atol=1e-12)
+    assert_allclose(found.negentropy, entropy, rtol=1e-6, atol=1e-9)
+    assert_allclose(found.mass.sum(), 1 if joint else n)
+    k = np.arange(n)
+    for i in range(n):
+        lanes = found.P[i][: n // 2]
+        assert_allclose(lanes, M[i, (i + 1 + k[: n // 2]) % n] * (lanes > 0), rtol=1e-5)
 
 
 def test_joint_affinities(rng):

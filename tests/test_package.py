@@ -31,7 +31,7 @@ def test_public_names():
         assert str(inspect.signature(getattr(skdec, name))) == signature
 
 
-MODULES = ["clustering", "divergence", "similarity", "targets", "tsne"]
+MODULES = ["affinities", "clustering", "divergence", "similarity", "targets", "tsne"]
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -1,6 +1,7 @@
 """ExactTSNE: the optimum it reaches, its parameters, and transform."""
 
 import tracemalloc
+import warnings
 
 import numpy as np
 import pytest
@@ -13,6 +14,9 @@ from sklearn.neighbors import KNeighborsClassifier
 
 import skdec
 from skdec import ExactTSNE
+from skdec.affinities import Affinities
+from skdec.execution import Threads
+from skdec.objectives import EmbeddingObjective
 from tests import naive
 
 IRIS = np.unique(load_iris().data, axis=0)
@@ -36,28 +40,75 @@ def test_reported_divergence_is_that_of_the_embedding():
     assert_allclose(tsne.kl_divergence_, full_kl(IRIS, tsne.embedding_)[0], rtol=1e-4)
 
 
+ROWS = [("student_t", "joint", "auto"), ("student_t", "joint", 0.6),
+        ("student_t", "conditional", 1.0), ("gaussian", "joint", "auto"),
+        ("gaussian", "conditional", "auto")]  # fmt: skip
+
+
 @pytest.mark.parametrize("n_components", [1, 2, 3, 4])
-@pytest.mark.parametrize("dof", ["auto", 0.6])
-def test_descent_ends_where_the_gradient_vanishes(n_components, dof):
+@pytest.mark.parametrize("kernel, normalization, dof", ROWS)
+def test_descent_ends_where_the_gradient_vanishes(
+    kernel, normalization, dof, n_components
+):
+    X = IRIS[::3]
     tsne = ExactTSNE(
-        n_components, dof=dof, precision="double", max_iter=3000, random_state=0
-    ).fit(IRIS[::2])
+        n_components, dof=dof, kernel=kernel, normalization=normalization, tol=0,
+        precision="double", max_iter=3000, random_state=0, n_iter_without_progress=3000,
+    ).fit(X)  # fmt: skip
     assert tsne.dof_ == (max(n_components - 1, 1) if dof == "auto" else dof)
-    scale = {"perplexity": tsne.perplexity_}
-    start = full_kl(IRIS[::2], tsne.embedding_ * 1e-4, tsne.dof_, **scale)[0]
-    kl, gradient = full_kl(IRIS[::2], tsne.embedding_, tsne.dof_, **scale)
-    assert kl < 0.4 * start
-    assert np.linalg.norm(gradient) < 1e-4
+    P = skdec.conditional_affinities(X, perplexity=tsne.perplexity_)
+    if normalization == "joint":
+        P = skdec.joint_affinities(P)
+    form = {"kernel": kernel, "dof": tsne.dof_, "normalization": normalization}
+    start = skdec.embedding_loss(tsne.embedding_ * 1e-4, P, **form)[0]
+    kl, gradient = skdec.embedding_loss(tsne.embedding_, P, **form)
+    assert_allclose(tsne.kl_divergence_, kl, rtol=1e-9)
+    assert kl < 0.5 * start
+    mass = 1 if normalization == "joint" else len(X)
+    # in one dimension points stand in each other's way
+    assert np.linalg.norm(gradient) < (1e-2 if n_components == 1 else 1e-4) * mass
+
+
+def test_stochastic_neighbour_embedding_as_first_written():
+    # Hinton & Roweis: exp(−‖y_i − y_j‖²) per row against a fixed σ, no perplexity
+    X = IRIS[::3]
+    sne = ExactTSNE(
+        kernel="gaussian", normalization="conditional", sigma=0.8, precision="double",
+        random_state=0, tol=0,
+    ).fit(X)  # fmt: skip
+    assert sne.perplexity_ is None
+    P = naive.conditional_affinities(X, sigma=0.8)
+    expected = naive.embedding_kl(sne.embedding_, P, 1.0, "gaussian", "conditional")
+    assert_allclose(sne.kl_divergence_, expected, rtol=1e-8)
+    assert np.isfinite(sne.transform(X + 0.01)).all()
 
 
 def test_as_good_as_scikit_learn_exact():
     X = DIGITS[:300]
-    peer = TSNE(method="exact", random_state=0, max_iter=500, perplexity=30)
+    peer = TSNE(method="exact", random_state=0, perplexity=30)
     embedding = peer.fit_transform(X)
-    ours = ExactTSNE(random_state=0, max_iter=500).fit(X)
-    assert ours.kl_divergence_ < full_kl(X, embedding)[0] * 1.03
+    ours = ExactTSNE(random_state=0).fit(X)
+    assert ours.kl_divergence_ < full_kl(X, embedding)[0] * 1.01
     kept = trustworthiness(X, ours.embedding_)
-    assert kept > trustworthiness(X, embedding) - 0.01
+    assert kept > trustworthiness(X, embedding) - 0.005
+
+
+def test_fused_loop_across_its_chunks(rng):
+    # 4,500 points: lanes of one row lie in more than one chunk
+    n, c = 4500, 2
+    P = np.zeros((n, n // 2), np.float32)
+    P[:, :40] = rng.uniform(size=(n, 40)) / (n * 40)
+    affinities = Affinities(P, 0.0, np.full(n, 1 / n))
+    for c, dof in ((2, 1.0), (3, 1.0), (3, 2.0)):
+        Y = rng.normal(size=(c, n)).astype(np.float32)
+        with Threads(-1) as threads:
+            fused = EmbeddingObjective(affinities, (dof, False, True), threads)
+            general = EmbeddingObjective(affinities, (dof, False, True), threads)
+            general._fused = lambda Y: False
+            found, expected = fused.gradient(Y), general.gradient(Y)
+        assert_allclose(found[1], expected[1], rtol=1e-6)
+        scale = np.abs(expected[0]).max()
+        assert_allclose(found[0], expected[0], rtol=1e-3, atol=1e-5 * scale)
 
 
 def test_neighbours_of_digits_are_kept(digits):
@@ -141,8 +192,12 @@ def test_distances_with_rounding_errors():
 def test_a_failed_fit_leaves_the_last_one_whole():
     tsne = ExactTSNE(max_iter=20, random_state=0).fit(IRIS)
     before = tsne.transform(IRIS[:5] + 0.01)
-    with pytest.raises(FloatingPointError):
-        tsne.set_params(learning_rate=1e30).fit(IRIS[:40] * 2)
+
+    def broken(n_iter, kl, embedding):
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError, match="no"):
+        tsne.set_params(callback=broken).fit(IRIS[:40] * 2)
     assert_array_equal(tsne.transform(IRIS[:5] + 0.01), before)
 
 
@@ -178,43 +233,94 @@ def test_init(rng):
         assert_array_equal(first, again)
 
 
-def test_stopping_rules():
-    assert ExactTSNE(max_iter=1).fit(IRIS).n_iter_ == 1
-    assert ExactTSNE(max_iter=70).fit(IRIS).n_iter_ == 70
-    assert ExactTSNE(max_iter=70, early_exaggeration_iter=0).fit(IRIS).n_iter_ == 70
-    tsne = ExactTSNE(min_grad_norm=1e-2, random_state=0).fit(DIGITS[:300])
-    assert 250 < tsne.n_iter_ < 1000
-    # -1: the first look after early exaggeration already counts as no progress
-    assert ExactTSNE(n_iter_without_progress=-1).fit(IRIS).n_iter_ == 300
-    calm = ExactTSNE(n_iter_without_progress=100, learning_rate=1e-9, max_iter=2000)
-    assert calm.fit(IRIS).n_iter_ < 2000
+def test_max_iter():
+    for max_iter in (1, 2, 49, 50, 51, 70, 130, 131):
+        assert ExactTSNE(max_iter=max_iter, tol=0).fit(IRIS).n_iter_ == max_iter
+    short = ExactTSNE(max_iter=70, early_exaggeration_iter=0).fit(IRIS)
+    assert short.n_iter_ == 70
+
+
+def test_small_gradient_stops():
+    tsne = ExactTSNE(min_grad_norm=5e-4, tol=0, random_state=0).fit(DIGITS[:300])
+    assert 100 <= tsne.n_iter_ < 1000
+    gradient = full_kl(DIGITS[:300], tsne.embedding_)[1]
+    assert np.linalg.norm(gradient) <= 5e-4 * 1.01
+
+
+def test_no_progress_stops():
+    # −1: the first look after early exaggeration already counts as no progress
+    assert ExactTSNE(n_iter_without_progress=-1).fit(IRIS).n_iter_ == 100
+    stuck = ExactTSNE(
+        n_iter_without_progress=100, learning_rate=1e-9, max_iter=2000, tol=0
+    )
+    assert stuck.fit(IRIS).n_iter_ < 2000
+
+
+def test_flat_divergence_stops():
+    tight, loose = (
+        ExactTSNE(tol=tol, max_iter=3000, random_state=0).fit(DIGITS[:400])
+        for tol in (1e-5, 1e-2)
+    )
+    assert loose.n_iter_ < tight.n_iter_ < 3000
+    assert tight.kl_divergence_ < loose.kl_divergence_
+    further = ExactTSNE(tol=0, max_iter=loose.n_iter_ - 50, random_state=0).fit(
+        DIGITS[:400]
+    )
+    fall = further.kl_divergence_ - loose.kl_divergence_
+    assert 0 <= fall < 1e-2 * loose.kl_divergence_
 
 
 def test_learning_rate():
-    assert ExactTSNE(max_iter=1).fit(DIGITS).learning_rate_ == 50
-    assert ExactTSNE(max_iter=1, early_exaggeration=4).fit(DIGITS).learning_rate_ == (
-        1797 / 16
-    )
+    assert ExactTSNE(max_iter=1).fit(DIGITS).learning_rate_ == 1797
+    assert ExactTSNE(max_iter=1, exaggeration=4).fit(DIGITS).learning_rate_ == 1797 / 4
+    conditional = ExactTSNE(max_iter=1, normalization="conditional").fit(DIGITS)
+    assert conditional.learning_rate_ == 1
     assert ExactTSNE(max_iter=1, learning_rate=7).fit(IRIS).learning_rate_ == 7
+
+
+@pytest.mark.parametrize("form", [{}, {"kernel": "gaussian"}, {"n_components": 3},
+                                  {"normalization": "conditional"}])  # fmt: skip
+@pytest.mark.parametrize("rate", [1e6, 1e30])
+def test_no_learning_rate_diverges(rate, form):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "the embedding", ConvergenceWarning)
+        tsne = ExactTSNE(learning_rate=rate, random_state=0, tol=0, **form).fit(IRIS)
+    assert np.isfinite(tsne.embedding_).all()
+    assert np.isfinite(tsne.kl_divergence_)
+    assert np.ptp(tsne.embedding_) <= 2 * tsne.n_iter_ * np.sqrt(tsne.dof_) + 1
+
+
+def test_a_map_worse_than_none_is_reported(rng):
+    far = 1e3 * rng.normal(size=(len(IRIS), 2))
+    stuck = ExactTSNE(init=far, learning_rate=1e-9, max_iter=200)
+    with pytest.warns(ConvergenceWarning, match="shows less than points that all co"):
+        stuck.fit(IRIS)
+
+
+def test_low_perplexity():
+    tsne = ExactTSNE(perplexity=2, random_state=0).fit(DIGITS[:300])
+    assert tsne.kl_divergence_ < 0.6
+    assert np.isfinite(tsne.embedding_).all()
+
+
+def test_late_exaggeration():
+    kinder = {"random_state": 0, "max_iter": 400, "tol": 0}
+    late = ExactTSNE(exaggeration=4, **kinder).fit(DIGITS[:400])
+    plain = ExactTSNE(**kinder).fit(DIGITS[:400])
+    assert np.ptp(late.embedding_) < 0.5 * np.ptp(plain.embedding_)
+    # of P as it is, not exaggerated
+    assert_allclose(
+        late.kl_divergence_, full_kl(DIGITS[:400], late.embedding_)[0], rtol=1e-4
+    )
+    neutral = ExactTSNE(exaggeration=1.0, **kinder).fit(DIGITS[:400])
+    assert_array_equal(neutral.embedding_, plain.embedding_)
 
 
 def test_early_exaggeration_matters():
     settings = {"max_iter": 20, "random_state": 0}
     plain = ExactTSNE(early_exaggeration_iter=0, **settings).fit_transform(IRIS)
     exaggerated = ExactTSNE(**settings).fit_transform(IRIS)
-    neutral = ExactTSNE(early_exaggeration=1, learning_rate=50, **settings)
     assert not np.allclose(plain, exaggerated)
-    assert neutral.fit(IRIS).kl_divergence_ != pytest.approx(
-        ExactTSNE(**settings).fit(IRIS).kl_divergence_
-    )
-
-
-def test_verbose_reports(capsys):
-    ExactTSNE(verbose=1, max_iter=100, early_exaggeration_iter=50).fit(IRIS)
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2
-    assert lines[0].startswith("[t-SNE] Iteration 50 (early exaggeration): error =")
-    assert lines[1].startswith("[t-SNE] Iteration 100: error =")
 
 
 def test_transform_of_training_rows_is_their_embedding(digits):
@@ -299,13 +405,26 @@ def test_input_is_left_alone():
     assert_array_equal(D, before[1])
 
 
-def test_memory_is_one_single_precision_matrix():
+def peak_memory(function):
+    tracemalloc.start()
+    function()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def test_memory_is_half_a_single_precision_matrix():
     n = 4000
     X = np.random.default_rng(0).normal(size=(n, 3))
     ExactTSNE(max_iter=1, n_jobs=1).fit(X[:50])
-    tracemalloc.start()
-    ExactTSNE(max_iter=1, n_jobs=1).fit(X)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    # P, and blocks of a few megabytes; a float64 matrix would be 8 n² by itself
-    assert peak < 4 * n**2 + 50e6
+    peak = peak_memory(lambda: ExactTSNE(max_iter=1, n_jobs=1).fit(X))
+    # each pair once, and blocks of a few megabytes; the whole matrix would be 4 n²
+    assert peak < 2 * n**2 + 25e6
+
+
+def test_memory_of_neighbours_does_not_grow_with_the_square():
+    settings = {"max_iter": 1, "n_jobs": 1, "affinities": "neighbors", "perplexity": 5}
+    X = np.random.default_rng(0).normal(size=(8000, 3))
+    ExactTSNE(**settings).fit(X[:50])
+    peak = peak_memory(lambda: ExactTSNE(**settings).fit(X))
+    assert peak < 60e6  # 2 n² is 128 MB

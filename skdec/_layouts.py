@@ -1,0 +1,93 @@
+"""Where an embedding starts: principal components, noise, or the spectrum of P."""
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse.linalg import eigsh
+from sklearn.decomposition import PCA
+from sklearn.utils import check_random_state
+
+from skdec._validation import check_matrix, power_of_two
+
+INITIAL_SCALE = 1e-4
+# Beyond this, squared distances in the map overflow in single precision.
+LARGEST_INIT = 1e15
+# Up to here the few eigenvectors come from the whole decomposition.
+SMALL = 50
+
+
+def given(init, shape):
+    """The caller's own start, checked."""
+    start = check_matrix(init, "init")
+    if start.shape != shape or np.abs(start).max() > LARGEST_INIT:
+        raise ValueError(
+            f"init must have shape {shape}, that is (n_samples, n_components), "
+            f"and values up to {LARGEST_INIT:g}; got shape {start.shape} and "
+            f"values up to {np.abs(start).max():g}"
+        )
+    return start
+
+
+def noise(shape, random_state):
+    """Normal with standard deviation 1e-4."""
+    return INITIAL_SCALE * random_state.standard_normal(shape)
+
+
+def principal_components(X, n_components, random_state):
+    """The principal components of X, the first with standard deviation 1e-4.
+
+    Components that X does not have are noise.  scikit-learn fixes their signs by the
+    largest loading, so that they do not depend on the order of the rows.
+    """
+    random_state = check_random_state(random_state)
+    start = noise((X.shape[0], n_components), random_state)
+    values = X.data if sparse.issparse(X) else X
+    unit = power_of_two(float(np.abs(values).max(initial=0)))
+    # a power of two, so exact: keeps variances in range
+    rows = X.astype(np.float64) / unit
+    if not sparse.issparse(rows) and np.array_equal(rows[1:], rows[:-1]):
+        return start
+    n_known = min(n_components, *X.shape)
+    solver = "auto"
+    if sparse.issparse(X):
+        solver = "arpack"
+        if n_known == min(X.shape):
+            # so few rows or columns that the solver for sparse matrices declines
+            rows, solver = rows.toarray(), "full"
+    pca = PCA(n_components=n_known, svd_solver=solver, random_state=random_state)
+    pca.set_output(transform="default")
+    known = pca.fit_transform(rows)
+    return _scaled(known, start)
+
+
+def spectral(P, n_components, random_state):
+    """Leading eigenvectors of the normalised graph P, but for the constant one.
+
+    As in Laplacian eigenmaps (Belkin & Niyogi 2003): the solutions of P v = λ D v, D
+    the row sums, the first scaled to a standard deviation of 1e-4.  The entry largest
+    in magnitude is positive.
+    """
+    random_state = check_random_state(random_state)
+    n = P.shape[0]
+    start = noise((n, n_components), random_state)
+    root = np.sqrt(np.asarray(P.sum(axis=1)).reshape(-1))
+    root = np.where(root > 0, root, 1.0)
+    S = sparse.diags_array(1 / root) @ P @ sparse.diags_array(1 / root)
+    n_known = min(n_components, n - 1)
+    if n <= max(SMALL, 2 * n_components + 4):
+        values, vectors = np.linalg.eigh(S.toarray())
+    else:
+        v0 = random_state.uniform(-1, 1, n)
+        values, vectors = eigsh(S, k=n_known + 1, which="LA", v0=v0)
+    order = np.argsort(-values)[1 : n_known + 1]
+    known = vectors[:, order] / root[:, None]
+    largest = known[np.abs(known).argmax(axis=0), np.arange(n_known)]
+    known *= np.where(largest < 0, -1.0, 1.0)
+    return _scaled(known, start)
+
+
+def _scaled(known, start):
+    """The known columns in place of the noise, the first with the right spread."""
+    spread = known[:, 0].std()
+    if spread > 1e-12:  # of unit vectors and of data in units: rounding is below
+        start[:, : known.shape[1]] = known / spread * INITIAL_SCALE
+    return start

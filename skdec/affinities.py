@@ -1,0 +1,345 @@
+"""The affinities p of the data: what the map of an embedding is matched to."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+from scipy.special import xlogy
+from sklearn.utils._param_validation import validate_params
+
+from skdec._distances import SquaredDistances
+from skdec._validation import (
+    METRICS,
+    PERPLEXITY,
+    POSITIVE,
+    check_distribution,
+    check_matrix,
+    check_precomputed,
+    check_square,
+    resolve_perplexities,
+)
+from skdec.execution import Threads
+from skdec.kernels import affinities
+
+# Float64 distances held at a time by a thread: a few megabytes.
+ELEMENTS_PER_BLOCK = 400_000
+# Rows on which the share of P beyond the neighbours is measured.
+TRUNCATION_ROWS = 256
+
+
+@validate_params(
+    {
+        "X": ["array-like"],
+        "perplexity": PERPLEXITY,
+        "sigma": [POSITIVE, None],
+        "metric": [METRICS, callable],
+    },
+    prefer_skip_nested_validation=True,
+)
+def conditional_affinities(X, *, perplexity=30.0, sigma=None, metric="euclidean"):
+    r"""Conditional affinities p_{j|i} of SNE.
+
+    .. math:: p_{j|i} = \frac{\exp(-\beta_i d_{ij}^2)}
+              {\sum_{k\neq i} \exp(-\beta_i d_{ik}^2)}, \qquad p_{i|i} = 0
+
+    with β_i such that the row has the given perplexity, 2 to the power of its entropy
+    in bits, or β = 1/σ² for all rows.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features) or (n_samples, n_samples)
+        Samples, or their distances (not squared) with ``metric="precomputed"``.
+    perplexity : float or list of float, default=30.0
+        Effective number of neighbours, from 1 to below n_samples.  Of several, P is
+        the average of the scales.  Ignored when ``sigma`` is given.
+    sigma : float, default=None
+        Fixed bandwidth σ, in the units of the distances.
+    metric : str or callable, default="euclidean"
+        A metric of :func:`sklearn.metrics.pairwise_distances`, or "precomputed".
+
+    Returns
+    -------
+    P : ndarray of shape (n_samples, n_samples)
+        Affinities in X's dtype; every row i sums to 1 over j ≠ i.
+
+    Raises
+    ------
+    ValueError
+        If X is not finite or has fewer than 2 rows, if a perplexity is below 1 or not
+        below n_samples, or if precomputed distances are not square, symmetric and
+        non-negative with a zero diagonal.
+
+    Warns
+    -----
+    UserWarning
+        If rows cannot have the perplexity asked for, because it is above
+        n_samples − 1 or below the number of ties for the nearest neighbour.
+
+    References
+    ----------
+    Hinton, Roweis: Stochastic neighbor embedding, NeurIPS 2002, equation 1.
+    Lee, Peluffo-Ordóñez, Verleysen: Multi-scale similarities in stochastic neighbour
+    embedding, Neurocomputing 2015 (the average of several perplexities).
+
+    Examples
+    --------
+    >>> from skdec import conditional_affinities
+    >>> conditional_affinities([[0.0], [1.0], [3.0]], sigma=2.0).round(3)
+    array([[0.   , 0.881, 0.119],
+           [0.679, 0.   , 0.321],
+           [0.223, 0.777, 0.   ]])
+    """
+    X = check_matrix(X, "X", ensure_min_samples=2)
+    if metric == "precomputed":
+        check_precomputed(X)
+    perplexities = resolve_perplexities(perplexity, len(X), sigma)
+    with Threads(hold_blas=True) as threads:
+        distances = SquaredDistances(X, metric)
+        own = np.arange(len(X))
+        scale = perplexities, distances.precision(sigma)
+        return conditional_rows(distances, distances.rows, own, scale, X.dtype, threads)
+
+
+@validate_params({"P_conditional": ["array-like"]}, prefer_skip_nested_validation=True)
+def joint_affinities(P_conditional):
+    r"""Joint affinities of symmetric SNE and t-SNE.
+
+    .. math:: p_{ij} = \frac{p_{j|i} + p_{i|j}}{2n}
+
+    Parameters
+    ----------
+    P_conditional : array-like of shape (n_samples, n_samples)
+        Conditional affinities; non-negative, rows sum to 1.  Not modified.
+
+    Returns
+    -------
+    P : ndarray of shape (n_samples, n_samples)
+        Symmetric affinities in the same dtype; the whole sums to 1.
+
+    Raises
+    ------
+    ValueError
+        If the input is not square or its rows are not distributions.
+
+    References
+    ----------
+    van der Maaten, Hinton: Visualizing data using t-SNE, JMLR 2008, section 3.1.
+
+    Examples
+    --------
+    >>> from skdec import joint_affinities
+    >>> joint_affinities([[0.0, 1.0], [1.0, 0.0]])
+    array([[0. , 0.5],
+           [0.5, 0. ]])
+    """
+    P = check_distribution(P_conditional, "P_conditional")
+    check_square(P, "P_conditional")
+    return (P + P.T) / (2 * len(P))
+
+
+@dataclass
+class Affinities:
+    """Symmetric affinities of an embedding, each pair held once or sparsely.
+
+    Attributes
+    ----------
+    P : ndarray of shape (n_samples, n_samples // 2) or CSR array
+        p_ij, or (p_{j|i} + p_{i|j})/2 under conditional normalisation.  Dense: row i
+        holds the points that follow it in cyclic order, i + 1, i + 2, …; for even n the
+        last column counts in the first half of the rows only.  Sparse: every pair
+        twice.
+    negentropy : float
+        Σ p log p over all ordered pairs, of the p_{j|i} if conditional.
+    mass : ndarray of shape (n_samples,)
+        Σ_j p_{j|i} of each row, or Σ_j p_ij.
+    sigma : float
+        The mean bandwidth 1/√β, in units of the distances.
+    truncated_mass : float
+        What of the conditional p over all other points is left out.
+    """
+
+    P: np.ndarray
+    negentropy: float
+    mass: np.ndarray
+    sigma: float = np.nan
+    truncated_mass: float = 0.0
+
+    @property
+    def n_samples(self):
+        return self.P.shape[0]
+
+    @property
+    def chance(self):
+        """KL(P‖Q) of points that all coincide, whose q are all the same."""
+        total, n = self.mass.sum(), self.n_samples
+        pairs = n * (n - 1) if total < 1.5 else n - 1
+        return self.negentropy + total * np.log(pairs)
+
+
+def from_matrix(P, dtype):
+    """Affinities of a given (n, n) matrix, which need not be symmetric."""
+    n = len(P)
+    half = np.zeros((n, n // 2), dtype)
+    for i in range(n):
+        following = (i + 1 + np.arange(n // 2 - (n % 2 == 0 and i >= n // 2))) % n
+        half[i, : len(following)] = (P[i, following] + P[following, i]) / 2
+    negentropy = sum(xlogy(row, row).sum(dtype=np.float64) for row in P)
+    return Affinities(half, negentropy, P.sum(axis=1, dtype=np.float64))
+
+
+def dense_affinities(distances, scale, joint, dtype, threads):
+    """Affinities over all pairs, without ever holding them twice.
+
+    A first pass over the distances calibrates the rows, a second fills P: computing
+    distances again costs less than keeping them, in time as in memory.
+    """
+    n = distances.n_samples
+    own = np.arange(n)
+    scales = _calibrate(distances, distances.rows, own, scale, threads)
+    twice = tuple(np.concatenate([part, part], axis=-1) for part in scales)
+    P, negentropy = np.empty((n, n // 2), dtype), np.empty(n)
+
+    def task(first, last):
+        columns = np.arange(first + 1, last + n // 2) % n
+        D = distances.between(distances.rows[first:last], columns)
+        affinities.symmetric_rows(D, first, twice, joint, P, negentropy)
+
+    _by_blocks(task, n, n, threads)
+    mass = np.full(n, 1 / n if joint else 1.0)
+    return Affinities(P, negentropy.sum(), mass, _mean_sigma(scales))
+
+
+def graph_affinities(columns, D, scale, joint, dtype, threads):
+    """Affinities over given neighbours: p_{j|i} = 0 for all others.
+
+    ``columns`` and ``D``, of shape (n_samples, n_neighbors), are the neighbours of each
+    point and the squared distances to them.
+    """
+    n = len(D)
+    P, scales = neighbour_rows(D, scale, threads)
+    edges = np.arange(0, D.size + 1, D.shape[1])
+    P = sparse.csr_array((P.ravel(), columns.ravel(), edges), shape=(n, n))
+    conditional = xlogy(P.data, P.data).sum()
+    P = ((P + P.T) / (2 * n if joint else 2)).tocsr()
+    P.sort_indices()
+    negentropy = xlogy(P.data, P.data).sum() if joint else conditional
+    mass = P.sum(axis=1) if joint else np.ones(n)
+    return Affinities(P.astype(dtype), negentropy, mass, _mean_sigma(scales))
+
+
+def neighbour_rows(D, scale, threads):
+    """p_{j|i} over given neighbours, from the squared distances, and its scales."""
+    own = np.full(len(D), -1)
+    P = np.empty(D.shape)
+    scales, calibrated = _scales(len(D), scale)
+
+    def task(first, last):
+        b = slice(first, last)
+        block = np.ascontiguousarray(D[b])
+        _calibrate_block(block, own[b], scale, scales, calibrated, b)
+        affinities.conditional_rows(block, own[b], *_part(scales, b), P[b])
+
+    _by_blocks(task, len(D), D.shape[1], threads)
+    _warn_of(calibrated)
+    return P, scales
+
+
+def truncated_mass(distances, columns, scale, threads):
+    """The mean share of the full p_{j|i} outside the given neighbours.
+
+    Over at most 256 rows, evenly spread; NaN where only neighbours are known.
+    """
+    if distances.metric == "precomputed" and sparse.issparse(distances.rows):
+        return np.nan
+    n = distances.n_samples
+    own = np.unique(np.linspace(0, n - 1, TRUNCATION_ROWS).astype(np.intp))
+    rows = distances.rows[own]
+    P = conditional_rows(distances, rows, own, scale, np.float32, threads)
+    kept = np.take_along_axis(P, columns[own], axis=1).sum(axis=1, dtype=np.float64)
+    return max(0.0, 1 - kept.mean())
+
+
+def _mean_sigma(scales):
+    beta = scales[1]
+    return float(np.mean(1 / np.sqrt(beta[beta > 0]))) if (beta > 0).any() else np.inf
+
+
+def conditional_rows(distances, rows, own, scale, dtype, threads):
+    """p_{j|i} of (prepared) rows over all training rows; ``own`` is −1 for new rows."""
+    P = np.empty((rows.shape[0], distances.n_samples), dtype)
+    scales, calibrated = _scales(rows.shape[0], scale)
+
+    def task(first, last):
+        b = slice(first, last)
+        D = distances.between(rows[b])
+        _calibrate_block(D, own[b], scale, scales, calibrated, b)
+        affinities.conditional_rows(D, own[b], *_part(scales, b), P[b])
+
+    _by_blocks(task, rows.shape[0], P.shape[1], threads)
+    _warn_of(calibrated)
+    return P
+
+
+def _calibrate(distances, rows, own, scale, threads):
+    """(D°, β, total) of each row; β and total of shape (n_scales, n_rows)."""
+    scales, calibrated = _scales(rows.shape[0], scale)
+
+    def task(first, last):
+        b = slice(first, last)
+        D = distances.between(rows[b])
+        _calibrate_block(D, own[b], scale, scales, calibrated, b)
+
+    _by_blocks(task, rows.shape[0], distances.n_samples, threads)
+    _warn_of(calibrated)
+    return scales
+
+
+def _scales(n_rows, scale):
+    n_scales = max(1, len(scale[0]))
+    scales = (
+        np.empty(n_rows),
+        np.empty((n_scales, n_rows)),
+        np.empty((n_scales, n_rows)),
+    )
+    return scales, np.empty(n_rows, bool)
+
+
+def _part(scales, b):
+    near, beta, total = scales
+    return near[b], beta[:, b], total[:, b]
+
+
+def _calibrate_block(D, own, scale, scales, calibrated, b):
+    perplexities, beta = scale
+    fixed = np.nan if beta is None else beta
+    affinities.calibrate_rows(
+        D, own, perplexities, fixed, *_part(scales, b), calibrated[b]
+    )
+
+
+def _by_blocks(task, n_rows, n_columns, threads):
+    """Call ``task(first, last)`` over blocks of rows.
+
+    Whole blocks go to the threads: BLAS rounds by the shape of a block, which must not
+    depend on their number.
+    """
+    size = max(1, ELEMENTS_PER_BLOCK // n_columns)
+
+    def blocks(start, stop):
+        for block in range(start, stop):
+            task(block * size, min((block + 1) * size, n_rows))
+
+    threads.rows(blocks, -(-n_rows // size), n_rows * n_columns)
+
+
+def _warn_of(calibrated):
+    missed = np.count_nonzero(~calibrated)
+    if missed:
+        warnings.warn(
+            f"the perplexity cannot be reached for {missed} of {len(calibrated)} rows, "
+            "which keep the nearest one they can have: it is above the number of other "
+            "samples, or below the number of ties for the nearest neighbour",
+            UserWarning,
+            stacklevel=4,
+        )

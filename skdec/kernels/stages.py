@@ -1,0 +1,262 @@
+"""The mathematics in short stages, written once and used by every loop.
+
+Each takes one point x and a vector of others, so that the compiler can vectorise:
+
+    squared_distances   D_l = ‖x − y_l‖²
+    similarities        s_l, relative to the similarity at a given nearest distance
+    weights             2g_l = −2 d log s / dD
+    energies            −log s_l
+    pull                Σ_l c_l (x − y_l)
+
+Coordinates are stored one array per dimension, ``points[d, l]``.
+
+``gaussian`` selects the kernel throughout: False for Student-t, True for Gaussian.
+"""
+
+import math
+
+import numpy as np
+from numba import types
+from numba.extending import overload
+
+from skdec.kernels._jit import kernel, reduction
+
+# Up to here an integer dof is a product of roots and quotients, far cheaper than pow.
+LARGEST_PRODUCT_DOF = 16
+
+# Up to here log(1 + T) is as good as log1p(T) and twice as fast: what rounding 1 + T
+# costs is multiplied by (ν+1)/2.
+LARGEST_LOG_DOF = 64
+
+# Where exp overflows or underflows, and log 2 in two parts: a whole number times the
+# first is exact.
+LARGEST_32, LARGEST_64 = 87.0, 708.0
+LOG_2, LOG_2_HIGH = math.log(2), 0.693359375
+LOG_2_LOW = -2.121944400546905827679e-4
+ROOT_2 = math.sqrt(2)
+
+
+# ---------------------------------------------------- exp and log in vector code
+def bits_of(array):
+    """The floating-point numbers of a contiguous array as integers."""
+    return array.view(np.int32 if array.itemsize == 4 else np.int64)
+
+
+@overload(bits_of)
+def _bits_of(array):
+    integer = np.int32 if array.dtype == types.float32 else np.int64
+    return lambda array: array.view(integer)
+
+
+@kernel
+def exponentials(U, scratch):
+    """U ← exp U; 0 below −87 in single and −708 in double precision.
+
+    x = n log 2 + r, |r| ≤ log(2)/2.  n comes from adding and taking off a number so
+    large that only whole units are left; exp r from its Taylor series; 2^n from the
+    exponent bits.
+    """
+    number, integers = U.dtype.type, bits_of(scratch)
+    single = U.itemsize == 4
+    largest = number(LARGEST_32 if single else LARGEST_64)
+    whole_units = number(1.5 * 2**23 if single else 1.5 * 2**52)
+    shift = integers.dtype.type(23 if single else 52)
+    one = integers.dtype.type(127 if single else 1023) << shift
+    for lane in range(len(U)):
+        x = min(max(U[lane], -largest), largest)
+        n = (x * number(1 / LOG_2) + whole_units) - whole_units
+        r = (x - n * number(LOG_2_HIGH)) - n * number(LOG_2_LOW)
+        e = number(1 / 5040)
+        if not single:
+            e = number(1 / 479001600) + r * number(1 / 6227020800)
+            e = number(1 / 3628800) + r * (number(1 / 39916800) + r * e)
+            e = number(1 / 5040) + r * (
+                number(1 / 40320) + r * (number(1 / 362880) + r * e)
+            )
+        e = number(1 / 720) + r * e
+        e = number(1 / 24) + r * (number(1 / 120) + r * e)
+        e = number(1 / 2) + r * (number(1 / 6) + r * e)
+        e = number(1) + (r + r * r * e)
+        # the last bits of this are those of n
+        scratch[lane] = n + whole_units
+        U[lane] = e if U[lane] > -largest else number(0)
+    for lane in range(len(U)):
+        integers[lane] = (integers[lane] << shift) + one
+    for lane in range(len(U)):
+        U[lane] *= scratch[lane]
+
+
+@kernel
+def logarithms(U, scratch):
+    """U ← log U, U positive, normal and finite.
+
+    x = 2^e m with m in [√½, √2); log m = 2 artanh f by its series in
+    f = (m − 1)/(m + 1).
+    """
+    number, integers = U.dtype.type, bits_of(scratch)
+    single = U.itemsize == 4
+    integer = integers.dtype.type
+    shift = integer(23 if single else 52)
+    bias = integer(127 if single else 1023)
+    fraction = (integer(1) << shift) - integer(1)
+    for lane in range(len(U)):
+        scratch[lane] = U[lane]
+    for lane in range(len(U)):
+        U[lane] = (integers[lane] >> shift) - bias
+        integers[lane] = (integers[lane] & fraction) | (bias << shift)
+    for lane in range(len(U)):
+        high = scratch[lane] > number(ROOT_2)
+        m = scratch[lane] * number(0.5) if high else scratch[lane]
+        e = U[lane] + number(1) if high else U[lane]
+        f = (m - number(1)) / (m + number(1))
+        g = f * f
+        a = number(1 / 9)
+        if not single:
+            a = number(1 / 17) + g * (number(1 / 19) + g * number(1 / 21))
+            a = number(1 / 13) + g * (number(1 / 15) + g * a)
+            a = number(1 / 9) + g * (number(1 / 11) + g * a)
+        a = number(1 / 5) + g * (number(1 / 7) + g * a)
+        a = number(1) + g * (number(1 / 3) + g * a)
+        U[lane] = e * number(LOG_2) + (f + f) * a
+
+
+# ---------------------------------------------------------------------- stages
+@kernel
+def fill(A, value):
+    """a_l ← the same value."""
+    for lane in range(len(A)):
+        A[lane] = value
+
+
+@kernel
+def squared_distances(x, points, D):
+    """D_l = Σ_d (x_d − y_dl)²."""
+    fill(D, 0)
+    for d in range(len(x)):
+        x_d = x[d]
+        row = points[d]
+        for lane in range(len(D)):
+            difference = x_d - row[lane]
+            D[lane] += difference * difference
+
+
+@kernel
+def student_t(T, dof, S):
+    """s = (1 + T)^(−(ν+1)/2), with T = D/ν; T is overwritten."""
+    one = T.dtype.type(1)
+    power = (dof + one) / (one + one)
+    if dof == int(dof) and dof <= LARGEST_PRODUCT_DOF:
+        if int(dof) % 2 == 0:
+            for lane in range(len(T)):
+                root = one / (one + T[lane])
+                S[lane] = root * math.sqrt(root)
+        else:
+            for lane in range(len(T)):
+                S[lane] = one / (one + T[lane])
+        for _ in range(int(power) - 1):
+            for lane in range(len(T)):
+                S[lane] = S[lane] / (one + T[lane])
+    else:
+        if dof <= LARGEST_LOG_DOF:
+            for lane in range(len(T)):
+                T[lane] += one
+            logarithms(T, S)
+        else:
+            for lane in range(len(T)):
+                T[lane] = math.log1p(T[lane])
+        for lane in range(len(T)):
+            T[lane] *= -power
+        exponentials(T, S)
+        for lane in range(len(T)):
+            S[lane] = T[lane]
+
+
+@kernel
+def similarities(D, near, dof, gaussian, T, S):
+    """s(D)/s(D°), D° the distance ``near`` to the closest reference point.
+
+    Student-t: (1 + D/ν)/(1 + D°/ν) = 1 + (D − D°)/(ν + D°), so the ratio is the same
+    power of the same form.  Gaussian: exp(−(D − D°)).  The ratio never underflows
+    where it matters, however far the points are.
+    """
+    if gaussian:
+        for lane in range(len(D)):
+            S[lane] = near[lane] - D[lane]
+        exponentials(S, T)
+    else:
+        for lane in range(len(D)):
+            T[lane] = (D[lane] - near[lane]) / (dof + near[lane])
+        student_t(T, dof, S)
+
+
+@kernel
+def weights(D, dof, gaussian, G):
+    """2g = (ν+1)/ν · (1 + D/ν)^(−1) = (ν+1)/(ν+D) for Student-t, 2 for Gaussian."""
+    if gaussian:
+        fill(G, 2)
+    else:
+        numerator = dof + D.dtype.type(1)
+        for lane in range(len(D)):
+            G[lane] = numerator / (dof + D[lane])
+
+
+@reduction
+def sum_of(S):
+    """Σ_l s_l."""
+    result = S.dtype.type(0)
+    for lane in range(len(S)):
+        result += S[lane]
+    return result
+
+
+@reduction
+def dot(A, B):
+    """Σ_l a_l b_l."""
+    result = A.dtype.type(0)
+    for lane in range(len(A)):
+        result += A[lane] * B[lane]
+    return result
+
+
+@kernel
+def least(D):
+    """min_l D_l."""
+    result = D[0]
+    for lane in range(len(D)):
+        result = min(result, D[lane])
+    return result
+
+
+@kernel
+def energy(D, dof, gaussian):
+    """−log s: (ν+1)/2 · log(1 + D/ν) for Student-t, D for Gaussian."""
+    if gaussian:
+        return float(D)
+    return 0.5 * (float(dof) + 1.0) * math.log1p(float(D) / float(dof))
+
+
+@reduction
+def pull(C, x_d, row):
+    """Σ_l c_l (x_d − y_dl), one coordinate."""
+    total = row.dtype.type(0)
+    for lane in range(len(C)):
+        total += C[lane] * (x_d - row[lane])
+    return total
+
+
+@kernel
+def energies(D, dof, gaussian, scratch):
+    """D_l ← −log s_l, vectors at a time where precision allows."""
+    if gaussian:
+        return
+    one = D.dtype.type(1)
+    power = (dof + one) / (one + one)
+    if dof <= LARGEST_LOG_DOF:
+        for lane in range(len(D)):
+            D[lane] = one + D[lane] / dof
+        logarithms(D, scratch)
+        for lane in range(len(D)):
+            D[lane] *= power
+    else:
+        for lane in range(len(D)):
+            D[lane] = energy(D[lane], dof, False)
