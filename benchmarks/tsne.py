@@ -1,10 +1,10 @@
-"""ExactTSNE next to scikit-learn's exact t-SNE, and the cost of starting up.
+"""ExactTSNE next to its peers: speed, memory and the quality reached.
 
-    python -m benchmarks.tsne [--rounds 3] [--threads 2]
+    python -m benchmarks.tsne [--only PART ...] [--mnist PATH] [--rounds 3]
 
-Both sides run in turn in one process, on the same data in the same dtype, with the same
-number of threads, iterations, initialisation, perplexity and learning rate.  Both print
-the seconds of every 50 iterations: an iteration's time is the median of those.
+Every comparison runs both sides in turn in one process, on the same data in the same
+dtype, with the same number of threads and the same perplexity.  The peers are in the
+extra ``bench``.  KL is that of one full P, whatever a peer itself reports.
 """
 
 import argparse
@@ -19,64 +19,243 @@ from statistics import median
 from time import perf_counter
 
 import numpy as np
-from sklearn.datasets import load_digits
 from sklearn.manifold import TSNE, trustworthiness
+from sklearn.mixture import GaussianMixture
+from sklearn.neighbors import KNeighborsClassifier
 from threadpoolctl import threadpool_limits
 
 import skdec
+from benchmarks.data import accuracy, digits, full_kl, mnist
 
-ITERATIONS = 350
-SETTINGS = {"perplexity": 30.0, "init": "pca", "random_state": 0, "verbose": 2}
+SETTINGS = {"perplexity": 30.0, "random_state": 0}
 LINE = re.compile(r"\((\d+) iterations in ([\d.]+)s\)")
+# rows whose neighbours judge a map: the measure takes memory with their square
+JUDGED = 5000
 
 
-def full_kl(X, embedding):
-    """KL over all pairs, on the one full P of the data."""
-    P = skdec.joint_affinities(skdec.conditional_affinities(X))
-    return skdec.embedding_loss(np.asarray(embedding, dtype=np.float64), P)[0]
-
-
-def timed(estimator, X):
-    """Seconds of each iteration (by fifties), seconds of the fit, and its embedding."""
+def timed(fit):
+    """Seconds of a call, what it returns, and the seconds of each iteration printed."""
     printed = io.StringIO()
     start = perf_counter()
     with contextlib.redirect_stdout(printed):
-        embedding = estimator.fit_transform(X)
-    whole = perf_counter() - start
-    each = [float(s) / int(n) for n, s in LINE.findall(printed.getvalue())]
-    return each, whole, embedding
+        result = fit()
+    seconds = perf_counter() - start
+    each = [float(s) / int(n) for n, s in LINE.findall(printed.getvalue()) if int(n)]
+    return seconds, np.asarray(result), each
 
 
-def compare(X, threads, rounds):
-    """Rows of (name, ms per iteration, whole fit, KL, trustworthiness) and ratios."""
-    estimators = {
-        "scikit-learn exact": TSNE(
-            method="exact", max_iter=ITERATIONS, n_jobs=threads, **SETTINGS
-        ),
-        "ExactTSNE": skdec.ExactTSNE(max_iter=ITERATIONS, n_jobs=threads, **SETTINGS),
-    }
-    timed(skdec.ExactTSNE(max_iter=50, **SETTINGS), X)  # compile outside the clock
-    iteration = {name: [] for name in estimators}
-    whole = {name: [] for name in estimators}
-    embedding = {}
-    for _ in range(rounds):
-        for name, estimator in estimators.items():
-            each, seconds, embedding[name] = timed(estimator, X)
-            iteration[name].append(median(each))
-            whole[name].append(seconds)
-    rows = [
-        (
-            name,
-            1e3 * median(iteration[name]),
-            median(whole[name]),
-            full_kl(X, embedding[name]),
-            trustworthiness(X, embedding[name], n_neighbors=12),
+def row(name, seconds, X, embedding, ratio=""):
+    """One line of a table."""
+    kept = trustworthiness(X[:JUDGED], embedding[:JUDGED], n_neighbors=12)
+    kl = full_kl(X, embedding)
+    print(f"| {name} | {seconds:.2f} | {kl:.4f} | {kept:.4f} | {ratio} |", flush=True)
+    return kl
+
+
+def header(title):
+    """The head of a table of fits."""
+    print(f"\n**{title}**\n\n| | whole fit, s | KL, full P | trustworthiness | ratio |")
+    print("|---|---|---|---|---|")
+
+
+def warm_up(**settings):
+    """Compile outside the clock."""
+    X = digits()[:500].astype(np.float32)
+    for rows in (X, X.astype(np.float64)):
+        skdec.ExactTSNE(max_iter=60, **settings).fit(rows).transform(rows[:2] + 1)
+
+
+def exact(options):
+    """scikit-learn's exact t-SNE on digits, its 1,000 iterations."""
+    X = digits()
+    warm_up()
+    theirs = TSNE(method="exact", verbose=2, n_jobs=options.threads, **SETTINGS)
+    seconds, embedding, their_steps = timed(lambda: theirs.fit_transform(X))
+    header(f"digits {X.shape}, {X.dtype}: the same iterations, and time to the same KL")
+    goal = row("scikit-learn exact, 1,000 iterations", seconds, X, embedding)
+    same = {"verbose": 1, "n_jobs": options.threads, **SETTINGS}
+    same_iterations = skdec.ExactTSNE(tol=0, max_iter=1000, **same)
+    until = skdec.ExactTSNE(callback=lambda n, kl, Y: n > 90 and kl <= goal, **same)
+    for name, estimator in (("the same iterations", same_iterations),
+                            ("until that KL", until),
+                            ("defaults", skdec.ExactTSNE(**same))):  # fmt: skip
+        runs = [
+            timed(lambda e=estimator: e.fit_transform(X)) for _ in range(options.rounds)
+        ]
+        ours = median(run[0] for run in runs)
+        title = f"ExactTSNE, {name} ({estimator.n_iter_})"
+        row(title, ours, X, runs[-1][1], f"{seconds / ours:.0f}")
+        if estimator is same_iterations:
+            steps = [median(run[2]) for run in runs]
+    ratios = [median(their_steps) / step for step in steps]
+    print(
+        f"\nan iteration: {1e3 * median(their_steps):.2f} ms against "
+        f"{1e3 * median(steps):.3f} ms, {median(ratios):.0f} times faster (by round: "
+        f"{', '.join(f'{ratio:.0f}' for ratio in ratios)})"
+    )
+
+
+def peers(threads, openTSNE=True):
+    """Approximating peers by name, as functions of X."""
+    found = {}
+
+    def intelex(X):
+        from sklearnex.manifold import TSNE as Intel
+
+        return Intel(n_jobs=threads, **SETTINGS).fit_transform(X)
+
+    def open_tsne(X, method):
+        import openTSNE
+
+        peer = openTSNE.TSNE(
+            n_jobs=threads, negative_gradient_method=method, **SETTINGS
         )
-        for name in estimators
-    ]
-    theirs, ours = iteration.values()
-    ratios = [a / b for a, b in zip(theirs, ours, strict=True)]
-    return rows, ratios
+        return peer.fit(X)
+
+    found["scikit-learn-intelex Barnes-Hut"] = intelex
+    found["scikit-learn Barnes-Hut"] = lambda X: TSNE(
+        n_jobs=threads, **SETTINGS
+    ).fit_transform(X)
+    if openTSNE:
+        found["openTSNE Barnes-Hut"] = lambda X: open_tsne(X, "bh")
+        found["openTSNE FFT"] = lambda X: open_tsne(X, "fft")
+    return found
+
+
+def approximations(options):
+    """Barnes-Hut and FFT on digits and MNIST."""
+    warm_up()
+    sets = {"digits": digits().astype(np.float32)}
+    for n in (5000, 10_000):
+        sets[f"MNIST, first {n}"] = mnist(options.mnist, n)[0]
+    for name, X in sets.items():
+        header(f"{name} {X.shape}, {X.dtype}")
+        ours = {}
+        for title, more in (("defaults", {}), ("tol=3e-3", {"tol": 3e-3})):
+            tsne = skdec.ExactTSNE(n_jobs=options.threads, **SETTINGS, **more)
+            runs = [
+                timed(lambda e=tsne, X=X: e.fit_transform(X))
+                for _ in range(options.rounds)
+            ]
+            ours[title] = median(run[0] for run in runs)
+            row(f"ExactTSNE, {title} ({tsne.n_iter_})", ours[title], X, runs[-1][1])
+        for peer, fit in peers(options.threads).items():
+            try:
+                seconds, embedding, _ = timed(lambda f=fit, X=X: f(X))
+            except ImportError as error:
+                print(f"| {peer} | not installed: {error} | | | |")
+                continue
+            ratio = ", ".join(f"{seconds / s:.2f}" for s in ours.values())
+            kl = row(peer, seconds, X, embedding, ratio)
+            tsne = skdec.ExactTSNE(
+                n_jobs=options.threads,
+                callback=lambda n, value, Y, kl=kl: n > 90 and value <= kl,
+                **SETTINGS,
+            )
+            reach, _, _ = timed(lambda e=tsne, X=X: e.fit_transform(X))
+            print(
+                f"| ExactTSNE until that KL ({tsne.n_iter_}) | {reach:.2f} | "
+                f"{tsne.kl_divergence_:.4f} | | {seconds / reach:.2f} |",
+                flush=True,
+            )
+
+
+def placing(options):
+    """1,000 new rows against 10,000 fitted: openTSNE's transform."""
+    import openTSNE
+
+    X, y = mnist(options.mnist, 11_000)
+    new, fitted = X[10_000:], X[:10_000]
+    ours = skdec.ExactTSNE(n_jobs=options.threads, **SETTINGS).fit(fitted)
+    ours.transform(new[:2])
+    theirs = openTSNE.TSNE(n_jobs=options.threads, **SETTINGS).fit(fitted)
+    title = "1,000 new rows of MNIST against 10,000 fitted"
+    print(f"\n**{title}**\n\n| | seconds | 5-nn accuracy in the map |\n|---|---|---|")
+    seconds = {}
+    for name, call, map_ in (
+        ("openTSNE transform", lambda: theirs.transform(new), np.asarray(theirs)),
+        ("ExactTSNE.transform", lambda: ours.transform(new), ours.embedding_),
+    ):
+        runs = [timed(call) for _ in range(options.rounds)]
+        seconds[name] = median(run[0] for run in runs)
+        judge = KNeighborsClassifier(5).fit(map_, y[:10_000])
+        score = judge.score(runs[-1][1], y[10_000:])
+        print(f"| {name} | {seconds[name]:.2f} | {score:.3f} |", flush=True)
+    theirs_s, ours_s = seconds.values()
+    print(f"\n{theirs_s / ours_s:.1f} times faster")
+
+
+MEMORY = """
+import sys, threading, time
+import numpy as np, skdec
+from benchmarks.data import mnist
+X, _ = mnist({path!r}, {n})
+skdec.ExactTSNE(max_iter=60, affinities={mode!r}).fit(X[:500])
+def resident():
+    with open("/proc/self/statm") as f:
+        return int(f.read().split()[1]) * 4096
+base, peak, running = resident(), [0], [True]
+def watch():
+    while running:
+        peak[0] = max(peak[0], resident())
+        time.sleep(0.01)
+thread = threading.Thread(target=watch)
+thread.start()
+tsne = skdec.ExactTSNE(max_iter={max_iter}, tol=0, affinities={mode!r}).fit(X)
+running.clear()
+thread.join()
+print(peak[0] - base)
+"""
+
+
+def memory(options):
+    """Peak resident memory of a fit beyond X."""
+    print("\n**memory beyond X**\n\n| affinities | n | MB | bytes / n² |")
+    print("|---|---|---|---|")
+    for mode, n in (("exact", 10_000), ("exact", 20_000), ("neighbors", 70_000)):
+        code = MEMORY.format(path=options.mnist, n=n, mode=mode, max_iter=5)
+        (peak,) = in_new_process(code)
+        print(f"| {mode} | {n:,} | {peak / 1e6:.0f} | {peak / n**2:.2f} |", flush=True)
+
+
+def growth(options):
+    """The cost of a pair as n grows."""
+    warm_up()
+    print("\n**cost of a pair**\n\n| n | ms per iteration | ns per ordered pair |")
+    print("|---|---|---|")
+    for n in (1000, 2000, 5000, 10_000, 20_000):
+        X = np.random.default_rng(0).normal(size=(n, 10)).astype(np.float32)
+        tsne = skdec.ExactTSNE(
+            max_iter=200, tol=0, verbose=1, n_jobs=options.threads, **SETTINGS
+        )
+        step = median(timed(lambda e=tsne, X=X: e.fit_transform(X))[2])
+        print(f"| {n:,} | {1e3 * step:.2f} | {1e9 * step / n**2:.3f} |", flush=True)
+
+
+def whole(options):
+    """All 70,000 rows of MNIST, and clusters of its map without a label."""
+    X, y = mnist(options.mnist)
+    warm_up(affinities="neighbors")
+    print(f"\n**MNIST {X.shape}, affinities='neighbors'**\n")
+    print(
+        "| | iterations | fit, s | KL on its P | mass left out | clusters | accuracy |"
+    )
+    print("|---|---|---|---|---|---|---|")
+    for name, more in (
+        ("late exaggeration 4", {"exaggeration": 4.0, "max_iter": 400}),
+        ("plain", {"max_iter": 500, "tol": 0}),
+    ):
+        tsne = skdec.ExactTSNE(
+            affinities="neighbors", n_jobs=options.threads, **SETTINGS, **more
+        )
+        seconds, embedding, _ = timed(lambda e=tsne: e.fit_transform(X))
+        clusters = GaussianMixture(10, n_init=5, random_state=0)
+        found = accuracy(clusters.fit_predict(embedding), y)
+        print(
+            f"| {name} | {tsne.n_iter_} | {seconds:.0f} | {tsne.kl_divergence_:.3f} | "
+            f"{tsne.truncated_mass_:.3f} | GaussianMixture(10), full | {found:.3f} |",
+            flush=True,
+        )
 
 
 def in_new_process(code, **environment):
@@ -113,16 +292,17 @@ for _ in range(2):
 """
 
 
-def start_up(rounds):
-    """Rows of (what, seconds, goal) of importing and of the first fits."""
-    imports = [in_new_process(IMPORT) for _ in range(2 * rounds)]
+def start_up(options):
+    """Seconds of importing and of the first fits."""
+    imports = [in_new_process(IMPORT) for _ in range(2 * options.rounds)]
+    print("\n| start-up | measured | goal, at most |\n|---|---|---|")
     rows = [
         ("import skdec, after sklearn and numba", median(i[0] for i in imports), 0.3),
         ("kernels compiled by the import", max(i[1] for i in imports), 0),
     ]
     for estimator in ("ExactTSNE(max_iter=250)", "StudentTClustering(10)"):
         fresh, warm = [], []
-        for _ in range(rounds):
+        for _ in range(options.rounds):
             with tempfile.TemporaryDirectory() as cache:
                 code = FIT.format(estimator)
                 fresh.append(in_new_process(code, NUMBA_CACHE_DIR=cache)[0])
@@ -130,34 +310,32 @@ def start_up(rounds):
                 warm.append(first - second)
         rows.append((f"first {estimator}, fresh cache", median(fresh), 10))
         rows.append((f"first {estimator}, warm cache, above the fit", median(warm), 1))
-    return rows
+    for what, measured, goal in rows:
+        print(f"| {what} | {measured:.2f} | {goal} |", flush=True)
+
+
+PARTS = {
+    "exact": exact,
+    "approximations": approximations,
+    "placing": placing,
+    "memory": memory,
+    "growth": growth,
+    "whole": whole,
+    "start_up": start_up,
+}
 
 
 def main():
-    """Print both tables."""
+    """Print the tables asked for."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--mnist", help="an .npz with X and y; else it is downloaded")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
-    X = load_digits().data
     with threadpool_limits(limits=options.threads):
-        rows, ratios = compare(X, options.threads, options.rounds)
-    print(
-        f"digits {X.shape}, {X.dtype}, {options.threads} threads, medians of", end=" "
-    )
-    print(f"{options.rounds} rounds; fits of {ITERATIONS} iterations\n")
-    print("| | ms per iteration | whole fit, s | KL, full P | trustworthiness |")
-    print("|---|---|---|---|---|")
-    for name, step, whole, kl, kept in rows:
-        print(f"| {name} | {step:.2f} | {whole:.2f} | {kl:.3f} | {kept:.4f} |")
-    print(
-        f"\nan iteration {median(ratios):.0f} times faster (goal 40), by round:", end=""
-    )
-    print("".join(f" {ratio:.0f}" for ratio in ratios), "\n")
-    print("| start-up | measured | goal, at most |")
-    print("|---|---|---|")
-    for what, measured, goal in start_up(options.rounds):
-        print(f"| {what} | {measured:.2f} | {goal} |")
+        for part in options.only:
+            PARTS[part](options)
 
 
 if __name__ == "__main__":

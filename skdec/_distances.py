@@ -3,11 +3,12 @@
 import numpy as np
 from scipy import sparse
 from sklearn.metrics import pairwise_distances
-from sklearn.metrics.pairwise import PAIRWISE_BOOLEAN_FUNCTIONS, euclidean_distances
+from sklearn.metrics.pairwise import PAIRWISE_BOOLEAN_FUNCTIONS
 from sklearn.neighbors import NearestNeighbors, sort_graph_by_row_values
 
 from skdec._rows import first_occurrences, row_keys
 from skdec._validation import power_of_two, zero_distance
+from skdec.kernels.affinities import squared_from_products
 
 # The expanded form ‖a‖² + ‖b‖² − 2a·b keeps about 16 − log10((‖a‖² + ‖b‖²)/D) digits:
 # below this ratio the few pairs concerned are computed from their differences instead.
@@ -207,17 +208,13 @@ class SquaredDistances:
     def _euclidean(self, rows, columns):
         others = self.rows if columns is None else self.rows[columns]
         their_norms = self._norms if columns is None else self._norms[columns]
-        norms = _squared_norms(rows)[:, None]
-        D = euclidean_distances(
-            rows,
-            others,
-            X_norm_squared=norms,
-            Y_norm_squared=their_norms[None, :],
-            squared=True,
-        )
+        norms, near = _squared_norms(rows), np.empty(rows.shape[0])
+        D = rows @ others.T
+        D = D.toarray() if sparse.issparse(D) else D
+        squared_from_products(D, norms, their_norms, near)
         # the smallest distances are near the largest norms: most rows need no more
-        bound = CANCELLATION * (norms[:, 0] + their_norms.max())
-        for r in np.flatnonzero(D.min(axis=1) < bound):
+        bound = CANCELLATION * (norms + their_norms.max())
+        for r in np.flatnonzero(near < bound):
             j = np.flatnonzero(CANCELLATION * (norms[r] + their_norms) > D[r])
             if len(j):
                 D[r, j] = _squared_norms(_difference(rows, others, r, j))

@@ -197,13 +197,21 @@ def dense_affinities(distances, scale, joint, dtype, threads):
     n = distances.n_samples
     own = np.arange(n)
     scales = _calibrate(distances, distances.rows, own, scale, threads)
-    twice = tuple(np.concatenate([part, part], axis=-1) for part in scales)
+    near, beta, total = scales
+    parts = near, beta, total * len(total)
+    twice = tuple(np.concatenate([part, part], axis=-1) for part in parts)
     P, negentropy = np.empty((n, n // 2), dtype), np.empty(n)
 
     def task(first, last):
-        columns = np.arange(first + 1, last + n // 2) % n
+        columns = slice(first + 1, last + n // 2)
+        if columns.stop > n:
+            columns = np.arange(columns.start, columns.stop) % n
         D = distances.between(distances.rows[first:last], columns)
         affinities.symmetric_rows(D, first, twice, joint, P, negentropy)
+        if joint:  # every pair twice
+            p = P[first:last]
+            pieces = xlogy(p, p).sum(axis=1, dtype=np.float64)
+            negentropy[first:last] = 2 * pieces
 
     _by_blocks(task, n, n, threads)
     mass = np.full(n, 1 / n if joint else 1.0)

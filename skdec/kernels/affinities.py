@@ -8,12 +8,12 @@ import math
 
 import numpy as np
 
-from skdec.kernels._jit import kernel, reduction
+from skdec.kernels._jit import kernel, reduction, stage
 from skdec.kernels.embedding import reach
-from skdec.kernels.stages import dot, exponentials, fill, least, logarithms
+from skdec.kernels.stages import exponentials, fill, least, sum_of
 
 # Rows whose entropy is this close (in nats) to log(perplexity) count as calibrated.
-ENTROPY_TOLERANCE = 1e-9
+ENTROPY_TOLERANCE = 1e-7
 MAX_STEPS = 200
 LONGEST_STEP = 3.0  # in log β
 
@@ -25,18 +25,36 @@ FARTHEST = 1000.0
 
 
 @kernel
-def excess(D, near, out):
-    """D_j − D°, ties exactly 0."""
-    for j in range(len(D)):
-        out[j] = D[j] - near if D[j] - near > TIE * D[j] else 0.0
+def squared_from_products(D, norms, their_norms, near):
+    """D_ij = ‖a_i‖² + ‖b_j‖² − 2 a_i·b_j in place of a_i·b_j, and min_j D_ij."""
+    for r in range(len(D)):
+        row, norm = D[r], norms[r]
+        for j in range(len(row)):
+            d = (norm + their_norms[j]) - 2 * row[j]
+            row[j] = d if d > 0 else 0.0
+        near[r] = least(row)
 
 
-@kernel
-def likelihoods(D, beta, E, scratch):
+@stage
+def likelihoods(D, beta, E):
     """exp(−β D_j), D already less D°."""
     for j in range(len(D)):
-        E[j] = -min(beta * D[j], FARTHEST)
-    exponentials(E, scratch)
+        b = beta * D[j]
+        E[j] = -b if b < FARTHEST else -FARTHEST
+    exponentials(E)
+
+
+@stage
+def add_shares(D, scale, out, E):
+    """out_j += p_j/n_scales; ``scale`` is (D°, β, total · n_scales) of each pair."""
+    near, beta, total = scale
+    for j in range(len(D)):
+        gap = D[j] - near[j]
+        b = beta[j] * (gap if gap > TIE * D[j] else 0.0)
+        E[j] = -b if b < FARTHEST else -FARTHEST
+    exponentials(E)
+    for j in range(len(D)):
+        out[j] += E[j] / total[j]
 
 
 @reduction
@@ -44,15 +62,16 @@ def moments(D, beta, E):
     """Σ e, Σ e b and Σ e b² with b = β D."""
     total = first = second = 0.0
     for j in range(len(D)):
-        b = min(beta * D[j], FARTHEST)
+        b = beta * D[j]
+        b = b if b < FARTHEST else FARTHEST
         total += E[j]
         first += E[j] * b
         second += E[j] * b * b
     return total, first, second
 
 
-@kernel
-def calibrate_row(D, perplexity, guess, E, scratch):
+@stage
+def calibrate_row(D, perplexity, guess, E):
     """Find β with H(p) = log(perplexity); returns β, total and whether there is one.
 
     H = log total + β ⟨D⟩ and −dH/d log β = β² Var(D).  Newton on log β from ``guess``
@@ -72,7 +91,7 @@ def calibrate_row(D, perplexity, guess, E, scratch):
     beta = total = 0.0
     for _ in range(MAX_STEPS):
         beta = math.exp(log_beta)
-        likelihoods(D, beta, E, scratch)
+        likelihoods(D, beta, E)
         total, first, second = moments(D, beta, E)
         mean = first / total
         surplus, slope = math.log(total) + mean - goal, second / total - mean * mean
@@ -99,37 +118,36 @@ def calibrate_rows(D, exclude, perplexities, fixed, near, beta, total, calibrate
     Without perplexities β is ``fixed``.
     """
     n_columns = D.shape[1]
-    buffer = np.empty((3, n_columns))
+    buffer = np.empty((2, n_columns))
     guess = np.full(max(1, len(perplexities)), np.nan)
     for r in range(len(D)):
         own, row = exclude[r], D[r]
         n_others = n_columns - 1 if own >= 0 else n_columns
-        others, E, scratch = buffer[0][:n_others], buffer[1], buffer[2]
+        others, E = buffer[0][:n_others], buffer[1][:n_others]
         before = own if own >= 0 else n_columns
         for j in range(before):
             others[j] = row[j]
         for j in range(before, n_others):
             others[j] = row[j + 1]
         near[r] = least(others)
-        excess(others, near[r], others)
+        for j in range(n_others):
+            gap = others[j] - near[r]
+            others[j] = gap if gap > TIE * others[j] else 0.0
         calibrated[r] = True
         if len(perplexities) == 0:
             beta[0, r] = fixed
-            likelihoods(others, fixed, E[:n_others], scratch[:n_others])
-            total[0, r], _, _ = moments(others, fixed, E[:n_others])
+            likelihoods(others, fixed, E)
+            total[0, r], _, _ = moments(others, fixed, E)
             continue
-        mean = 0.0
-        for j in range(n_others):
-            mean += others[j] / n_others
+        mean = sum_of(others) / n_others
         for s in range(len(perplexities)):
             # β in units of the mean distance varies little from row to row
             if not np.isfinite(guess[s]):
                 guess[s] = 0.0
             scale = math.log(mean) if mean > 0 else 0.0
             beta[s, r], total[s, r], found = calibrate_row(
-                others, perplexities[s], guess[s] - scale, E[:n_others],
-                scratch[:n_others],
-            )  # fmt: skip
+                others, perplexities[s], guess[s] - scale, E
+            )
             calibrated[r] &= found
             if found and 0 < beta[s, r] < HARDEST:
                 guess[s] = math.log(beta[s, r]) + scale
@@ -139,83 +157,66 @@ def calibrate_rows(D, exclude, perplexities, fixed, near, beta, total, calibrate
 def conditional_rows(D, exclude, near, beta, total, P):
     """p_{j|i} for a block of calibrated rows of squared distances."""
     n_columns, n_scales = D.shape[1], len(beta)
-    buffer = np.empty((3, n_columns))
-    gap, E, scratch = buffer[0], buffer[1], buffer[2]
+    buffer = np.empty((5, n_columns))
+    p, E, scale = buffer[0], buffer[1], (buffer[2], buffer[3], buffer[4])
     for r in range(len(D)):
-        excess(D[r], near[r], gap)
-        fill(P[r], 0)
+        fill(p, 0)
+        fill(scale[0], near[r])
         for s in range(n_scales):
-            likelihoods(gap, beta[s, r], E, scratch)
-            share = 1 / (n_scales * total[s, r])
-            for j in range(n_columns):
-                P[r, j] += E[j] * share
+            fill(scale[1], beta[s, r])
+            fill(scale[2], total[s, r] * n_scales)
+            add_shares(D[r], scale, p, E)
+        P_r = P[r]
+        for j in range(n_columns):
+            P_r[j] = p[j]
         if exclude[r] >= 0:
-            P[r, exclude[r]] = 0
+            P_r[exclude[r]] = 0
 
 
 @kernel
-def theirs(D, first, scales, out, E, scratch):
-    """p_{i|j} of one point i for the points j = ``first``, ``first`` + 1, …"""
-    near, beta, total = scales
-    n_scales = len(beta)
-    fill(out, 0)
-    for s in range(n_scales):
-        near_s = near[first : first + len(D)]
-        beta_s = beta[s][first : first + len(D)]
-        total_s = total[s][first : first + len(D)]
-        for lane in range(len(D)):
-            gap = D[lane] - near_s[lane]
-            gap = gap if gap > TIE * D[lane] else 0.0
-            E[lane] = -min(beta_s[lane] * gap, FARTHEST)
-        exponentials(E, scratch)
-        for lane in range(len(D)):
-            out[lane] += E[lane] / (n_scales * total_s[lane])
+def symmetric_rows(D, first, scales, joint, P, negentropy):
+    """Half of the symmetric P for the rows from ``first`` on.
 
-
-@kernel
-def negentropy(p, L, scratch):
-    """Σ p log p."""
-    for lane in range(len(p)):
-        # log of 0 would be in the way of 0 log 0 = 0
-        L[lane] = max(p[lane], 1e-300)
-    logarithms(L, scratch)
-    return dot(p, L)
-
-
-@kernel
-def symmetric_rows(D, first, scales, joint, P, entropy):
-    """Half of the symmetric P, and Σ p log p, for the rows from ``first`` on.
-
-    p_ij = (p_{j|i} + p_{i|j})/2n under joint normalisation; (p_{j|i} + p_{i|j})/2
-    otherwise, with the entropy of the p_{j|i} themselves.  Lane l of row i is the point
-    i + 1 + l, in cyclic order; column c of D is ``first`` + 1 + c.  ``scales``, (D°, β,
-    total), go twice around the cycle.
+    p_ij = (p_{j|i} + p_{i|j})/2n under joint normalisation; otherwise
+    (p_{j|i} + p_{i|j})/2, with Σ p log p of the conditional p themselves.  Lane l of
+    row i is the point i + 1 + l, in cyclic order; column c of D is ``first`` + 1 + c.
+    ``scales``, (D°, β, total · n_scales), go twice around the cycle.
     """
     near, beta, total = scales
-    n, n_scales = len(P), len(beta)
-    buffer = np.empty((5, P.shape[1]))
+    n, half = P.shape[0], P.shape[1]
+    buffer = np.empty((6, half))
+    mine, theirs, E = buffer[0], buffer[1], buffer[2]
+    own = buffer[3], buffer[4], buffer[5]
     for r in range(len(D)):
         i = first + r
-        m = reach(i, n)
-        mine, other, E = buffer[0][:m], buffer[1][:m], buffer[2][:m]
-        gap, scratch = buffer[3][:m], buffer[4][:m]
-        lanes = D[r][r : r + m]
-        excess(lanes, near[i], gap)
+        lanes, P_i = D[r][r : r + half], P[i]
         fill(mine, 0)
-        for s in range(n_scales):
-            likelihoods(gap, beta[s, i], E, scratch)
-            share = 1 / (n_scales * total[s, i])
-            for lane in range(m):
-                mine[lane] += E[lane] * share
-        theirs(lanes, i + 1, scales, other, E, scratch)
-        if joint:
-            for lane in range(m):
-                mine[lane] = (mine[lane] + other[lane]) / (2 * n)
-            entropy[i] = 2 * negentropy(mine, E, scratch)
-        else:
-            entropy[i] = negentropy(mine, E, scratch) + negentropy(other, E, scratch)
-            for lane in range(m):
-                mine[lane] = (mine[lane] + other[lane]) / 2
-        P_i = P[i]
-        for lane in range(len(P_i)):
-            P_i[lane] = mine[lane] if lane < m else 0
+        fill(theirs, 0)
+        fill(own[0], near[i])
+        others = near[i + 1 : i + 1 + half]
+        for s in range(len(beta)):
+            beta_s, total_s = beta[s], total[s]
+            fill(own[1], beta_s[i])
+            fill(own[2], total_s[i])
+            add_shares(lanes, own, mine, E)
+            their_beta = beta_s[i + 1 : i + 1 + half]
+            their_total = total_s[i + 1 : i + 1 + half]
+            add_shares(lanes, (others, their_beta, their_total), theirs, E)
+        m = reach(i, n)
+        for lane in range(m, half):
+            mine[lane] = theirs[lane] = 0
+        share = 1 / (2 * n) if joint else 0.5
+        for lane in range(half):
+            P_i[lane] = (mine[lane] + theirs[lane]) * share
+        if not joint:
+            negentropy[i] = plogp(mine) + plogp(theirs)
+
+
+@stage
+def plogp(p):
+    """Σ p log p."""
+    total = 0.0
+    for lane in range(len(p)):
+        if p[lane] > 0:
+            total += p[lane] * math.log(p[lane])
+    return total

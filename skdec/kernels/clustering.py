@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from skdec.kernels._jit import kernel
+from skdec.kernels._jit import kernel, stage
 from skdec.kernels.stages import (
     dot,
     energy,
@@ -20,7 +20,7 @@ from skdec.kernels.stages import (
 LANES = 256
 
 
-@kernel
+@stage
 def workspace(Z, k):
     """Lanes of one chunk: coordinates, D, Q, nearest D, Σ_j s_ij/s°_i, scratch."""
     ZT = np.empty((Z.shape[1], LANES), Z.dtype)
@@ -30,7 +30,7 @@ def workspace(Z, k):
     return ZT, D, Q, lanes[0], lanes[1], lanes[2]
 
 
-@kernel
+@stage
 def load(Z, first, ZT):
     """Put one chunk of rows into the lanes; lanes past the end repeat the last row."""
     n_samples, n_features = Z.shape
@@ -40,7 +40,7 @@ def load(Z, first, ZT):
             ZT[d, lane] = Z[i, d]
 
 
-@kernel
+@stage
 def load_in_frame(Z, first, frame, ZT):
     """The same for (z − origin)/h; ``frame`` is (origin, 1/h)."""
     origin, scale = frame
@@ -50,7 +50,7 @@ def load_in_frame(Z, first, frame, ZT):
             ZT[d, lane] = (ZT[d, lane] - origin[d]) * scale
 
 
-@kernel
+@stage
 def load_weight(weight, first, width, W):
     """Weights of one chunk; 0 in the lanes past the end."""
     W[:] = 0
@@ -58,7 +58,7 @@ def load_weight(weight, first, width, W):
         W[lane] = weight[first + lane]
 
 
-@kernel
+@stage
 def assign(ZT, centers, dof, D, Q, near, total, T):
     """q_ij = s_ij / Σ_j' s_ij' of one chunk."""
     near[:] = np.inf
@@ -79,7 +79,7 @@ def assign(ZT, centers, dof, D, Q, near, total, T):
             Q_j[lane] /= total[lane]
 
 
-@kernel
+@stage
 def target(Q, frequencies, P, total):
     """p_ij = (q_ij²/f_j) / Σ_j' (q_ij'²/f_j'); a column with f_j = 0 gets p = 0.
 
@@ -187,7 +187,7 @@ def step_blocks(Z, weight, centers, anchors, model, size, start, stop, sums, lab
                     gradient[block, j, d] += pull(T, centers[j, d], ZT[d])
 
 
-@kernel
+@stage
 def chunk_divergence(P, D, near, total, dof, W):
     """Σ_i w_i Σ_j p_ij log(p_ij/q_ij), log q from D: it lives on where q underflows."""
     kl = 0.0

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from skdec.kernels._jit import kernel, reduction
+from skdec.kernels._jit import kernel, reduction, stage
 from skdec.kernels.stages import (
     dot,
     energies,
@@ -57,13 +57,13 @@ def normaliser_rows(Y, near, form, start, stop, Z):
 # What a block of rows adds to its own points and to those it meets is collected in a
 # slot of its own: slots[block, k, t] belongs to the point t places after the block's
 # first.  The slots are added up in the order of the blocks, for any number of threads.
-@kernel
+@stage
 def reach(i, n):
     """How many points row i meets."""
     return n // 2 if n % 2 == 1 or i < n // 2 else n // 2 - 1
 
 
-@kernel
+@stage
 def lane_distances(Y, i, D):
     """D_l between point i and the points after it."""
     fill(D, 0)
@@ -159,7 +159,7 @@ def fold(slots, size, factors, out):
             add(total, R[head:], -factors[0])
 
 
-@kernel
+@stage
 def add(total, part, factor):
     """total_t ← total_t + factor · part_t as far as the part goes."""
     total = total[: len(part)]
@@ -167,7 +167,7 @@ def add(total, part, factor):
         total[t] += factor * part[t]
 
 
-@kernel
+@stage
 def add_chunks(chunks, factor, slot):
     """Add ``factor`` times what a fused loop has collected in chunks to a slot."""
     n_columns = len(slot)
@@ -223,10 +223,10 @@ def plane_forces(pair, x, y, P_a, P_b, back, sums):
         sums[1, t] += total
 
 
-@kernel
-def plane_pair(Y, i, j, p, first, slot):
+@stage
+def plane_pair(Y, P_i, i, lane, first, slot):
     """One pair of ``plane_blocks``, added to a slot; returns s."""
-    one = Y.dtype.type(1)
+    one, j = Y.dtype.type(1), i + 1 + lane
     dx, dy = Y[0, i] - Y[0, j], Y[1, i] - Y[1, j]
     s = one / (one + dx * dx + dy * dy)
     for d, difference in enumerate((dx, dy)):
@@ -234,7 +234,7 @@ def plane_pair(Y, i, j, p, first, slot):
         slot[d, i - first] += force
         slot[d, j - first] -= force
         if len(slot) == 4:
-            force = 2 * s * p * difference
+            force = 2 * s * P_i[lane] * difference
             slot[d + 2, i - first] += force
             slot[d + 2, j - first] -= force
     return s
@@ -247,10 +247,10 @@ def plane_blocks(Y, P, dof, size, start, stop, slots, Z):
     Rows go by twos, which halves what is read and written for the points they meet;
     D° = 0 is taken for granted, as nothing underflows.
     """
-    n, n_columns, dense = len(Z), slots.shape[1], P.shape[1] > 0
+    n, n_columns = len(Z), slots.shape[1]
     chunks = np.empty(-(-slots.shape[2] // CHUNK) * n_columns * CHUNK, Y.dtype)
     sums = np.empty((2, 5), Y.dtype)
-    empty, nothing, two = P[0][:0], Y[0, 0] * 0, Y.dtype.type(2)
+    two = Y.dtype.type(2)
     for block in range(start, stop):
         first, end = block * size, min((block + 1) * size, n)
         slot = slots[block]
@@ -273,8 +273,8 @@ def plane_blocks(Y, P, dof, size, start, stop, slots, Z):
                     pair,
                     Y[0][i + 1 + lane : i + 1 + lane + m],
                     Y[1][i + 1 + lane : i + 1 + lane + m],
-                    P[i][lane : lane + m] if dense else empty,
-                    P[i + 1][lane - 1 : lane - 1 + m] if dense else empty,
+                    P[i][lane : lane + m],
+                    P[i + 1][lane - 1 : lane - 1 + m],
                     chunks[at : at + (n_columns - 1) * CHUNK + m],
                     sums,
                 )
@@ -283,17 +283,14 @@ def plane_blocks(Y, P, dof, size, start, stop, slots, Z):
                 Z[i + r] = sums[r, 0]
                 for k in range(n_columns):
                     slot[k, i + r - first] += two * sums[r, k + 1]
-            p = P[i, 0] if dense else nothing
-            Z[i] += plane_pair(Y, i, i + 1, p, first, slot)
+            Z[i] += plane_pair(Y, P[i], i, 0, first, slot)
             if m_a == m_b:
-                p = P[i + 1, m_b - 1] if dense else nothing
-                Z[i + 1] += plane_pair(Y, i + 1, i + 1 + m_b, p, first, slot)
+                Z[i + 1] += plane_pair(Y, P[i + 1], i + 1, m_b - 1, first, slot)
         if (end - first) % 2 == 1:
             i = end - 1
             Z[i] = 0
             for lane in range(reach(i, n)):
-                p = P[i, lane] if dense else nothing
-                Z[i] += plane_pair(Y, i, i + 1 + lane, p, first, slot)
+                Z[i] += plane_pair(Y, P[i], i, lane, first, slot)
         add_chunks(chunks, two, slot)
 
 
@@ -337,11 +334,11 @@ def space_forces(point, Y, P_i, square, back, sums):
 @kernel
 def space_blocks(Y, P, dof, size, start, stop, slots, Z):
     """``force_blocks`` for three dimensions and ν = 1 or 2, joint; D° = 0."""
-    n, n_columns, dense = len(Z), slots.shape[1], P.shape[1] > 0
+    n, n_columns = len(Z), slots.shape[1]
     chunks = np.empty(-(-slots.shape[2] // CHUNK) * n_columns * CHUNK, Y.dtype)
     sums = np.empty(7, Y.dtype)
     one = Y.dtype.type(1)
-    factor, empty = (dof + one) / dof, P[0][:0]
+    factor = (dof + one) / dof
     for block in range(start, stop):
         first, end = block * size, min((block + 1) * size, n)
         slot = slots[block]
@@ -360,7 +357,7 @@ def space_blocks(Y, P, dof, size, start, stop, slots, Z):
                 space_forces(
                     point,
                     (Y[0][a : a + m], Y[1][a : a + m], Y[2][a : a + m]),
-                    P[i][lane : lane + m] if dense else empty,
+                    P[i][lane : lane + m],
                     dof == 2,
                     chunks[at : at + (n_columns - 1) * CHUNK + m],
                     sums,
@@ -394,13 +391,13 @@ def graph_rows(Y, graph, dof, gaussian, start, stop, attraction):
 @kernel
 def energy_rows(Y, P, dof, gaussian, start, stop, out):
     """Σ_j p_ij · (−log s_ij) over the points that row i meets."""
-    buffer = np.empty((2, P.shape[1]), Y.dtype)
+    buffer = np.empty(P.shape[1], Y.dtype)
     n = len(P)
     for i in range(start, stop):
         m = reach(i, n)
-        D = buffer[0][:m]
+        D = buffer[:m]
         lane_distances(Y, i, D)
-        energies(D, dof, gaussian, buffer[1][:m])
+        energies(D, dof, gaussian)
         out[i] = dot(D, P[i][:m])
 
 
@@ -437,7 +434,7 @@ def placement_rows(V, rows, Y, P, q_form, start, stop, out):
         similarities(D, G, dof, gaussian, T, S)
         sum_s = sum_of(S)
         weights(D, dof, gaussian, G)
-        energies(D, dof, gaussian, T)
+        energies(D, dof, gaussian)
         loss[t] = math.log(sum_s) - energy(nearest, dof, gaussian) + dot(P_t, D)
         curvature[t] = dot(G, P_t)
         for j in range(len(D)):

@@ -16,10 +16,8 @@ Coordinates are stored one array per dimension, ``points[d, l]``.
 import math
 
 import numpy as np
-from numba import types
-from numba.extending import overload
 
-from skdec.kernels._jit import kernel, reduction
+from skdec.kernels._jit import as_integer, as_number, reduction, stage
 
 # Up to here an integer dof is a product of roots and quotients, far cheaper than pow.
 LARGEST_PRODUCT_DOF = 16
@@ -37,31 +35,18 @@ ROOT_2 = math.sqrt(2)
 
 
 # ---------------------------------------------------- exp and log in vector code
-def bits_of(array):
-    """The floating-point numbers of a contiguous array as integers."""
-    return array.view(np.int32 if array.itemsize == 4 else np.int64)
-
-
-@overload(bits_of)
-def _bits_of(array):
-    integer = np.int32 if array.dtype == types.float32 else np.int64
-    return lambda array: array.view(integer)
-
-
-@kernel
-def exponentials(U, scratch):
+@stage
+def exponentials(U):
     """U ← exp U; 0 below −87 in single and −708 in double precision.
 
     x = n log 2 + r, |r| ≤ log(2)/2.  n comes from adding and taking off a number so
     large that only whole units are left; exp r from its Taylor series; 2^n from the
     exponent bits.
     """
-    number, integers = U.dtype.type, bits_of(scratch)
-    single = U.itemsize == 4
+    number, single = U.dtype.type, U.itemsize == 4
     largest = number(LARGEST_32 if single else LARGEST_64)
     whole_units = number(1.5 * 2**23 if single else 1.5 * 2**52)
-    shift = integers.dtype.type(23 if single else 52)
-    one = integers.dtype.type(127 if single else 1023) << shift
+    shift, bias = (23, 127) if single else (52, 1023)
     for lane in range(len(U)):
         x = min(max(U[lane], -largest), largest)
         n = (x * number(1 / LOG_2) + whole_units) - whole_units
@@ -70,44 +55,33 @@ def exponentials(U, scratch):
         if not single:
             e = number(1 / 479001600) + r * number(1 / 6227020800)
             e = number(1 / 3628800) + r * (number(1 / 39916800) + r * e)
-            e = number(1 / 5040) + r * (
-                number(1 / 40320) + r * (number(1 / 362880) + r * e)
-            )
-        e = number(1 / 720) + r * e
-        e = number(1 / 24) + r * (number(1 / 120) + r * e)
-        e = number(1 / 2) + r * (number(1 / 6) + r * e)
-        e = number(1) + (r + r * r * e)
-        # the last bits of this are those of n
-        scratch[lane] = n + whole_units
-        U[lane] = e if U[lane] > -largest else number(0)
-    for lane in range(len(U)):
-        integers[lane] = (integers[lane] << shift) + one
-    for lane in range(len(U)):
-        U[lane] *= scratch[lane]
+            e = number(1 / 40320) + r * (number(1 / 362880) + r * e)
+            e = number(1 / 5040) + r * e
+        e = number(1 / 24) + r * (number(1 / 120) + r * (number(1 / 720) + r * e))
+        e = number(1) + (r + r * r * (number(1 / 2) + r * (number(1 / 6) + r * e)))
+        # the last bits of this number are those of n
+        power = as_number((as_integer(n + whole_units) + bias) << shift, n)
+        U[lane] = e * power if U[lane] > -largest else number(0)
 
 
-@kernel
-def logarithms(U, scratch):
+@stage
+def logarithms(U):
     """U ← log U, U positive, normal and finite.
 
-    x = 2^e m with m in [√½, √2); log m = 2 artanh f by its series in
+    x = 2^n m with m in [√½, √2); log m = 2 artanh f by its series in
     f = (m − 1)/(m + 1).
     """
-    number, integers = U.dtype.type, bits_of(scratch)
-    single = U.itemsize == 4
-    integer = integers.dtype.type
-    shift = integer(23 if single else 52)
-    bias = integer(127 if single else 1023)
-    fraction = (integer(1) << shift) - integer(1)
+    number, single = U.dtype.type, U.itemsize == 4
+    half = number(0.5)
+    shift, bias = (23, 127) if single else (52, 1023)
+    fraction = (1 << shift) - 1
     for lane in range(len(U)):
-        scratch[lane] = U[lane]
-    for lane in range(len(U)):
-        U[lane] = (integers[lane] >> shift) - bias
-        integers[lane] = (integers[lane] & fraction) | (bias << shift)
-    for lane in range(len(U)):
-        high = scratch[lane] > number(ROOT_2)
-        m = scratch[lane] * number(0.5) if high else scratch[lane]
-        e = U[lane] + number(1) if high else U[lane]
+        bits = as_integer(U[lane])
+        n = number((bits >> shift) - bias)
+        m = as_number((bits & fraction) | (bias << shift), half)
+        high = m > number(ROOT_2)
+        m = m * half if high else m
+        n = n + number(1) if high else n
         f = (m - number(1)) / (m + number(1))
         g = f * f
         a = number(1 / 9)
@@ -115,20 +89,19 @@ def logarithms(U, scratch):
             a = number(1 / 17) + g * (number(1 / 19) + g * number(1 / 21))
             a = number(1 / 13) + g * (number(1 / 15) + g * a)
             a = number(1 / 9) + g * (number(1 / 11) + g * a)
-        a = number(1 / 5) + g * (number(1 / 7) + g * a)
-        a = number(1) + g * (number(1 / 3) + g * a)
-        U[lane] = e * number(LOG_2) + (f + f) * a
+        a = number(1 / 3) + g * (number(1 / 5) + g * (number(1 / 7) + g * a))
+        U[lane] = n * number(LOG_2) + (f + f) * (number(1) + g * a)
 
 
 # ---------------------------------------------------------------------- stages
-@kernel
+@stage
 def fill(A, value):
     """a_l ← the same value."""
     for lane in range(len(A)):
         A[lane] = value
 
 
-@kernel
+@stage
 def squared_distances(x, points, D):
     """D_l = Σ_d (x_d − y_dl)²."""
     fill(D, 0)
@@ -140,7 +113,7 @@ def squared_distances(x, points, D):
             D[lane] += difference * difference
 
 
-@kernel
+@stage
 def student_t(T, dof, S):
     """s = (1 + T)^(−(ν+1)/2), with T = D/ν; T is overwritten."""
     one = T.dtype.type(1)
@@ -160,18 +133,18 @@ def student_t(T, dof, S):
         if dof <= LARGEST_LOG_DOF:
             for lane in range(len(T)):
                 T[lane] += one
-            logarithms(T, S)
+            logarithms(T)
         else:
             for lane in range(len(T)):
                 T[lane] = math.log1p(T[lane])
         for lane in range(len(T)):
             T[lane] *= -power
-        exponentials(T, S)
+        exponentials(T)
         for lane in range(len(T)):
             S[lane] = T[lane]
 
 
-@kernel
+@stage
 def similarities(D, near, dof, gaussian, T, S):
     """s(D)/s(D°), D° the distance ``near`` to the closest reference point.
 
@@ -182,14 +155,14 @@ def similarities(D, near, dof, gaussian, T, S):
     if gaussian:
         for lane in range(len(D)):
             S[lane] = near[lane] - D[lane]
-        exponentials(S, T)
+        exponentials(S)
     else:
         for lane in range(len(D)):
             T[lane] = (D[lane] - near[lane]) / (dof + near[lane])
         student_t(T, dof, S)
 
 
-@kernel
+@stage
 def weights(D, dof, gaussian, G):
     """2g = (ν+1)/ν · (1 + D/ν)^(−1) = (ν+1)/(ν+D) for Student-t, 2 for Gaussian."""
     if gaussian:
@@ -218,16 +191,27 @@ def dot(A, B):
     return result
 
 
-@kernel
+@stage
 def least(D):
     """min_l D_l."""
-    result = D[0]
-    for lane in range(len(D)):
-        result = min(result, D[lane])
+    # sixteen at a time: a single running minimum would be a chain without vectors
+    columns = D[: len(D) % 16 + 16] if len(D) > 32 else D
+    result = columns[0]
+    for lane in range(len(columns)):
+        result = min(result, columns[lane])
+    if len(D) <= 32:
+        return result
+    lowest = np.full(16, result)
+    for first in range(len(columns), len(D), 16):
+        row = D[first : first + 16]
+        for lane in range(16):
+            lowest[lane] = row[lane] if row[lane] < lowest[lane] else lowest[lane]
+    for lane in range(16):
+        result = min(result, lowest[lane])
     return result
 
 
-@kernel
+@stage
 def energy(D, dof, gaussian):
     """−log s: (ν+1)/2 · log(1 + D/ν) for Student-t, D for Gaussian."""
     if gaussian:
@@ -244,8 +228,8 @@ def pull(C, x_d, row):
     return total
 
 
-@kernel
-def energies(D, dof, gaussian, scratch):
+@stage
+def energies(D, dof, gaussian):
     """D_l ← −log s_l, vectors at a time where precision allows."""
     if gaussian:
         return
@@ -254,7 +238,7 @@ def energies(D, dof, gaussian, scratch):
     if dof <= LARGEST_LOG_DOF:
         for lane in range(len(D)):
             D[lane] = one + D[lane] / dof
-        logarithms(D, scratch)
+        logarithms(D)
         for lane in range(len(D)):
             D[lane] *= power
     else:

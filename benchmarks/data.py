@@ -1,0 +1,45 @@
+"""Data sets and measures that the benchmarks share."""
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from sklearn.datasets import fetch_openml, load_digits
+from sklearn.decomposition import PCA
+from sklearn.metrics import confusion_matrix
+
+from skdec._distances import SquaredDistances
+from skdec.affinities import dense_affinities
+from skdec.execution import Threads
+from skdec.objectives import EmbeddingObjective
+
+
+def digits():
+    """The 1,797 digits of scikit-learn, as they are."""
+    return load_digits().data
+
+
+def mnist(path, n=70_000):
+    """The first n rows of MNIST on 50 principal components, float32, and labels."""
+    if path:
+        with np.load(path) as stored:
+            X, y = stored["X"][:n], stored["y"][:n]
+    else:
+        X, y = fetch_openml("mnist_784", return_X_y=True, as_frame=False)
+        X, y = X[:n], y[:n].astype(int)
+    X = PCA(50, random_state=0).fit_transform(X.astype(np.float32))
+    return np.ascontiguousarray(X, dtype=np.float32), y.astype(int)
+
+
+def full_kl(X, embedding, perplexity=30.0):
+    """KL over all pairs, on the one full P of the data, in double precision."""
+    with Threads(-1, hold_blas=True) as threads:
+        scale = np.array([perplexity]), None
+        P = dense_affinities(SquaredDistances(X), scale, True, np.float64, threads)
+        objective = EmbeddingObjective(P, (1.0, False, True), threads)
+        Y = np.ascontiguousarray(np.asarray(embedding, dtype=np.float64).T)
+        return objective.divergence(Y, objective.gradient(Y)[1])
+
+
+def accuracy(labels, truth):
+    """Share of rows that agree under the best matching of clusters to classes."""
+    table = confusion_matrix(truth, labels)
+    return table[linear_sum_assignment(-table)].sum() / len(truth)
