@@ -4,8 +4,8 @@ import numpy as np
 from scipy import sparse
 from sklearn.metrics import pairwise_distances
 from sklearn.metrics.pairwise import PAIRWISE_BOOLEAN_FUNCTIONS
-from sklearn.neighbors import NearestNeighbors, sort_graph_by_row_values
 
+from skdec import _approximate as approximate
 from skdec._rows import first_occurrences, row_keys
 from skdec._validation import power_of_two, zero_distance
 from skdec.kernels.affinities import squared_from_products
@@ -13,6 +13,9 @@ from skdec.kernels.affinities import squared_from_products
 # The expanded form ‖a‖² + ‖b‖² − 2a·b keeps about 16 − log10((‖a‖² + ‖b‖²)/D) digits:
 # below this ratio the few pairs concerned are computed from their differences instead.
 CANCELLATION = 1e-5
+
+# Samples above which neighbours are searched for approximately, where that can be done.
+APPROXIMATE_FROM = 100_000
 
 # Beyond this many units squared distances overflow.
 FARTHEST = 1e150
@@ -91,6 +94,8 @@ class SquaredDistances:
         """X as ``between`` takes it: centred and scaled, or in the training dtype."""
         if self.metric == "precomputed":
             if sparse.issparse(X):
+                from sklearn.neighbors import sort_graph_by_row_values
+
                 return sort_graph_by_row_values(
                     X, copy=True, warn_when_not_sorted=False
                 )
@@ -119,6 +124,7 @@ class SquaredDistances:
         """Drop a precomputed matrix: placing new points needs only theirs."""
         if self.metric == "precomputed":
             self.rows = self.rows[:0].copy()
+            self.__dict__.pop("_index", None)
 
     def representatives(self):
         """For each training row, the index of the first one identical to it."""
@@ -162,9 +168,12 @@ class SquaredDistances:
 
         Without ``rows``, those of the training rows, themselves left out.
         """
-        if rows is None or not hasattr(self, "_index"):
-            self._index = self._build_index(n_jobs)
-        D, columns = self._index.kneighbors(rows, n_neighbors)
+        if rows is None:
+            self._index = self._build_index(n_neighbors, n_jobs)
+        if rows is not None and self.metric == "precomputed":
+            D, columns = _smallest(rows, n_neighbors)
+        else:
+            D, columns = self._index.kneighbors(rows, n_neighbors)
         D = D.astype(np.float64)
         if not self.euclidean:
             self._check_distances(D)
@@ -172,11 +181,18 @@ class SquaredDistances:
             self._check_far(D)
         return columns, np.square(D, out=D)
 
-    def _build_index(self, n_jobs):
+    def _build_index(self, n_neighbors, n_jobs):
+        # here and above: importing it takes a tenth of a second
+        from sklearn.neighbors import NearestNeighbors
+
         metric = "euclidean" if self.euclidean else self.metric
+        settings = self.rows, metric, self.metric_params or None, n_jobs
+        if self.n_samples > APPROXIMATE_FROM and approximate.takes(self.rows, metric):
+            return approximate.Neighbors(n_neighbors, *settings)
+        X, metric, metric_params, n_jobs = settings
         return NearestNeighbors(
-            metric=metric, metric_params=self.metric_params or None, n_jobs=n_jobs
-        ).fit(self.rows)
+            metric=metric, metric_params=metric_params, n_jobs=n_jobs
+        ).fit(X)
 
     def _distances(self, rows, columns=None):
         if self.metric == "precomputed":
@@ -219,6 +235,22 @@ class SquaredDistances:
             if len(j):
                 D[r, j] = _squared_norms(_difference(rows, others, r, j))
         return D
+
+
+def _smallest(rows, n_neighbors):
+    """The smallest entries of each row, in order, and their columns."""
+    if not sparse.issparse(rows):
+        columns = np.argsort(rows, axis=1, kind="stable")[:, :n_neighbors]
+        return np.take_along_axis(rows, columns, axis=1), columns
+    few = np.diff(rows.indptr).min()
+    if few < n_neighbors:
+        raise ValueError(
+            f"{n_neighbors} neighbors per sample are required; X holds only {few} for "
+            "some"
+        )
+    # a graph's rows have been sorted by value
+    entries = rows.indptr[:-1, None] + np.arange(n_neighbors)
+    return rows.data[entries], rows.indices[entries]
 
 
 def _squared_norms(rows):

@@ -2,7 +2,6 @@
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse.linalg import eigsh
 from sklearn.decomposition import PCA
 from sklearn.utils import check_random_state
 
@@ -67,7 +66,7 @@ def spectral(P, n_components, random_state):
     in magnitude is positive.
     """
     random_state = check_random_state(random_state)
-    n = P.shape[0]
+    P, n = P.astype(np.float64), P.shape[0]
     start = noise((n, n_components), random_state)
     root = np.sqrt(np.asarray(P.sum(axis=1)).reshape(-1))
     root = np.where(root > 0, root, 1.0)
@@ -76,6 +75,8 @@ def spectral(P, n_components, random_state):
     if n <= max(SMALL, 2 * n_components + 4):
         values, vectors = np.linalg.eigh(S.toarray())
     else:
+        from scipy.sparse.linalg import eigsh  # as late: it takes time to import
+
         v0 = random_state.uniform(-1, 1, n)
         values, vectors = eigsh(S, k=n_known + 1, which="LA", v0=v0)
     order = np.argsort(-values)[1 : n_known + 1]

@@ -38,8 +38,9 @@ from skdec.affinities import (
     truncated_mass,
 )
 from skdec.execution import Threads
-from skdec.objectives import EmbeddingObjective, PlacementObjective
-from skdec.optimizers import Descent, minimise_rows, schedule
+from skdec.objectives import EmbeddingObjective
+from skdec.optimizers import Descent, schedule
+from skdec.placement import place
 
 DEFAULT_PERPLEXITY = 30.0
 # Those that scikit-learn computes between sparse rows.
@@ -48,8 +49,12 @@ SPARSE_METRICS = {"euclidean", "l2", "cosine", "cityblock", "manhattan", "l1"}
 # worse than points that all coincide.
 PATIENCE, CHANCE_MARGIN = 20, 1e-3
 PLACEMENT_BATCH_ELEMENTS = 4_000_000
-# How far out, in units of the map's reach, a new point may be placed.
-RIM = 10.0
+
+
+def _three_times(perplexities, n_samples):
+    """How many neighbours stand for all others: three times the perplexity."""
+    widest = max(perplexities, default=DEFAULT_PERPLEXITY)
+    return min(n_samples - 1, int(np.ceil(3 * widest)))
 
 
 class ExactTSNE(
@@ -58,26 +63,44 @@ class ExactTSNE(
     TransformerMixin,
     BaseEstimator,
 ):
-    r"""Exact t-SNE: the true gradient over all pairs, and a transform for new points.
+    r"""t-SNE, SNE and their family: the true gradient over all pairs, and a transform.
 
     Takes the parameters of :class:`sklearn.manifold.TSNE` under the same names and
-    meanings, except ``method`` and ``angle``: nothing is approximated.  Minimises
-    KL(P‖Q) between the joint affinities p_ij of the data and
+    meanings, except ``method`` and ``angle``: the gradient is not approximated.
+    Minimises KL(P‖Q) between the affinities p of the data and the similarities q in
+    the embedding,
 
     .. math:: q_{ij} \propto (1 + \|y_i - y_j\|^2/\nu)^{-(\nu+1)/2}
+              \quad\text{or}\quad q_{ij} \propto \exp(-\|y_i - y_j\|^2)
+
+    normalised over all pairs (with p_ij = (p_{j|i} + p_{i|j})/2n) or for every point
+    (with p_{j|i}).
+
+    ========================  ===========  ==============  ============
+    algorithm                 kernel       normalization   dof
+    ========================  ===========  ==============  ============
+    t-SNE                     student_t    joint           1
+    conditional t-SNE         student_t    conditional     1
+    SNE                       gaussian     conditional
+    symmetric SNE             gaussian     joint
+    ========================  ===========  ==============  ============
 
     Parameters
     ----------
     n_components : int, default=2
-        Dimension of the embedding.
+        Dimension of the embedding, from 1 up.
     perplexity : "auto", float or list of float, default="auto"
         Effective number of neighbours of a point, from 1 to below n_samples.  "auto" is
         min(30, (n_samples − 1)/3), at least 1.  Of several, the affinities are the
         average of the scales.
     early_exaggeration : float, default=12.0
-        Factor on P in the first ``early_exaggeration_iter`` iterations.
+        Factor on P in the first ``early_exaggeration_iter`` iterations.  For 30 more it
+        is the geometric mean of this and the late ``exaggeration``.
     learning_rate : "auto" or float, default="auto"
-        Step length.  "auto" is max(n_samples / early_exaggeration / 4, 50).
+        Step length.  "auto" is n_samples divided by the exaggeration, a quarter of that
+        while it is early and half of it in the 75 iterations after; an eighth of all
+        for the Gaussian kernel, half for one component, and 1/n_samples of it under
+        conditional normalisation, where P sums to n_samples.
     max_iter : int, default=1000
         Iterations in all, from 1 up.
     n_iter_without_progress : int, default=300
@@ -85,18 +108,23 @@ class ExactTSNE(
         iterations; looked at every 50.
     min_grad_norm : float, default=1e-7
         Stop when the norm of the gradient is not above this; looked at every 50.
+        While exaggeration is early this ends that phase instead.
     metric : str or callable, default="euclidean"
         A metric of :func:`sklearn.metrics.pairwise_distances`, or "precomputed": X is
-        then the matrix of distances (not squared) between samples.
+        then the matrix of distances (not squared) between samples or, with
+        ``affinities="neighbors"``, also a sparse graph of the distances to neighbours
+        as :class:`sklearn.neighbors.KNeighborsTransformer` makes it.
     metric_params : dict, default=None
         Further parameters of the metric.
-    init : {"pca", "random"} or array of shape (n_samples, n_components), \
-            default="pca"
-        Start of the embedding.  "pca" is scaled to a first standard deviation of 1e-4;
-        components that X does not have are filled as in "random", normal with
-        standard deviation 1e-4.  "pca" needs X itself, not precomputed distances.
+    init : {"pca", "random", "spectral"} or array of shape (n_samples, \
+            n_components), default="pca"
+        Start of the embedding.  "pca" and "spectral" (the leading eigenvectors of the
+        affinities between neighbours) are scaled to a first standard deviation of
+        1e-4; components that X does not have are filled as in "random", normal with
+        standard deviation 1e-4.  "pca" needs X itself: for precomputed distances
+        "spectral" takes its place, with a warning.
     verbose : int, default=0
-        Print KL, gradient norm and time at every 50th iteration.
+        Print timings and, at every 50th iteration, KL and gradient norm.
     random_state : int, RandomState instance or None, default=None
         Seeds the initialisation.
     n_jobs : int or None, default=-1
@@ -106,10 +134,34 @@ class ExactTSNE(
         max(n_components − 1, 1).  openTSNE's ``dof`` is another family, (1 + D/α)^(−α).
     sigma : float, default=None
         A fixed bandwidth σ of the affinities, exp(−d²/σ²), in place of a perplexity.
-    early_exaggeration_iter : int, default=250
-        Iterations with ``early_exaggeration`` and momentum 0.5; later ones have 0.8.
+    kernel : {"student_t", "gaussian"}, default="student_t"
+        The similarity in the embedding.
+    normalization : {"joint", "conditional"}, default="joint"
+        Whether q is one distribution over all pairs or one for every point.
+    affinities : {"exact", "neighbors"}, default="exact"
+        "exact" has p over all pairs.  "neighbors" has it over the 3 · perplexity
+        nearest neighbours of each point and takes the rest for 0: some hundredths of
+        the mass of P on most data, as ``truncated_mass_`` tells.  Memory is then
+        O(n_samples · perplexity), and the repulsion still goes over all pairs.  The
+        neighbours are found by scikit-learn, exactly; above 100,000 samples most of
+        them by pynndescent, if it is installed and knows the metric.
+    exaggeration : float, default=None
+        Factor on P after the early exaggeration; None means 1.  Some 4 draws clusters
+        together, for those that are to be clustered.
+    early_exaggeration_iter : int, default=50
+        Iterations with ``early_exaggeration``.
+    tol : float, default=3e-3
+        After early exaggeration, stop when KL has fallen by less than ``tol`` times
+        itself since 50 iterations ago.  The default leaves some 1 or 2 % of KL to be
+        had by a smaller one; 0 goes on until ``max_iter``.
     precision : {"single", "double"}, default="single"
-        Floating-point precision of the optimisation.  P takes 4 or 8 bytes a pair.
+        Floating-point precision of the optimisation.  P takes 2 or 4 bytes an ordered
+        pair.
+    callback : callable, default=None
+        Called as ``callback(n_iter, kl, embedding)`` at every 50th iteration and the
+        last, with KL of the unexaggerated P and a copy of the embedding; the fit stops
+        where it returns something true.  scikit-learn's own callbacks
+        (``set_callbacks``, from 1.9 on) see every iteration.
 
     Attributes
     ----------
@@ -117,16 +169,21 @@ class ExactTSNE(
         The map of the training rows, in X's dtype.  Identical rows share one position:
         the map is a function of the row, as ``transform`` needs.
     kl_divergence_ : float
-        KL(P‖Q) of ``embedding_``, in nats, over all pairs.
+        KL(P‖Q) of ``embedding_``, in nats, without exaggeration, over all pairs; with
+        ``affinities="neighbors"`` of the P that is left.
     n_iter_ : int
         Iterations done.  Equal to ``max_iter`` when no stopping rule ended the fit
-        earlier, as is usual for t-SNE.
+        earlier.
     learning_rate_ : float
-        The learning rate used.
+        The learning rate of the last iterations.
     perplexity_ : float, ndarray or None
         The perplexity used; None with ``sigma``.
     dof_ : float
         The degrees of freedom used.
+    truncated_mass_ : float
+        The mean share of a point's p over all others that ``affinities="neighbors"``
+        leaves out, measured on 256 evenly spread rows (all, if there are fewer); NaN
+        for a precomputed graph, 0 for "exact".
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -135,9 +192,11 @@ class ExactTSNE(
     Warns
     -----
     UserWarning
-        If rows cannot have the perplexity asked for (constant data, many ties).
+        If rows cannot have the perplexity asked for (constant data, many ties), or
+        "spectral" stands in for "pca".
     ConvergenceWarning
-        If ``transform`` found no place in the map for some rows.
+        If the embedding is worse than points that all coincide (a learning rate far too
+        large), or ``transform`` found no place in the map for some rows.
 
     See Also
     --------
@@ -147,19 +206,27 @@ class ExactTSNE(
     Notes
     -----
     ``transform`` places each new point alone: it minimises KL(p‖q) of the point's
-    conditional affinities over the training rows against its similarities to
-    ``embedding_``, from the p-weighted mean of ``embedding_`` or from its most probable
-    neighbour, whichever is better.  It depends neither on
-    the other new points nor on their order, and a training row maps onto its own
-    position, so ``fit_transform(X)`` equals ``fit(X).transform(X)``.
+    conditional affinities over the training rows (its nearest ones, with
+    ``affinities="neighbors"``) against its similarities to ``embedding_``, from the
+    p-weighted mean of ``embedding_`` or from its most probable neighbour, whichever is
+    better.  It depends neither on the other new points nor on their order, and a
+    training row maps onto its own position, so ``fit_transform(X)`` equals
+    ``fit(X).transform(X)``.
 
-    Time and memory grow with n_samples²: P takes 4 n² bytes.
+    No point moves further than the width of the kernel in an iteration, so no learning
+    rate makes the embedding diverge.
+
+    Time grows with n_samples²; memory with 2 n_samples² bytes, or 4 in double
+    precision.
 
     References
     ----------
+    Hinton, Roweis: Stochastic neighbor embedding, NeurIPS 2002.
     van der Maaten, Hinton: Visualizing data using t-SNE, JMLR 2008.
     van der Maaten: Learning a parametric embedding by preserving local structure,
     AISTATS 2009 (degrees of freedom).
+    Kobak, Berens: The art of using t-SNE for single-cell transcriptomics, Nature
+    Communications 2019 (initialisation, learning rate, late exaggeration).
 
     Examples
     --------
@@ -220,7 +287,7 @@ class ExactTSNE(
         affinities="exact",
         exaggeration=None,
         early_exaggeration_iter=50,
-        tol=1e-3,
+        tol=3e-3,
         precision="single",
         callback=None,
     ):
@@ -253,7 +320,8 @@ class ExactTSNE(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, n_samples)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or \
+                (n_samples, n_samples)
             Training rows, or their distances with ``metric="precomputed"``.
         y : Ignored
             Present for API consistency.
@@ -290,13 +358,16 @@ class ExactTSNE(
         dof = float(max(self.n_components - 1, 1)) if self.dof == "auto" else self.dof
         q_form = dof, self.kernel == "gaussian", self.normalization == "joint"
         dtype = np.float32 if self.precision == "single" else np.float64
+        if not isinstance(self.init, str):
+            given(self.init, (n_samples, self.n_components))
         progress = Progress(self, X)
         with Threads(self.n_jobs, hold_blas=True) as threads:
             distances = SquaredDistances(X, self.metric, self.metric_params)
             representatives = distances.representatives()
             scale = perplexities, distances.precision(self.sigma)
             affinities = self._affinities(distances, scale, dtype, (threads, progress))
-            start = self._initial_embedding(X, distances, scale, threads)
+            neighbourhood = self._neighbourhood(distances, scale, affinities, threads)
+            start = self._initial_embedding(X, neighbourhood)
             Y = np.ascontiguousarray(start[representatives].T, dtype=dtype)
             objective = EmbeddingObjective(affinities, q_form, threads)
             distinct = np.array_equal(representatives, np.arange(n_samples))
@@ -314,7 +385,8 @@ class ExactTSNE(
         # transform does not follow later changes of the parameters
         distances.forget_training_distances()
         self._distances, self._scale, self._q_form = distances, scale, q_form
-        self._n_neighbors = self._neighbours(perplexities, n_samples)
+        exact = self.affinities == "exact"
+        self._n_neighbors = None if exact else _three_times(perplexities, n_samples)
         self.kl_divergence_, self.n_iter_ = kl, n_iter
         self.learning_rate_, self.dof_ = phases[-1].learning_rate, dof
         self.truncated_mass_ = affinities.truncated_mass
@@ -349,22 +421,15 @@ class ExactTSNE(
             check_distances(X)
         return X
 
-    def _neighbours(self, perplexities, n_samples):
-        """How many neighbours have a share of P, or None for all."""
-        if self.affinities == "exact":
-            return None
-        widest = perplexities.max() if len(perplexities) else DEFAULT_PERPLEXITY
-        return min(n_samples - 1, int(np.ceil(3 * widest)))
-
     def _affinities(self, distances, scale, dtype, context):
         threads, progress = context
         n_samples, joint = distances.n_samples, self.normalization == "joint"
-        n_neighbors = self._neighbours(scale[0], n_samples)
         progress.seconds()
-        if n_neighbors is None:
+        if self.affinities == "exact":
             progress.say("Computing all pairwise distances and their affinities...")
             affinities = dense_affinities(distances, scale, joint, dtype, threads)
         else:
+            n_neighbors = _three_times(scale[0], n_samples)
             progress.say(f"Computing {n_neighbors} nearest neighbors...")
             found = distances.nearest(n_neighbors, n_jobs=self.n_jobs)
             progress.say(
@@ -387,7 +452,8 @@ class ExactTSNE(
 
         Parameters
         ----------
-        X : array-like of shape (n_new, n_features) or (n_new, n_samples)
+        X : {array-like, sparse matrix} of shape (n_new, n_features) or \
+                (n_new, n_samples)
             New rows, or their distances to the training rows with
             ``metric="precomputed"``.
 
@@ -407,7 +473,10 @@ class ExactTSNE(
         with Threads(self.n_jobs, hold_blas=True) as threads:
             for first in range(0, len(new), batch):
                 chosen = new[first : first + batch]
-                embedding[chosen], missed = self._place(rows[chosen], threads)
+                P = self._placement_affinities(rows[chosen], threads)
+                embedding[chosen], missed = place(
+                    self.embedding_, P, self._q_form, threads
+                )
                 lost += missed
         if lost:
             warnings.warn(
@@ -418,28 +487,6 @@ class ExactTSNE(
                 stacklevel=2,
             )
         return embedding
-
-    def _place(self, rows, threads):
-        """Positions of new rows, and how many of them found no minimum."""
-        P = self._placement_affinities(rows, threads)
-        fitted = self.embedding_.astype(np.float64)
-        center = fitted.mean(axis=0)
-        fitted -= center
-        dof, gaussian, _ = self._q_form
-        objective = PlacementObjective(fitted, P, (dof, gaussian), threads)
-        # the mean of neighbours in two clusters can lie in a third, from where the way
-        # down leads out of the map: then the nearest neighbour is the better start
-        V, nearest = P @ fitted, fitted[P.argmax(axis=1)]
-        everyone = np.arange(len(V))
-        worse = objective(V, everyone)[0] > objective(nearest, everyone)[0]
-        V[worse] = nearest[worse]
-        # KL changes over the length of the map, or of the kernel where that is wider
-        width = np.hypot(np.linalg.norm(fitted.std(axis=0)), np.sqrt(dof))
-        rim = RIM * max(width, np.linalg.norm(fitted, axis=1).max())
-        lost = np.zeros(len(V), bool)
-        lost[minimise_rows(objective, V, width, limit=rim)] = True
-        lost |= np.linalg.norm(V, axis=1) > 0.99 * rim
-        return V + center, np.count_nonzero(lost)
 
     def _placement_affinities(self, rows, threads):
         """p_{j|new} over all training rows, or over the nearest as in the fit."""
@@ -457,6 +504,8 @@ class ExactTSNE(
 
     def _warn_if_diverged(self, kl, chance, n_iter):
         """Warn of a map that is worse than none once exaggeration is over."""
+        if self.exaggeration not in (None, 1):
+            return  # what is minimised is another KL
         if n_iter >= PATIENCE and not kl <= chance + CHANCE_MARGIN:
             warnings.warn(
                 f"the embedding (KL {kl:.4g}) shows less than points that all coincide "
@@ -489,8 +538,8 @@ class ExactTSNE(
             learning_rate,
         )
 
-    def _initial_embedding(self, X, distances, scale, threads):
-        """The start, (n_samples, n_components)."""
+    def _initial_embedding(self, X, neighbourhood):
+        """The start, (n_samples, n_components); ``neighbourhood`` gives a graph."""
         shape = X.shape[0], self.n_components
         if not isinstance(self.init, str):
             return given(self.init, shape)
@@ -505,12 +554,19 @@ class ExactTSNE(
                 UserWarning,
                 stacklevel=4,
             )
-        n_neighbors = self._neighbours(scale[0], X.shape[0]) or min(
-            X.shape[0] - 1, int(3 * max(scale[0], default=DEFAULT_PERPLEXITY))
-        )
-        found = distances.nearest(n_neighbors, n_jobs=self.n_jobs)
-        graph = graph_affinities(*found, scale, True, np.float64, threads)
-        return spectral(graph.P, self.n_components, self.random_state)
+        return spectral(neighbourhood(), self.n_components, self.random_state)
+
+    def _neighbourhood(self, distances, scale, affinities, threads):
+        """A function that gives the affinities between neighbours, sparse."""
+
+        def graph():
+            if self.affinities == "neighbors":
+                return affinities.P
+            n_neighbors = _three_times(scale[0], distances.n_samples)
+            found = distances.nearest(n_neighbors, n_jobs=self.n_jobs)
+            return graph_affinities(*found, scale, True, np.float64, threads).P
+
+        return graph
 
     @property
     def _n_features_out(self):

@@ -1,3 +1,7 @@
+"""Fixtures, and a compiled cache that fits the sources."""
+
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -5,6 +9,17 @@ from hypothesis import settings
 # the first call of a kernel compiles it: no deadline can hold
 settings.register_profile("skdec", deadline=None, max_examples=40, derandomize=True)
 settings.load_profile("skdec")
+
+KERNELS = Path(__file__).parents[1] / "skdec" / "kernels"
+
+
+def pytest_configure():
+    # numba does not see that a kernel has changed which another file calls
+    cached = list((KERNELS / "__pycache__").glob("*.nb[ic]"))
+    newest = max(source.stat().st_mtime for source in KERNELS.glob("*.py"))
+    if any(path.stat().st_mtime < newest for path in cached):
+        for path in cached:
+            path.unlink()
 
 
 @pytest.fixture

@@ -207,6 +207,23 @@ def placement_kl(v, Y, p, dof):
     )
 
 
+def momentum_step(Y, gradient, velocity, gains, rates):
+    """One step of momentum with gains, no point going further than ``longest``."""
+    rate, momentum, least_gain, longest = rates
+    for d in range(len(Y)):
+        for i in range(len(Y[0])):
+            descends = velocity[d, i] * gradient[d, i] < 0
+            gain = gains[d, i] + 0.2 if descends else gains[d, i] * 0.8
+            gains[d, i] = max(gain, least_gain)
+            v = momentum * velocity[d, i] - rate * gains[d, i] * gradient[d, i]
+            velocity[d, i] = min(max(v, -longest), longest)
+    for i in range(len(Y[0])):
+        length = np.sqrt(sum(velocity[d, i] ** 2 for d in range(len(Y))))
+        if length > longest:
+            velocity[:, i] *= longest / length
+        Y[:, i] += velocity[:, i]
+
+
 def simplified_silhouette(X, centers, w):
     values = []
     for x in X:

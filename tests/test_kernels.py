@@ -16,7 +16,7 @@ from skdec._distances import SquaredDistances
 from skdec._validation import resolve_perplexities
 from skdec.affinities import dense_affinities, from_matrix
 from skdec.execution import Threads
-from skdec.kernels import affinities, stages
+from skdec.kernels import affinities, descent, stages
 from skdec.objectives import (
     ClusteringObjective,
     EmbeddingObjective,
@@ -244,6 +244,36 @@ def calibrate_row(D, perplexity, guess, E):
 @njit
 def likelihoods(D, beta, E):
     affinities.likelihoods(D, beta, E)
+
+
+@njit
+def least(D):
+    return stages.least(D)
+
+
+@pytest.mark.parametrize("n", [1, 16, 17, 32, 33, 48, 100])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_least(rng, n, dtype):
+    D = rng.random(n).astype(dtype)
+    for place in {0, n // 2, n - 1}:
+        D[place] = -1 - place
+        assert least(D) == D.min()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_components", [1, 2, 3])
+def test_momentum_step(rng, n_components, dtype):
+    Y = rng.normal(size=(n_components, 6)).astype(dtype)
+    velocity, gains = np.zeros_like(Y), np.ones_like(Y)
+    expected = [a.astype(float) for a in (Y, velocity, gains)]
+    for longest in (10.0, 10.0, 0.5, 0.5):
+        gradient = rng.normal(size=Y.shape).astype(dtype)
+        rates = 0.7, 0.8, 0.9, longest
+        descent.momentum_step(Y, gradient, velocity, gains, rates)
+        naive.momentum_step(expected[0], gradient, expected[1], expected[2], rates)
+        for found, wanted in zip((Y, velocity, gains), expected, strict=True):
+            close(found, wanted, dtype)
+    assert np.linalg.norm(velocity, axis=0).max() <= 0.5 * (1 + 1e-6)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

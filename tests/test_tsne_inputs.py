@@ -4,6 +4,8 @@ import os
 import signal
 import threading
 import time
+import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 
 import skdec
 from skdec import ExactTSNE
+from skdec import _approximate as approximate
 from skdec._distances import SquaredDistances
 from skdec._layouts import principal_components
 from tests import naive
@@ -92,6 +95,40 @@ def test_neighbours_of_any_metric(metric):
 def test_neighbours_with_sigma(sigma):
     tsne = ExactTSNE(affinities="neighbors", sigma=sigma, **SHORT).fit(IRIS)
     assert np.isfinite(tsne.embedding_).all()
+
+
+@pytest.mark.slow  # pynndescent compiles for half a minute
+def test_approximate_neighbours_of_many_points(monkeypatch):
+    pytest.importorskip("pynndescent")
+    settings = {"affinities": "neighbors", "random_state": 0, "max_iter": 150}
+    exact = ExactTSNE(**settings).fit(DIGITS[:1200])
+    monkeypatch.setattr("skdec._distances.APPROXIMATE_FROM", 1000)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pynndescent's own
+        found = ExactTSNE(**settings).fit(DIGITS[:1200])
+        new = found.transform(DIGITS[1200:1300])
+    assert isinstance(found._distances._index, approximate.Neighbors)
+    # few are missed, and what is missed is counted
+    assert found.truncated_mass_ < exact.truncated_mass_ + 0.02
+    classifier = KNeighborsClassifier(5).fit(found.embedding_, TRUTH[:1200])
+    assert classifier.score(new, TRUTH[1200:1300]) > 0.9
+
+
+def test_metrics_that_approximate_search_does_not_take():
+    assert not approximate.takes(sparse.eye(3).tocsr(), "euclidean")
+    assert not approximate.takes(IRIS, lambda a, b: 0.0)
+    assert not approximate.takes(IRIS, "precomputed")
+
+
+def test_a_point_that_was_not_found_among_its_own_neighbours():
+    # as approximate search may return: rows with and without the point itself
+    found = approximate.Neighbors.__new__(approximate.Neighbors)
+    columns = np.array([[0, 2, 1], [2, 0, 3], [2, 1, 0], [3, 0, 1]])
+    distances = np.array([[0.0, 1, 2], [1, 2, 3], [0, 4, 5], [0, 6, 7]])
+    found._index = SimpleNamespace(neighbor_graph=(columns, distances))
+    D, chosen = found.kneighbors(None, 2)
+    assert_array_equal(chosen, [[2, 1], [2, 0], [1, 0], [0, 1]])
+    assert_array_equal(D, [[1, 2], [1, 2], [4, 5], [6, 7]])
 
 
 # ------------------------------------------------------------------- sparse input

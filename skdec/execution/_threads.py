@@ -19,7 +19,7 @@ from joblib import effective_n_jobs
 from threadpoolctl import threadpool_limits
 
 # Below this many pairs, handing work to a thread costs more than the work.
-SERIAL_PAIRS = 640_000
+SERIAL_PAIRS = 250_000
 
 # Seconds that a thread without work waits awake: about what an iteration leaves it.
 AWAKE = 2e-4

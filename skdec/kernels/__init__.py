@@ -1,7 +1,9 @@
 """Numba loops over blocks of rows: no validation, no threads, no estimators.
 
-``pairs`` compares points with reference points (every row of the table in the
-README); ``affinities`` calibrates the conditional probabilities of the data.
-Kernels that call each other share one file, because numba's on-disk cache does
-not notice an edit in another one.
+``stages`` holds the mathematics, each formula once; ``clustering`` and ``embedding``
+are the loops around it for the two estimators, every row of the table in the README;
+``affinities`` calibrates the probabilities of the data; ``descent`` moves an embedding.
+
+numba's on-disk cache notices an edit of a file, not of another one that it calls: after
+an edit here run the tests, which begin by dropping a cache older than any source.
 """

@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from skdec.kernels._jit import kernel
 
 
@@ -12,17 +14,26 @@ def momentum_step(Y, gradient, velocity, gains, rates):
     The gain γ of a coordinate grows by 0.2 while v keeps to the descent and shrinks to
     0.8 of itself when it turns (Jacobs 1988).  ``rates``: η, m, smallest γ, longest.
     """
-    rate, momentum, least_gain, longest = rates
-    for i in range(Y.shape[1]):
-        square = 0.0
-        for d in range(len(Y)):
-            v, g = float(velocity[d, i]), float(gradient[d, i])
-            gain = gains[d, i] + 0.2 if v * g < 0 else gains[d, i] * 0.8
-            gains[d, i] = max(gain, least_gain)
-            v = momentum * v - rate * gains[d, i] * g
-            velocity[d, i] = max(min(v, longest), -longest)
-            square += float(velocity[d, i]) ** 2
-        shrink = min(1.0, longest / math.sqrt(square)) if square > 0 else 1.0
-        for d in range(len(Y)):
-            velocity[d, i] *= shrink
-            Y[d, i] += velocity[d, i]
+    number = Y.dtype.type
+    rate, momentum = number(rates[0]), number(rates[1])
+    least_gain, longest = number(rates[2]), number(rates[3])
+    square = np.zeros(Y.shape[1], Y.dtype)
+    for d in range(len(Y)):
+        G, V, gain = gradient[d], velocity[d], gains[d]
+        for i in range(len(G)):
+            descends = V[i] * G[i] < 0
+            grown = gain[i] + number(0.2) if descends else gain[i] * number(0.8)
+            gain[i] = grown if grown > least_gain else least_gain
+            v = momentum * V[i] - rate * gain[i] * G[i]
+            # before squares overflow
+            v = v if v < longest else longest
+            V[i] = v if v > -longest else -longest
+            square[i] += V[i] * V[i]
+    for i in range(len(square)):
+        far = square[i] > longest * longest
+        square[i] = longest / math.sqrt(square[i]) if far else number(1)
+    for d in range(len(Y)):
+        V, y = velocity[d], Y[d]
+        for i in range(len(V)):
+            V[i] *= square[i]
+            y[i] += V[i]

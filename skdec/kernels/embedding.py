@@ -437,7 +437,8 @@ def placement_rows(V, rows, Y, P, q_form, start, stop, out):
         energies(D, dof, gaussian)
         loss[t] = math.log(sum_s) - energy(nearest, dof, gaussian) + dot(P_t, D)
         curvature[t] = dot(G, P_t)
+        share = 1 / sum_s
         for j in range(len(D)):
-            G[j] *= P_t[j] - S[j] / sum_s
+            G[j] *= P_t[j] - S[j] * share
         for d in range(len(Y)):
             gradient[t, d] = pull(G, V[t, d], Y[d])

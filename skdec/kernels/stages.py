@@ -236,8 +236,9 @@ def energies(D, dof, gaussian):
     one = D.dtype.type(1)
     power = (dof + one) / (one + one)
     if dof <= LARGEST_LOG_DOF:
+        per_dof = one / dof
         for lane in range(len(D)):
-            D[lane] = one + D[lane] / dof
+            D[lane] = one + D[lane] * per_dof
         logarithms(D)
         for lane in range(len(D)):
             D[lane] *= power
