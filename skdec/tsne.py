@@ -63,10 +63,11 @@ class ExactTSNE(
     TransformerMixin,
     BaseEstimator,
 ):
-    r"""t-SNE, SNE and their family: the true gradient over all pairs, and a transform.
+    r"""Exact t-SNE, SNE and their family, with a transform for new points.
 
     Takes the parameters of :class:`sklearn.manifold.TSNE` under the same names and
-    meanings, except ``method`` and ``angle``: the gradient is not approximated.
+    meanings, except ``method`` and ``angle``: the gradient is the true one, over all
+    pairs.
     Minimises KL(P‖Q) between the affinities p of the data and the similarities q in
     the embedding,
 
