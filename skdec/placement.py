@@ -10,7 +10,7 @@ RIM = 10.0
 # Armijo's slope, halvings of a step, and the relative accuracy asked.
 ARMIJO = 1e-4
 HALVINGS = 40
-PLACEMENT_TOLERANCE = 1e-8
+PLACEMENT_TOLERANCE = 1e-7
 TINY = 1e-300
 
 
@@ -28,18 +28,21 @@ def place(embedding, P, q_form, threads):
     # down leads out of the map: then the nearest neighbour is the better start
     V, nearest = P @ fitted, fitted[P.argmax(axis=1)]
     everyone = np.arange(len(V))
-    worse = objective(V, everyone)[0] > objective(nearest, everyone)[0]
+    at_start, at_nearest = objective(V, everyone), objective(nearest, everyone)
+    worse = at_start[0] > at_nearest[0]
     V[worse] = nearest[worse]
+    for value, other in zip(at_start, at_nearest, strict=True):
+        value[worse] = other[worse]
     # KL changes over the length of the map, or of the kernel where that is wider
     width = np.hypot(np.linalg.norm(fitted.std(axis=0)), np.sqrt(dof))
     rim = RIM * max(width, np.linalg.norm(fitted, axis=1).max())
     lost = np.zeros(len(V), bool)
-    lost[minimise_rows(objective, V, width, limit=rim)] = True
+    lost[minimise_rows(objective, V, at_start, width, limit=rim)] = True
     lost |= np.linalg.norm(V, axis=1) > 0.99 * rim
     return V + center, np.count_nonzero(lost)
 
 
-def minimise_rows(loss, V, radius, *, limit=np.inf, max_iter=300):
+def minimise_rows(loss, V, at_start, radius, *, limit=np.inf, max_iter=300):
     """Minimise many small independent problems at once by BFGS with backtracking.
 
     Each row's path depends on that row alone, so results do not depend on the batch.
@@ -51,6 +54,8 @@ def minimise_rows(loss, V, radius, *, limit=np.inf, max_iter=300):
         ``rows[t]`` at ``V[t]``.
     V : ndarray of shape (n_rows, n_components)
         Starts; moved in place.
+    at_start : tuple of ndarray
+        What ``loss`` gives there for all rows.
     radius : float
         Longest step, and the length that sets the accuracy.
     limit : float, default=inf
@@ -64,7 +69,7 @@ def minimise_rows(loss, V, radius, *, limit=np.inf, max_iter=300):
         Rows still moving after ``max_iter``.
     """
     rows = np.arange(len(V))
-    value, gradient, curvature = loss(V, rows)
+    value, gradient, curvature = at_start
     inverse = np.eye(V.shape[1]) / np.maximum(curvature, TINY)[:, None, None]
     for _ in range(max_iter):
         direction = -np.einsum("rij,rj->ri", inverse, gradient)
