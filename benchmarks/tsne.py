@@ -95,7 +95,7 @@ def exact(options):
     )
 
 
-def peers(threads, openTSNE=True):
+def peers(threads):
     """Approximating peers by name, as functions of X."""
     found = {}
 
@@ -116,9 +116,8 @@ def peers(threads, openTSNE=True):
     found["scikit-learn Barnes-Hut"] = lambda X: TSNE(
         n_jobs=threads, **SETTINGS
     ).fit_transform(X)
-    if openTSNE:
-        found["openTSNE Barnes-Hut"] = lambda X: open_tsne(X, "bh")
-        found["openTSNE FFT"] = lambda X: open_tsne(X, "fft")
+    found["openTSNE Barnes-Hut"] = lambda X: open_tsne(X, "bh")
+    found["openTSNE FFT"] = lambda X: open_tsne(X, "fft")
     return found
 
 

@@ -28,12 +28,19 @@ class Progress:
         The estimator being fitted.
     X : array-like
         Its data, for scikit-learn's callbacks.
+
+    Attributes
+    ----------
+    fitted : dict
+        What ``transform`` needs besides the embedding, for an estimator that a callback
+        asks for.
     """
 
     def __init__(self, estimator, X):
         self.estimator, self.X = estimator, X
         self.verbose, self.callback = estimator.verbose, estimator.callback
         self._tick, self._last = perf_counter(), 0
+        self.fitted = {}
         self._context = self._task = None
         if getattr(estimator, "_skl_callbacks", None):
             self._context = estimator._init_callback_context(
@@ -79,7 +86,10 @@ class Progress:
         return self._task.call_on_fit_task_end(
             estimator=self.estimator,
             X=self.X,
-            reconstruction_attributes=lambda: {"embedding_": self._embedding(Y)},
+            reconstruction_attributes=lambda: {
+                **self.fitted,
+                "embedding_": self._embedding(Y),
+            },
         )
 
     def end(self):

@@ -98,7 +98,6 @@ class EmbeddingObjective:
     def __init__(self, affinities, q_form, threads):
         self.affinities, self.threads = affinities, threads
         P, n = affinities.P, affinities.n_samples
-        self.dtype = P.dtype
         dof, self.gaussian, self.joint = q_form
         self.dof = P.dtype.type(dof)
         self.graph = None

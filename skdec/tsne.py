@@ -371,6 +371,15 @@ class ExactTSNE(
             start = self._initial_embedding(X, neighbourhood)
             Y = np.ascontiguousarray(start[representatives].T, dtype=dtype)
             objective = EmbeddingObjective(affinities, q_form, threads)
+            exact = self.affinities == "exact"
+            progress.fitted = {
+                "_distances": distances,
+                "_scale": scale,
+                "_q_form": q_form,
+                "_n_neighbors": (
+                    None if exact else _three_times(perplexities, n_samples)
+                ),
+            }
             distinct = np.array_equal(representatives, np.arange(n_samples))
             phases = self._phases(n_samples)
             descent = Descent(
@@ -385,9 +394,7 @@ class ExactTSNE(
         # all at once, and as fitted: a failed fit leaves the last one whole, and
         # transform does not follow later changes of the parameters
         distances.forget_training_distances()
-        self._distances, self._scale, self._q_form = distances, scale, q_form
-        exact = self.affinities == "exact"
-        self._n_neighbors = None if exact else _three_times(perplexities, n_samples)
+        vars(self).update(progress.fitted)
         self.kl_divergence_, self.n_iter_ = kl, n_iter
         self.learning_rate_, self.dof_ = phases[-1].learning_rate, dof
         self.truncated_mass_ = affinities.truncated_mass

@@ -327,7 +327,7 @@ class Recorder:
     def on_fit_task_end(self, estimator, context, *, X=None, fitted_estimator=None):
         self.events.append(("end", context.task_name, context.task_id))
         if context.task_name == "iteration":
-            self.maps.append(fitted_estimator.embedding_)
+            self.maps.append(fitted_estimator.transform(IRIS))
             return self.stop_at is not None and context.task_id + 1 >= self.stop_at
 
     def teardown(self, estimator, context):
