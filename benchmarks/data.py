@@ -43,3 +43,18 @@ def accuracy(labels, truth):
     """Share of rows that agree under the best matching of clusters to classes."""
     table = confusion_matrix(truth, labels)
     return table[linear_sum_assignment(-table)].sum() / len(truth)
+
+
+def uneven_blobs(seed):
+    """1,500 rows in 3 to 10 blobs of 2 to 20 dimensions, unequal in size and spread."""
+    rng = np.random.default_rng(seed)
+    k, d = int(rng.integers(3, 11)), int(rng.choice([2, 3, 5, 10, 20]))
+    sizes = np.maximum((rng.dirichlet(np.full(k, 2.0)) * 1500).astype(int), 20)
+    spreads = rng.uniform(0.5, 2.5, k)
+    centers = rng.uniform(-1, 1, (k, d)) * 10 * np.sqrt(2 / d)
+    blobs = [
+        center + spread * rng.normal(size=(size, d))
+        for center, spread, size in zip(centers, spreads, sizes, strict=True)
+    ]
+    order = rng.permutation(sizes.sum())
+    return np.concatenate(blobs)[order], np.repeat(np.arange(k), sizes)[order]

@@ -31,14 +31,20 @@ def merge_rows(X, weight):
 
     Returns
     -------
-    rows : ndarray of shape (n_distinct, n_features)
+    rows : {ndarray, CSR matrix} of shape (n_distinct, n_features)
     weight : ndarray of shape (n_distinct,)
     """
-    if weight is None:
-        rows, counts = np.unique(X, axis=0, return_counts=True)
-        return rows, counts.astype(X.dtype)
-    used = weight > 0
-    rows, inverse = np.unique(X[used], axis=0, return_inverse=True)
+    weight = np.ones(X.shape[0]) if weight is None else weight
+    used = np.flatnonzero(weight > 0)
+    if sparse.issparse(X):
+        keys = row_keys(X[used])
+        order = sorted(range(len(keys)), key=keys.__getitem__)
+        first = first_occurrences([keys[i] for i in order])
+        kept, inverse = np.unique(first, return_inverse=True)
+        rows, total = X[used[order][kept]], weight[used[order]]
+    else:
+        rows, inverse = np.unique(X[used], axis=0, return_inverse=True)
+        total = weight[used]
     # reshape: NumPy 2.0.0 alone returned the inverse as a column
-    total = np.bincount(inverse.reshape(-1), weights=weight[used], minlength=len(rows))
-    return rows, total.astype(X.dtype)
+    total = np.bincount(inverse.reshape(-1), weights=total, minlength=rows.shape[0])
+    return rows, total

@@ -37,19 +37,19 @@ def check_matrix(array, name, **kwargs):
         raise ValueError(f"{name}: {error}") from error
 
 
-def check_points(Z, centers):
+def check_points(Z, centers, **kwargs):
     """Z and centers as arrays of one dtype (Z's) in which squares do not overflow.
 
     Returns them with the dtype that results are to have.
     """
-    Z = check_matrix(Z, "Z")
+    Z = check_matrix(Z, "Z", **kwargs)
     centers = check_matrix(centers, "centers")
     if centers.shape[1] != Z.shape[1]:
         raise ValueError(
             f"centers must have as many columns as Z ({Z.shape[1]}); got shape "
             f"{centers.shape}"
         )
-    largest = float(max(np.abs(Z).max(), np.abs(centers).max()))
+    largest = float(max(abs(Z).max(), np.abs(centers).max()))
     working = working_dtype(Z.dtype, largest, "Z and centers")
     return Z.astype(working, copy=False), centers.astype(working), Z.dtype
 

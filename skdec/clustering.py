@@ -1,10 +1,11 @@
 """StudentTClustering: the clustering of DEC as a scikit-learn estimator."""
 
 import warnings
-from dataclasses import dataclass
 from numbers import Integral, Real
 
 import numpy as np
+from scipy import sparse
+from scipy.special import rel_entr
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -17,29 +18,23 @@ from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdec._rows import merge_rows
-from skdec._starts import (
-    automatic_bandwidth,
-    check_init,
-    simplified_silhouette,
-    starts,
-)
-from skdec._validation import (
-    DOF,
-    FLOATS,
-    POSITIVE,
-    check_weight,
-    power_of_two,
-    working_dtype,
-)
+from skdec._frame import Frame
+from skdec._starts import begin, check_init, simplified_silhouette
+from skdec._validation import DOF, FLOATS, POSITIVE, check_weight
 from skdec.execution import Threads
 from skdec.objectives import ClusteringObjective
-from skdec.optimizers import CentroidDescent
-from skdec.similarity import memberships
+from skdec.optimizers import CentroidDescent, StochasticDescent
+from skdec.self_training import SelfTraining, Settings, number_collapsed
+from skdec.similarity import memberships, most_probable
+from skdec.targets import target
 
 ROWS_PER_BATCH = 65_536
 EVIDENCE_TIE = 1e-4  # nats per sample
 N_INIT = 10
+LARGEST_AUTO_DOF = 4
+# A stream is fitted as a whole until it has more stored numbers than this, whenever it
+# has grown by this factor; then a batch has at least this weight in running means.
+KEPT_ENTRIES, GROWTH, LEAST_SHARE = 2**18, 1.25, 0.02
 MAX_SEED = np.iinfo(np.int32).max
 
 
@@ -54,41 +49,49 @@ class StudentTClustering(
 
     are matched to their own sharpened version p (see :func:`target_distribution`) by
     descending KL(P‖Q) in the centroids, P being refreshed and held fixed in turn.  On
-    a fixed embedding, as here, labels are about as good as those of k-means; what is
-    gained are graded memberships and a better choice among restarts.
+    a fixed embedding, as here, labels are about as good as those of k-means, and worse
+    where clusters differ much in size: p divides by the frequencies f, which evens the
+    sizes out.  What is gained are graded memberships and a better choice among
+    restarts.
 
     Parameters
     ----------
     n_clusters : int, default=8
         Number of clusters k.
-    dof : float, default=1.0
-        Degrees of freedom ν of the Student-t kernel, from 1e-12 to 1e12.
+    dof : "auto" or float, default="auto"
+        Degrees of freedom ν of the Student-t kernel, from 1e-12 to 1e12.  "auto" is
+        the number of features, at most 4; 1.0 is the formula of the paper, whose
+        memberships blur in more than a few dimensions.
     bandwidth : "auto" or float, default="auto"
-        Unit h of the distances; 1.0 is the formula of the paper.  "auto" is half the
-        within-cluster standard deviation per dimension of the best start, so that
-        rescaling X changes no label.
+        Unit h of the distances; 1.0 is the formula of the paper.  "auto" is √ν/2 times
+        the within-cluster standard deviation per dimension of the best start, so that
+        rescaling X changes neither labels nor memberships.
     init : {"k-means++", "random"}, callable or array of shape \
             (n_clusters, n_features), default="k-means++"
         Seeds of the k-means runs that give the starts: names and callables as in
         :class:`sklearn.cluster.KMeans`.  An array is itself the one start.
     n_init : "auto" or int, default="auto"
         Starts that are each carried through the Student-t iterations; the one with
-        the highest evidence, the mean of log Σ_j s_ij, is kept (of those within 1e-4
-        of it, the first).  "auto" is 10.
+        the highest evidence (see ``evidence_``) is kept, of those within 1e-4 of it
+        the first.  "auto" is 10.
     max_iter : int, default=300
-        Centroid steps per start, at most.
+        Passes over the data per start, at most.
     tol : float, default=1e-3
-        Stop when, from one refresh of the target to the next, the share of labels
-        changed and the root mean square shift of the centroids per dimension in units
-        of h are both at most this.
+        Stop when, since the last refresh of the target, the share of labels changed
+        and the root mean square shift of the centroids per dimension in units of h are
+        both at most this.
     update_interval : int, default=1
         Steps between refreshes of the target P.
+    batch_size : int, default=None
+        Rows per step, drawn anew in each pass.  Their target is made with running
+        frequencies f of all rows, so it does not depend on what else is in the batch.
+        None, or at least as many as there are rows, means all rows in each step.
     random_state : int, RandomState instance or None, default=None
-        Seeds the starts.
+        Seeds the starts and the batches.
     n_jobs : int or None, default=-1
         Threads; -1 means all cores.  The result is bitwise the same for every value.
     verbose : int, default=0
-        Print a line per start; from 2, one per step.
+        Print a line per start; from 2, one per refresh.
 
     Attributes
     ----------
@@ -99,15 +102,27 @@ class StudentTClustering(
     kl_divergence_ : float
         KL(P‖Q) at the centroids, in nats, a weighted sum over the samples.
     n_iter_ : int
-        Steps of the start that was kept.
+        Passes over the data of the start that was kept.
+    n_steps_ : int
+        Its steps; as many, unless there are batches.
     converged_ : bool
         Whether that start settled before ``max_iter``.
+    history_ : dict of ndarray
+        Of that start, an entry for each refresh (with batches, for each pass):
+        "n_iter", the pass; "kl_divergence", KL(P‖Q) at the centroids before its step;
+        "label_changes", the share of labels changed since the entry before.
+    n_reseeds_ : int
+        Clusters that had lost all their rows and were begun anew.
     cluster_frequencies_ : ndarray of shape (n_clusters,)
         f_j = Σ_i w_i q_ij, float64.
+    dof_ : float
+        The degrees of freedom used.
     bandwidth_ : float
         The bandwidth used.
     evidence_ : float
-        Weighted mean of log Σ_j s_ij over the samples, by which the start was chosen.
+        Weighted mean of log Σ_j (1 + ‖z_i − μ_j‖²/(h²ν))^(−(ν+d)/2) over the samples:
+        but for a constant the log likelihood, in d dimensions, of an even mixture of
+        Student-t distributions.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -116,18 +131,26 @@ class StudentTClustering(
     Warns
     -----
     ConvergenceWarning
-        If the start that was kept did not settle within ``max_iter``, or if X has
-        fewer distinct rows than clusters.
+        If the start that was kept did not settle within ``max_iter``; if clusters
+        collapsed, that is, ended without rows or on the centroid of another; or if X
+        has fewer distinct rows than clusters.
 
     See Also
     --------
     sklearn.cluster.KMeans : Hard assignments; supplies the starts.
-    sklearn.mixture.GaussianMixture : Memberships of a generative model.
+    sklearn.mixture.GaussianMixture : Memberships of a generative model; the better
+        choice for clusters of different size, spread or shape.
 
     Notes
     -----
-    Identical rows are merged and put in order before the starts are drawn, so integer
-    weights and repeated rows give the same fit, whatever the order of the rows.
+    Up to 2^20 stored numbers, identical rows are merged and put in order before the
+    starts are drawn, so integer weights and repeated rows give the same fit, whatever
+    the order of the rows.  Larger data are used as they are, without a copy, and the
+    starts are found in a random sample of that size.
+
+    Distances of a fit are had from matrix products where rounding allows an error of at
+    most 1e-3 h² (float32) or 1e-9 h² (float64), else from differences, as those of
+    predictions always are.
 
     References
     ----------
@@ -146,13 +169,14 @@ class StudentTClustering(
 
     _parameter_constraints: dict = {
         "n_clusters": [Interval(Integral, 1, None, closed="left")],
-        "dof": [DOF],
+        "dof": [StrOptions({"auto"}), DOF],
         "bandwidth": [StrOptions({"auto"}), POSITIVE],
         "init": [StrOptions({"k-means++", "random"}), callable, "array-like"],
         "n_init": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "update_interval": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [None, Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
         "n_jobs": [None, Integral],
         "verbose": ["verbose"],
@@ -162,13 +186,14 @@ class StudentTClustering(
         self,
         n_clusters=8,
         *,
-        dof=1.0,
+        dof="auto",
         bandwidth="auto",
         init="k-means++",
         n_init="auto",
         max_iter=300,
         tol=1e-3,
         update_interval=1,
+        batch_size=None,
         random_state=None,
         n_jobs=-1,
         verbose=0,
@@ -181,6 +206,7 @@ class StudentTClustering(
         self.max_iter = max_iter
         self.tol = tol
         self.update_interval = update_interval
+        self.batch_size = batch_size
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
@@ -191,8 +217,9 @@ class StudentTClustering(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Training rows, float32 or float64 (anything else becomes float64).
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows, float32 or float64 (anything else becomes float64).  Sparse
+            rows are taken as CSR and stay sparse.
         y : Ignored
             Present for API consistency.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -204,119 +231,189 @@ class StudentTClustering(
         self : StudentTClustering
             The fitted estimator.
         """
-        X = validate_data(self, X, dtype=FLOATS, order="C")
-        weight, weight_unit = check_weight(sample_weight, X)
-        if len(X) < self.n_clusters:
-            raise ValueError(
-                f"n_clusters ({self.n_clusters}) must not exceed n_samples ({len(X)})"
-            )
-        init = check_init(self.init, self.n_clusters, X.shape[1])
-        rows, weight = merge_rows(X, weight)
-        # a power of two, so exact: keeps squares in range for data at 1e-30 or 1e30
-        unit = power_of_two(float(np.abs(rows).max()))
-        rows = np.divide(rows, unit, out=rows, dtype=X.dtype)
-        n_init = N_INIT if self.n_init == "auto" else self.n_init
-        seeds = check_random_state(self.random_state).randint(MAX_SEED, size=n_init)
-        with Threads(self.n_jobs, hold_blas=True) as threads:
-            begun = starts((rows, weight, unit), init, self.n_clusters, seeds, threads)
-            width = self.bandwidth
-            if width == "auto":
-                inertia = min(inertia for _, inertia in begun)
-                width = unit * automatic_bandwidth(rows, weight, inertia)
-            # in units of h about the mean: differences are small numbers there
-            h = width / unit
-            origin = np.average(rows, axis=0, weights=weight).astype(X.dtype)
-            dtype = working_dtype(X.dtype, 2 * max(1.0, 1 / h), "X")
-            rows = rows.astype(dtype, copy=False)
-            weight = weight.astype(dtype, copy=False)
-            objective = ClusteringObjective(
-                rows, weight, self.dof, (origin, h), threads
-            )
-            best = self._best_run(
-                objective,
-                [(centers.astype(np.float64) - origin) / h for centers, _ in begun],
-            )
-        best.centers = (best.centers * h + origin) * unit
-        best.frequencies *= weight_unit
-        best.kl *= weight_unit
-        self._store(best, width, X)
-        return self
-
-    def _best_run(self, objective, begun):
-        """Carry every start through the iterations; the one with the most evidence."""
-        runs = [self._iterate(objective, start, i) for i, start in enumerate(begun)]
-        # the first of those that are equal but for what tol left unsettled: the
-        # numbering of the clusters must not hang on rounding
-        evidence = np.array([run.evidence for run in runs])
-        best = runs[int(np.argmax(evidence >= evidence.max() - EVIDENCE_TIE))]
-        *_, best.kl = objective.step(
-            best.centers, best.centers, best.frequencies, divergence=True
-        )
-        return best
-
-    def _iterate(self, objective, centers, number):
-        """Carry one start through the Student-t iterations, in units of h."""
-        descent, n_iter, converged = CentroidDescent(), 0, False
-        labels, anchors = None, centers
-        total = objective.weight.sum(dtype=np.float64)
-        while n_iter < self.max_iter:
-            refresh = n_iter % self.update_interval == 0
-            if refresh:
-                shift = np.sqrt(np.mean((centers - anchors) ** 2))
-                anchors = centers
-                f, _ = objective.frequencies(anchors)
-            gradient, curvature, new_labels, _ = objective.step(centers, anchors, f)
-            if refresh:
-                # from refresh to refresh, for between them P is stale; and labels alone
-                # would stop at once: after a k-means start the first refreshes change
-                # none while the centroids still move
-                changed = 1.0
-                if labels is not None:
-                    changed = objective.weight[new_labels != labels].sum() / total
-                    converged = bool(changed <= self.tol and shift <= self.tol)
-                labels = new_labels
-                if self.verbose > 1:
-                    print(
-                        f"[StudentTClustering] start {number} step {n_iter}: changed = "
-                        f"{changed:.5f}, shift = {shift:.5f}"
-                    )
-                if converged:
-                    break
-            centers = descent.move(centers, gradient, curvature)
-            n_iter += 1
-        f, evidence = objective.frequencies(centers)
-        if self.verbose:
-            print(
-                f"[StudentTClustering] start {number}: {n_iter} steps, converged = "
-                f"{converged}, evidence = {evidence:.7f}"
-            )
-        return Run(centers, f, evidence, n_iter, converged)
-
-    def _store(self, best, width, X):
-        # as fitted: predict must not follow a later change of the parameter
-        self._dof = self.dof
-        self.bandwidth_ = float(width)
-        self.cluster_centers_ = best.centers.astype(X.dtype)
-        self.cluster_frequencies_ = best.frequencies
-        self.evidence_ = float(best.evidence)
-        self.kl_divergence_ = float(best.kl)
-        self.n_iter_ = best.n_iter
-        self.converged_ = best.converged
-        self.labels_ = self._labels(X)
+        X, weight, unit = self._check_training(X, sample_weight)
+        best, collapsed = self._fit(X, weight, unit)
+        self._kept, self.labels_ = None, self._labels(X)
         if not best.converged:
             warnings.warn(
                 f"the start that was kept did not settle within max_iter="
                 f"{self.max_iter} steps: increase max_iter or tol",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=2,
             )
+        if collapsed:
+            warnings.warn(
+                f"{collapsed} of {self.n_clusters} clusters have collapsed: no row is "
+                "labelled with them, or they share their centroid with another.  "
+                f"Decrease n_clusters or bandwidth (it was {self.bandwidth_:g}), or "
+                "increase n_init",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """Follow a batch of rows, as data stream in or do not fit into memory.
+
+        The first rows, up to 2^18 stored numbers, are kept and fitted anew, as by
+        ``fit``, whenever a quarter more of them have come.  Other batches are followed
+        by one step each, ever shorter, at the bandwidth found so far.  After ``fit``,
+        its centroids are what goes on.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            A batch of rows; the first holds at least ``n_clusters``.
+        y : Ignored
+            Present for API consistency.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights; 1 each by default.
+
+        Returns
+        -------
+        self : StudentTClustering
+            The estimator; ``labels_`` and ``kl_divergence_`` are those of this batch.
+        """
+        first = not hasattr(self, "cluster_centers_")
+        X, weight, unit = self._check_training(X, sample_weight, reset=first)
+        if first:
+            self._kept, self._n_fitted = [], 0
+        if self._keep(X, weight, unit):
+            self._fit(*_joined(self._kept))
+        else:
+            self._follow(X, weight, unit)
+        self.labels_ = self._labels(X)
+        return self
+
+    def _check_training(self, X, sample_weight, reset=True):
+        X = validate_data(
+            self, X, dtype=FLOATS, order="C", accept_sparse="csr", reset=reset
+        )
+        if reset and X.shape[0] < self.n_clusters:
+            raise ValueError(
+                f"n_clusters ({self.n_clusters}) must not exceed n_samples "
+                f"({X.shape[0]})"
+            )
+        self._dtype = X.dtype
+        return X, *check_weight(sample_weight, X)
+
+    def _fit(self, X, weight, unit):
+        """Fit the rows; the run that was kept, and how many of its clusters collapsed.
+
+        The weights given are in units of ``unit``.
+        """
+        with Threads(self.n_jobs, hold_blas=True) as threads:
+            objective, runs = self._begin(X, weight, threads)
+            for run in runs:
+                run.run(objective)
+                run.evidence = objective.evidence(run.centers)
+                if self.verbose:
+                    print(
+                        f"[StudentTClustering] {run.name}: {run.n_iter} steps, "
+                        f"converged = {run.converged}, evidence = {run.evidence:.7f}"
+                    )
+            best = _most_evident(runs)
+            f = objective.frequencies(best.centers)
+            sums = objective.step(best.centers, best.centers, f, judged=True)
+        best.history.kl = [kl * unit for kl in best.history.kl]
+        best.frequencies = f / objective.total
+        self._seen = objective.total * unit
+        self._store(best, objective.frame, sums.kl * unit)
+        if len(objective.weight) < self.n_clusters:
+            # fewer distinct rows than clusters: that has been said
+            return best, 0
+        return best, number_collapsed(best.centers, sums.occupied)
+
+    def _begin(self, X, weight, threads):
+        """The objective and, for every start, what carries it through."""
+        init = check_init(self.init, self.n_clusters, X.shape[1])
+        n_init = N_INIT if self.n_init == "auto" else self.n_init
+        seeds = check_random_state(self.random_state).randint(MAX_SEED, size=n_init)
+        begun = begin(X, weight, init, self.n_clusters, seeds, threads)
+        # as fitted: predict must not follow a later change of the parameters
+        auto = self.dof == "auto"
+        self.dof_ = float(min(X.shape[1], LARGEST_AUTO_DOF) if auto else self.dof)
+        auto = begun.spread * np.sqrt(self.dof_) / 2
+        self.bandwidth_ = float(auto if self.bandwidth == "auto" else self.bandwidth)
+        self._reference = begun.centers[0]
+        objective = self._objective(begun.rows, begun.weight, threads)
+        settings = Settings(
+            self.max_iter, self.tol, self.update_interval, self.batch_size, self.verbose
+        )
+        batches = self.batch_size is not None and self.batch_size < len(begun.weight)
+        descent = StochasticDescent if batches else CentroidDescent
+        frame = objective.frame
+        return objective, [
+            SelfTraining(
+                frame.inside(centers),
+                descent(),
+                settings,
+                np.random.RandomState(seed),
+                f"start {number}",
+            )
+            for number, (centers, seed) in enumerate(
+                zip(begun.centers, seeds, strict=False)
+            )
+        ]
+
+    def _objective(self, X, weight, threads):
+        frame = Frame(X, self._reference, self.bandwidth_).by_products(threads)
+        weight = np.ones(X.shape[0]) if weight is None else weight
+        weight = weight.astype(frame.dtype, copy=False)
+        return ClusteringObjective(frame, weight, self.dof_, threads)
+
+    def _keep(self, X, weight, unit):
+        """Keep a batch while few have come; whether to fit all that is kept."""
+        if self._kept is None:
+            return False
+        self._kept.append((X, weight, unit))
+        if sum(_n_stored(X) for X, *_ in self._kept) > KEPT_ENTRIES:
+            self._kept = None
+            return False
+        n_kept = sum(X.shape[0] for X, *_ in self._kept)
+        due = n_kept >= GROWTH * self._n_fitted
+        self._n_fitted = n_kept if due else self._n_fitted
+        return due
+
+    def _follow(self, X, weight, unit):
+        """One step on a batch."""
+        run = self._run
+        if not isinstance(run.descent, StochasticDescent):
+            run.descent = StochasticDescent()
+        with Threads(self.n_jobs, hold_blas=True) as threads:
+            objective = self._objective(X, weight, threads)
+            self._seen += objective.total * unit
+            share = max(objective.total * unit / self._seen, LEAST_SHARE)
+            before = run.centers
+            run.step(objective, share=share)
+            f, centers = run.frequencies, run.centers
+            kl = objective.step(centers, centers, f, judged=True).kl
+            run.evidence += share * (objective.evidence(centers) - run.evidence)
+        run.n_iter += 1
+        shift = np.sqrt(np.mean((run.centers - before) ** 2))
+        run.converged = bool(shift <= self.tol)
+        self._store(run, objective.frame, kl * unit)
+
+    def _store(self, run, frame, kl):
+        self._run = run
+        self.cluster_centers_ = frame.outside(run.centers).astype(self._dtype)
+        self.cluster_frequencies_ = run.frequencies * self._seen
+        self.kl_divergence_, self.evidence_ = float(kl), float(run.evidence)
+        self.n_iter_, self.n_steps_ = run.n_iter, run.n_steps
+        self.n_reseeds_, self.converged_ = run.n_reseeds, run.converged
+        self.history_ = {
+            "n_iter": np.array(run.history.n_iter),
+            "kl_divergence": np.array(run.history.kl),
+            "label_changes": np.array(run.history.changed),
+        }
 
     def predict(self, X):
         """Label each row with its most probable cluster.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows to label.
 
         Returns
@@ -331,7 +428,7 @@ class StudentTClustering(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows to assign.
 
         Returns
@@ -339,14 +436,16 @@ class StudentTClustering(
         Q : ndarray of shape (n_samples, n_clusters)
             Soft assignments in X's dtype; rows sum to 1.
         """
-        return self._memberships(self._check(X))
+        X = self._check(X)
+        with Threads(self.n_jobs) as threads:
+            return self._memberships(X, threads)
 
     def transform(self, X):
         """Compute the memberships q, as ``predict_proba``.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows to assign.
 
         Returns
@@ -365,7 +464,7 @@ class StudentTClustering(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows to score.
         y : Ignored
             Present for API consistency.
@@ -381,23 +480,56 @@ class StudentTClustering(
         weight, _ = check_weight(sample_weight, X)
         return simplified_silhouette(X, self.cluster_centers_, weight)
 
+    def kl_samples(self, X):
+        """Divergence of each row's target from its memberships: where q is torn.
+
+        KL_i = Σ_j p_ij log(p_ij/q_ij) with p ∝ q²/f from the fitted frequencies f.  It
+        is 0 for a row that belongs to one cluster alone and largest for rows between
+        clusters.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to judge.
+
+        Returns
+        -------
+        kl : ndarray of shape (n_samples,)
+            In nats, float64; of the training rows, weighted, they sum to
+            ``kl_divergence_``.
+        """
+        X = self._check(X)
+        kl = np.empty(X.shape[0])
+        with Threads(self.n_jobs) as threads:
+            for batch in gen_batches(X.shape[0], ROWS_PER_BATCH):
+                Q = self._memberships(X[batch], threads).astype(np.float64)
+                P = target(Q, self.cluster_frequencies_, threads)
+                kl[batch] = rel_entr(P, Q).sum(axis=1)
+        return kl
+
     def _check(self, X):
         check_is_fitted(self)
-        return validate_data(self, X, dtype=FLOATS, order="C", reset=False)
+        return validate_data(
+            self, X, dtype=FLOATS, order="C", accept_sparse="csr", reset=False
+        )
 
-    def _memberships(self, X):
-        with Threads(self.n_jobs) as threads:
-            Q = memberships(
-                X, self.cluster_centers_, self._dof, threads, self.bandwidth_
-            )
+    def _frame(self, X):
+        return Frame(X, self.cluster_centers_, self.bandwidth_)
+
+    def _memberships(self, X, threads):
+        Q = memberships(self._frame(X), self.cluster_centers_, self.dof_, threads)
         return Q.astype(X.dtype, copy=False)
 
     def _labels(self, X):
-        # from the memberships themselves, in their dtype: argmax q and no other rule
-        labels = np.empty(len(X), np.int32)
-        for batch in gen_batches(len(X), ROWS_PER_BATCH):
-            labels[batch] = self._memberships(X[batch]).argmax(axis=1)
-        return labels
+        # argmax q and no other rule: from q in the dtype in which it is given out
+        frame = self._frame(X)
+        with Threads(self.n_jobs) as threads:
+            if frame.dtype == X.dtype:
+                return most_probable(frame, self.cluster_centers_, self.dof_, threads)
+            labels = np.empty(X.shape[0], np.int32)
+            for batch in gen_batches(X.shape[0], ROWS_PER_BATCH):
+                labels[batch] = self._memberships(X[batch], threads).argmax(axis=1)
+            return labels
 
     @property
     def _n_features_out(self):
@@ -406,16 +538,30 @@ class StudentTClustering(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.input_tags.sparse = True
         return tags
 
 
-@dataclass
-class Run:
-    """One start carried through: centroids in units of h, and how it went."""
+def _n_stored(X):
+    return X.nnz if sparse.issparse(X) else X.size
 
-    centers: np.ndarray
-    frequencies: np.ndarray
-    evidence: float
-    n_iter: int
-    converged: bool
-    kl: float = np.nan
+
+def _joined(batches):
+    """Batches as one, their weights in one unit."""
+    unit = max(unit for *_, unit in batches)
+    weights = [
+        (np.ones(X.shape[0]) if weight is None else weight) * (own / unit)
+        for X, weight, own in batches
+    ]
+    parts = [X for X, *_ in batches]
+    stack = sparse.vstack if any(map(sparse.issparse, parts)) else np.concatenate
+    return stack(parts).astype(parts[-1].dtype), np.concatenate(weights), unit
+
+
+def _most_evident(runs):
+    """The first of those that are equal but for what tol left unsettled.
+
+    The numbering of the clusters must not hang on rounding.
+    """
+    evidence = np.array([run.evidence for run in runs])
+    return runs[int(np.argmax(evidence >= evidence.max() - EVIDENCE_TIE))]

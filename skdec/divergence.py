@@ -5,6 +5,7 @@ from scipy.special import rel_entr
 from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import StrOptions, validate_params
 
+from skdec._frame import Frame
 from skdec._validation import (
     DOF,
     check_distribution,
@@ -145,7 +146,7 @@ def clustering_loss(
     Z, centers, dtype = check_points(Z, centers)
     weight, unit = check_weight(sample_weight, Z)
     with Threads() as threads:
-        Q = memberships(Z, centers, dof, threads)
+        Q = memberships(Frame(Z, centers, 1.0), centers, dof, threads)
         if P is None:
             f = frequencies(Q, weight)
             P = target(Q, f, threads)
@@ -180,8 +181,8 @@ def _clustering_forces(Z, centers, dof, rows, threads):
     size = block_size(len(Z))
     n_blocks = -(-len(Z) // size)
     grad_Z = np.empty_like(Z)
-    grad_centers = np.empty((n_blocks, *centers.shape))
-    kl = np.empty(n_blocks)
+    grad_centers = np.zeros((n_blocks, *centers.shape))
+    kl = np.zeros(n_blocks)
     nu = Z.dtype.type(dof)
 
     def task(start, stop):

@@ -5,16 +5,38 @@ return sums and gradients.  The loops that call them are in the estimators and i
 ``optimizers``.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy import sparse
 
 from skdec.execution import block_size
 from skdec.kernels import clustering, embedding
+from skdec.targets import inverse_frequencies
 
 # Blocks whose forces are collected apart and added in order: enough to share among
 # threads, few enough that adding them up costs little.
 MAX_SLOTS = 32
 MIN_SLOT_ROWS = 128
+
+# Dimensions of a product that cost as much as a similarity in the plane.
+DIMENSIONS_PER_PAIR = 8
+
+_NO_LABELS = np.empty(0, np.int32)
+
+
+@dataclass
+class Step:
+    """Sums over the rows that a step is taken by; all in units of the bandwidth."""
+
+    gradient: np.ndarray  # ∂KL/∂μ of (n_clusters, n_features)
+    curvature: np.ndarray  # Σ_i w_i 2g_ij p_ij
+    repulsion: np.ndarray  # Σ_i w_i 2g_ij q_ij
+    frequencies: np.ndarray  # f_j = Σ_i w_i q_ij
+    occupied: np.ndarray  # Σ_i w_i of the rows labelled j
+    changed: float  # Σ_i w_i of the rows whose label changed
+    kl: float  # KL(P‖Q) at the anchors, NaN unless asked for
+    weight: float  # Σ_i w_i
 
 
 class ClusteringObjective:
@@ -22,63 +44,102 @@ class ClusteringObjective:
 
     Parameters
     ----------
-    Z : ndarray of shape (n_samples, n_features)
-        Points in the units of the data.
+    frame : Frame
+        The points.
     weight : ndarray of shape (n_samples,)
-        Weights, in Z's dtype.
+        Weights, in the frame's dtype.
     dof : float
         Degrees of freedom ν.
-    frame : tuple of (ndarray of shape (n_features,), float)
-        Origin and bandwidth h: centroids are given as (μ − origin)/h.
     threads : Threads
         Where blocks run.
     """
 
-    def __init__(self, Z, weight, dof, frame, threads):
-        self.Z, self.weight, self.threads = Z, weight, threads
-        self.dof = Z.dtype.type(dof)
-        self.frame = frame[0].astype(Z.dtype), Z.dtype.type(1 / frame[1])
-        self.size = block_size(len(Z))
-        self.n_blocks = -(-len(Z) // self.size)
+    def __init__(self, frame, weight, dof, threads):
+        self.frame, self.weight, self.threads = frame, weight, threads
+        self.dof = dof
+        self.total = float(weight.sum(dtype=np.float64))
 
-    def frequencies(self, centers):
-        """f_j = Σ_i w_i q_ij, and the evidence: the weighted mean of log Σ_j s_ij."""
-        f = np.empty((self.n_blocks, len(centers)))
-        evidence = np.empty(self.n_blocks)
-        mu = centers.astype(self.Z.dtype)
+    def take(self, rows):
+        """The objective of some of the rows."""
+        return ClusteringObjective(
+            self.frame.take(rows), self.weight[rows], self.dof, self.threads
+        )
 
-        def task(start, stop):
-            clustering.frequency_blocks(
-                self.Z, self.weight, mu, self.frame, self.dof, self.size,
-                start, stop, f, evidence,
-            )  # fmt: skip
+    def step(self, centers, anchors, f, *, labels=None, judged=False):
+        """The sums of a step at ``centers``.
 
-        self.threads.rows(task, self.n_blocks, len(self.Z) * len(centers))
-        total = self.weight.sum(dtype=np.float64)
-        return f.sum(axis=0), evidence.sum() / total
-
-    def step(self, centers, anchors, f, *, divergence=False):
-        """∂KL/∂μ, its curvature Σ_i w_i 2g_ij p_ij, labels argmax q, and KL or None.
-
-        P is the target of Q at ``anchors``, whose frequencies are f, and is held fixed.
+        P is the target of Q at ``anchors`` with the frequencies f, and is held fixed.
+        ``labels`` is updated in place to argmax q; with ``judged`` KL at the anchors is
+        computed too.
         """
-        shape = (self.n_blocks, *centers.shape)
-        kl = np.zeros(self.n_blocks if divergence else 0)
-        sums = np.empty(shape), np.empty(shape[:2]), kl
-        labels = np.empty(len(self.Z), np.int32)
-        mu, anchor = centers.astype(self.Z.dtype), anchors.astype(self.Z.dtype)
-        moved = not np.array_equal(mu, anchor)
-        model = self.frame, self.dof, f.astype(self.Z.dtype), moved
+        frame, k = self.frame, len(centers)
+        size, n_blocks = self._partition(centers)
+        sums = (
+            np.zeros((n_blocks, *frame.force_shape(centers))),
+            np.zeros((n_blocks, 4, k)),
+            np.zeros((n_blocks, 2)),
+        )
+        inverse = inverse_frequencies(f, frame.dtype)
+        moved = anchors is not centers and not np.array_equal(anchors, centers)
+        here = frame.points(centers)
+        points = here, frame.points(anchors) if moved else here
+        model = frame.dtype.type(self.dof), inverse, moved, judged
+        rows, labels = frame.rows, _NO_LABELS if labels is None else labels
 
         def task(start, stop):
             clustering.step_blocks(
-                self.Z, self.weight, mu, anchor, model, self.size,
-                start, stop, sums, labels,
-            )  # fmt: skip
+                rows, self.weight, points, model, size, start, stop, sums, labels
+            )
 
-        self.threads.rows(task, self.n_blocks, len(self.Z) * len(centers))
-        gradient, curvature = sums[0].sum(axis=0), sums[1].sum(axis=0)
-        return gradient, curvature, labels, kl.sum() if divergence else None
+        self.threads.rows(task, n_blocks, self._work(k))
+        forces, columns, scalars = (part.sum(axis=0) for part in sums)
+        curvature, frequencies, residual, occupied = columns
+        return Step(
+            gradient=frame.forces(forces, residual, centers),
+            curvature=curvature,
+            repulsion=curvature - residual,
+            frequencies=frequencies,
+            occupied=occupied,
+            changed=float(scalars[0]),
+            kl=float(scalars[1]) if judged else np.nan,
+            weight=self.total,
+        )
+
+    def frequencies(self, centers):
+        """f_j = Σ_i w_i q_ij."""
+        return self.step(centers, centers, np.ones(len(centers))).frequencies
+
+    def evidence(self, centers):
+        """Weighted mean of log Σ_j (1 + D_ij/ν)^(−(ν+d)/2).
+
+        Up to a constant the log density, in d dimensions, of a mixture of Student-t
+        distributions; with ν' = ν + d − 1 it is Σ_j s_ij of distances in units of
+        h √(ν/ν').
+        """
+        dof = self.dof + self.frame.shape[1] - 1
+        factor = np.sqrt(dof / self.dof)
+        frame, size, n_blocks = self.frame.scaled(factor), *self._partition(centers)
+        points, rows = frame.points(centers * factor), frame.rows
+        form = frame.dtype.type(dof), np.empty(len(centers), frame.dtype)
+        evidence = np.empty(n_blocks)
+
+        def task(start, stop):
+            clustering.evidence_blocks(
+                rows, self.weight, points, form, size, start, stop, evidence
+            )
+
+        self.threads.rows(task, n_blocks, self._work(len(centers)))
+        return float(evidence.sum()) / self.total
+
+    def _work(self, k):
+        """The work of a step in evaluations of a pair in the plane."""
+        n_features = self.frame.shape[1]
+        return int(len(self.weight) * k * max(1, n_features / DIMENSIONS_PER_PAIR))
+
+    def _partition(self, centers):
+        """Rows per block of partial sums, and how many blocks there are."""
+        size = block_size(len(self.weight), centers.size)
+        return size, -(-len(self.weight) // size)
 
 
 class EmbeddingObjective:

@@ -3,16 +3,14 @@
 import numpy as np
 from sklearn.utils._param_validation import validate_params
 
-from skdec._validation import DOF, check_points, power_of_two, working_dtype
+from skdec._frame import Frame
+from skdec._validation import DOF, check_points
 from skdec.execution import Threads
 from skdec.kernels import clustering
 
-# Below these, 1/h is not a number of the dtype.
-SMALLEST_UNIT = {np.dtype(np.float32): 1e-30, np.dtype(np.float64): 1e-300}
-
 
 @validate_params(
-    {"Z": ["array-like"], "centers": ["array-like"], "dof": [DOF]},
+    {"Z": ["array-like", "sparse matrix"], "centers": ["array-like"], "dof": [DOF]},
     prefer_skip_nested_validation=True,
 )
 def soft_assignment(Z, centers, *, dof=1.0):
@@ -23,7 +21,7 @@ def soft_assignment(Z, centers, *, dof=1.0):
 
     Parameters
     ----------
-    Z : array-like of shape (n_samples, n_features)
+    Z : {array-like, sparse matrix} of shape (n_samples, n_features)
         Points, float32 or float64 (anything else is converted to float64).
     centers : array-like of shape (n_clusters, n_features)
         Centroids μ.
@@ -53,32 +51,34 @@ def soft_assignment(Z, centers, *, dof=1.0):
     array([[0.66666667, 0.33333333],
            [0.33333333, 0.66666667]])
     """
-    Z, centers, dtype = check_points(Z, centers)
+    Z, centers, dtype = check_points(Z, centers, accept_sparse="csr")
     with Threads() as threads:
-        return memberships(Z, centers, dof, threads).astype(dtype, copy=False)
+        Q = memberships(Frame(Z, centers, 1.0), centers, dof, threads)
+    return Q.astype(dtype, copy=False)
 
 
-def memberships(Z, centers, dof, threads, bandwidth=1.0):
-    """Q of validated points, with distances in units of ``bandwidth``."""
-    if not SMALLEST_UNIT[Z.dtype] < bandwidth:
-        # 1/h would overflow: a power of two off both changes nothing else
-        unit = power_of_two(bandwidth)
-        Z, centers = Z.astype(np.float64) / unit, centers.astype(np.float64) / unit
-        bandwidth = bandwidth / unit
-    largest = float(max(np.abs(Z).max(), np.abs(centers).max())) / bandwidth
-    dtype = working_dtype(Z.dtype, largest, "Z")
-    Q = np.empty((len(Z), len(centers)), dtype)
-    Z = Z.astype(dtype, copy=False)
-    # differences to a centroid nearby are exact, products with 1/h are not
-    origin = np.zeros(Z.shape[1], dtype)
-    if bandwidth != 1:
-        shares = centers.astype(np.float64) / len(centers)
-        origin = shares.sum(axis=0).astype(dtype)
-    centers = ((centers.astype(np.float64) - origin) / bandwidth).astype(dtype)
-    frame, nu = (origin, dtype.type(1 / bandwidth)), dtype.type(dof)
+def memberships(frame, centers, dof, threads):
+    """Q of the rows of a frame and centroids in the units of its X."""
+    points, nu = frame.points(frame.inside(centers)), frame.dtype.type(dof)
+    Q = np.empty((frame.shape[0], len(centers)), frame.dtype)
+    rows = frame.rows
 
     def task(start, stop):
-        clustering.soft_assignment_rows(Z, centers, frame, nu, start, stop, Q)
+        clustering.soft_assignment_rows(rows, points, nu, start, stop, Q)
 
-    threads.rows(task, len(Z), Q.size)
+    threads.rows(task, len(Q), Q.size)
     return Q
+
+
+def most_probable(frame, centers, dof, threads):
+    """argmax_j q_ij, int32, of the same q without its storage."""
+    points = frame.points(frame.inside(centers))
+    form = frame.dtype.type(dof), np.empty(len(centers), frame.dtype)
+    labels = np.empty(frame.shape[0], np.int32)
+    rows = frame.rows
+
+    def task(start, stop):
+        clustering.label_rows(rows, points, form, start, stop, labels)
+
+    threads.rows(task, len(labels), len(labels) * len(centers))
+    return labels

@@ -7,6 +7,10 @@ from skdec._validation import check_distribution, check_weight
 from skdec.execution import Threads
 from skdec.kernels import clustering
 
+# Columns rarer than this against the most frequent are treated as if they had just this
+# frequency, so that 1/f stays a number in single precision.
+LARGEST_INVERSE = 1e30
+
 
 @validate_params(
     {"Q": ["array-like"], "sample_weight": ["array-like", None]},
@@ -64,10 +68,17 @@ def frequencies(Q, weight):
 def target(Q, f, threads):
     """P of a validated Q and its frequencies."""
     P = np.empty_like(Q)
-    f = f.astype(Q.dtype)
+    inverse = inverse_frequencies(f, Q.dtype)
 
     def task(start, stop):
-        clustering.target_rows(Q, f, start, stop, P)
+        clustering.target_rows(Q, inverse, start, stop, P)
 
     threads.rows(task, len(Q), Q.size)
     return P
+
+
+def inverse_frequencies(f, dtype):
+    """1/f_j up to a common factor, which p does not depend on; 0 where f_j = 0."""
+    inverse = np.zeros_like(f)
+    np.divide(f.max(), f, out=inverse, where=f > 0)
+    return np.minimum(inverse, LARGEST_INVERSE).astype(dtype)

@@ -104,8 +104,10 @@ def curvature(Z, centers, dof, P, w):
 
 
 def evidence(Z, centers, dof, w):
+    """Mean of log Σ_j (1 + D/ν)^(−(ν+d)/2)."""
+    power = (dof + len(Z[0])) / 2
     logs = [
-        log_sum([log_similarity(squared_distance(z, mu), dof) for mu in centers])
+        log_sum([-power * np.log1p(squared_distance(z, mu) / dof) for mu in centers])
         for z in Z
     ]
     return sum(a * b for a, b in zip(w, logs, strict=True)) / sum(w)

@@ -1,8 +1,13 @@
 """StudentTClustering: fixed point, starts, weights, stopping, score."""
 
+import pickle
+import tracemalloc
+import warnings
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits, load_iris, make_blobs
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
@@ -11,6 +16,11 @@ from sklearn.model_selection import GridSearchCV
 
 import skdec
 from skdec import StudentTClustering
+from skdec._frame import Frame
+from skdec.execution import Threads
+from skdec.objectives import ClusteringObjective
+from skdec.optimizers import StochasticDescent
+from skdec.self_training import SelfTraining, Settings
 from tests import naive
 
 IRIS = load_iris().data
@@ -56,7 +66,12 @@ def test_attributes_are_those_of_the_centroids(dof, dtype):
 @pytest.mark.parametrize("update_interval", [1, 3])
 def test_ends_where_the_gradient_vanishes(update_interval):
     model = StudentTClustering(
-        4, tol=1e-10, max_iter=5000, update_interval=update_interval, random_state=0
+        4,
+        dof=1.0,
+        tol=1e-10,
+        max_iter=5000,
+        update_interval=update_interval,
+        random_state=0,
     ).fit(BLOBS)
     Z, centers = in_units(model, BLOBS)
     _, _, gradient = skdec.clustering_loss(Z, centers)
@@ -66,11 +81,11 @@ def test_ends_where_the_gradient_vanishes(update_interval):
 
 @pytest.mark.parametrize("update_interval", [7, 50])
 def test_convergence_is_judged_on_a_fresh_target(update_interval):
-    settings = {"random_state": 0, "tol": 1e-3, "max_iter": 20_000}
+    settings = {"dof": 1.0, "random_state": 0, "tol": 1e-3, "max_iter": 20_000}
     often = StudentTClustering(3, **settings).fit(IRIS)
     rare = StudentTClustering(3, update_interval=update_interval, **settings).fit(IRIS)
     assert rare.converged_
-    assert rare.n_iter_ >= 2 * update_interval
+    assert rare.n_iter_ > update_interval
     largest = []
     for model in (often, rare):
         Z, centers = in_units(model, IRIS)
@@ -79,16 +94,24 @@ def test_convergence_is_judged_on_a_fresh_target(update_interval):
 
 
 def test_bandwidth_one_is_the_formula_of_the_paper():
-    model = StudentTClustering(4, bandwidth=1.0, random_state=0).fit(BLOBS)
+    model = StudentTClustering(4, dof=1.0, bandwidth=1.0, random_state=0).fit(BLOBS)
     Q = skdec.soft_assignment(BLOBS, model.cluster_centers_)
     assert_allclose(model.predict_proba(BLOBS), Q, rtol=1e-12)
 
 
-def test_automatic_bandwidth_is_half_the_spread_of_the_best_start():
-    model = StudentTClustering(4, random_state=0).fit(BLOBS)
+@pytest.mark.parametrize("dof", [1.0, 3.0, "auto"])
+def test_automatic_bandwidth_is_a_share_of_the_spread_of_the_best_start(dof):
+    model = StudentTClustering(4, dof=dof, random_state=0).fit(BLOBS)
     best = KMeans(4, n_init=20, random_state=0).fit(BLOBS)
-    expected = 0.5 * np.sqrt(best.inertia_ / BLOBS.size)
-    assert_allclose(model.bandwidth_, expected, rtol=1e-3)
+    spread = np.sqrt(best.inertia_ / BLOBS.size)
+    assert_allclose(model.bandwidth_, spread * np.sqrt(model.dof_) / 2, rtol=1e-3)
+
+
+@pytest.mark.parametrize("n_features, dof", [(1, 1), (2, 2), (3, 3), (4, 4), (64, 4)])
+def test_automatic_dof(n_features, dof):
+    X = load_digits().data[:100, 20 : 20 + n_features]
+    X = load_digits().data[:100] if n_features == 64 else X
+    assert StudentTClustering(3, n_init=1, random_state=0).fit(X).dof_ == dof
 
 
 @pytest.mark.parametrize("factor", [1e-3, 0.7, 3.0, 1e4])
@@ -164,15 +187,16 @@ def test_weightless_rows_count_for_nothing_but_are_labelled(fitted):
 
 def test_the_start_with_the_highest_evidence_is_kept(monkeypatch):
     import skdec.clustering
+    from skdec.self_training import SelfTraining
 
     kept = []
-    iterate = StudentTClustering._iterate
+    run = SelfTraining.run
 
-    def spy(self, *arguments):
-        kept.append(iterate(self, *arguments))
+    def spy(self, objective):
+        kept.append(run(self, objective))
         return kept[-1]
 
-    monkeypatch.setattr(StudentTClustering, "_iterate", spy)
+    monkeypatch.setattr(SelfTraining, "run", spy)
     X = load_digits().data
     model = StudentTClustering(10, n_init=6, random_state=1).fit(X)
     evidence = [run.evidence for run in kept]
@@ -227,7 +251,7 @@ def test_random_state():
 
 def test_max_iter_is_never_silent():
     with pytest.warns(ConvergenceWarning, match="did not settle within max_iter=2"):
-        model = StudentTClustering(4, max_iter=2, random_state=0).fit(BLOBS)
+        model = StudentTClustering(3, max_iter=2, random_state=0).fit(IRIS)
     assert not model.converged_
     assert model.n_iter_ == 2
 
@@ -235,7 +259,7 @@ def test_max_iter_is_never_silent():
 def test_quiet_labels_alone_do_not_stop():
     # at the k-means solution no label changes for a while, yet the centroids move
     start = KMeans(3, n_init=10, random_state=0).fit(IRIS).cluster_centers_
-    model = StudentTClustering(3, init=start, bandwidth=0.3).fit(IRIS)
+    model = StudentTClustering(3, dof=1.0, init=start, bandwidth=0.3).fit(IRIS)
     assert model.n_iter_ > 5
     shift = np.abs(model.cluster_centers_ - start).max() / 0.3
     assert shift > 0.1
@@ -247,7 +271,9 @@ def test_verbose_reports(capsys):
     assert len(lines) == 3
     assert lines[0].startswith("[StudentTClustering] start 0: ")
     StudentTClustering(4, verbose=2, n_init=1, random_state=0).fit(BLOBS)
-    assert "start 0 step 0: changed = 1.0" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "start 0 step 1: KL = " in out
+    assert "changed = 1.00000, shift = " in out
 
 
 def test_score_is_the_simplified_silhouette(fitted):
@@ -281,3 +307,220 @@ def test_input_is_left_alone():
     StudentTClustering(4).fit(X, sample_weight=weight).score(X)
     assert_array_equal(X, BLOBS)
     assert_array_equal(weight, 1)
+
+
+# ------------------------------------------------- solver: batches, streams, restarts
+def test_history_has_an_entry_for_every_refresh():
+    model = StudentTClustering(3, random_state=0).fit(IRIS)
+    history = model.history_
+    assert_array_equal(history["n_iter"], np.arange(1, model.n_iter_ + 1))
+    assert history["label_changes"][0] == 1
+    assert history["label_changes"][-1] <= 1e-3
+    assert model.n_steps_ == model.n_iter_
+    # KL of the centroids before each step; the last is one small step from the end
+    assert_allclose(history["kl_divergence"][-1], model.kl_divergence_, rtol=1e-2)
+    rare = StudentTClustering(3, update_interval=5, random_state=0).fit(IRIS)
+    assert_array_equal(np.diff(rare.history_["n_iter"]), 5)
+
+
+def test_history_is_the_divergence_of_each_step():
+    start = KMeans(3, n_init=10, random_state=0).fit(IRIS).cluster_centers_
+    weight = np.linspace(1e3, 3e3, len(IRIS))
+    with pytest.warns(ConvergenceWarning):
+        model = StudentTClustering(3, init=start, bandwidth=0.5, max_iter=1)
+        model.fit(IRIS, sample_weight=weight)
+    Z, centers = IRIS / 0.5, start / 0.5
+    Q = naive.soft_assignment(Z, centers, model.dof_)
+    # the first target is made with the frequencies of the start itself
+    P = naive.target_distribution(Q, weight)
+    expected = naive.kl_divergence(P, Q, weight)
+    assert_allclose(model.history_["kl_divergence"], [expected], rtol=1e-8)
+
+
+@pytest.mark.parametrize("batch_size", [50, 128])
+@pytest.mark.parametrize("X, k", [(BLOBS, 4), (load_digits().data, 10)])
+def test_batches_end_where_all_rows_do(X, k, batch_size):
+    whole = StudentTClustering(k, random_state=0).fit(X)
+    model = StudentTClustering(k, batch_size=batch_size, random_state=0).fit(X)
+    assert adjusted_rand_score(whole.labels_, model.labels_) > 0.97
+    assert model.n_steps_ == model.n_iter_ * -(-len(np.unique(X, axis=0)) // batch_size)
+    assert len(model.history_["kl_divergence"]) == model.n_iter_
+
+
+def test_a_batch_of_all_rows_is_no_batch():
+    whole = StudentTClustering(4, random_state=0).fit(BLOBS)
+    model = StudentTClustering(4, batch_size=300, random_state=0).fit(BLOBS)
+    assert_array_equal(whole.cluster_centers_, model.cluster_centers_)
+
+
+def test_target_of_a_row_does_not_depend_on_its_batch():
+    rows = np.vstack([BLOBS[:1], BLOBS[:1] + 1])
+    with Threads(1) as threads:
+        seen = []
+        for others in (BLOBS[5:9], BLOBS[100:140]):
+            X = np.vstack([rows, others])
+            frame = Frame(X, BLOBS[:4], 1.0)
+            weight = np.r_[1.0, 1.0, np.zeros(len(others))]
+            objective = ClusteringObjective(frame, weight, 1.0, threads)
+            run = SelfTraining(BLOBS[:4], StochasticDescent(), Settings(), None)
+            run.frequencies = np.array([0.1, 0.2, 0.3, 0.4])
+            seen.append(run.step(objective, share=0.1)[0].gradient)
+    assert_array_equal(*seen)
+    P = skdec.soft_assignment(rows, BLOBS[:4]) ** 2 / [0.1, 0.2, 0.3, 0.4]
+    P /= P.sum(axis=1, keepdims=True)
+    expected = naive.clustering_gradients(rows, BLOBS[:4], 1.0, P, np.ones(2))[1]
+    assert_allclose(seen[0], expected)
+
+
+@pytest.mark.parametrize("batch_size", [100, 300])
+@pytest.mark.parametrize("kept", [2**18, 2**15])  # the second: most of it is followed
+@pytest.mark.parametrize("name", ["blobs", "digits"])
+def test_partial_fit_ends_near_fit(name, kept, batch_size, monkeypatch):
+    monkeypatch.setattr("skdec.clustering.KEPT_ENTRIES", kept)
+    X, y = load_digits(return_X_y=True)
+    if name == "blobs":
+        X, y = make_blobs(6000, 8, centers=6, cluster_std=2.5, random_state=4)
+    k = len(np.unique(y))
+    order = np.random.default_rng(0).permutation(len(X))
+    stream = StudentTClustering(k, random_state=0)
+    for start in range(0, len(X), batch_size):
+        batch = X[order[start : start + batch_size]]
+        assert stream.partial_fit(batch) is stream
+        assert_array_equal(stream.labels_, stream.predict(batch))
+    fitted = StudentTClustering(k, random_state=0).fit(X)
+    score = adjusted_rand_score(y, stream.predict(X))
+    assert score > adjusted_rand_score(y, fitted.labels_) - 0.02
+    assert_allclose(stream.cluster_frequencies_.sum(), len(X), rtol=1e-6)
+
+
+def test_partial_fit_follows_weights_and_goes_on_after_fit():
+    rng = np.random.default_rng(0)
+    weight = rng.integers(0, 3, len(BLOBS))
+    weighted = StudentTClustering(4, random_state=0).fit(BLOBS)
+    repeated = StudentTClustering(4, random_state=0).fit(BLOBS)
+    before = weighted.cluster_centers_.copy()
+    weighted.partial_fit(BLOBS + 0.3, sample_weight=weight)
+    repeated.partial_fit((BLOBS + 0.3).repeat(weight, axis=0))
+    assert_allclose(weighted.cluster_centers_, repeated.cluster_centers_, rtol=1e-9)
+    assert_allclose(weighted.kl_divergence_, repeated.kl_divergence_)
+    moved = weighted.cluster_centers_ - before
+    assert np.abs(moved).max() > 1e-3
+    assert weighted.n_steps_ > StudentTClustering(4, random_state=0).fit(BLOBS).n_steps_
+    with pytest.raises(
+        ValueError, match="n_clusters \\(4\\) must not exceed n_samples"
+    ):
+        StudentTClustering(4).partial_fit(BLOBS[:3])
+
+
+def test_partial_fit_keeps_the_first_rows_only_while_they_are_few():
+    model = StudentTClustering(4, random_state=0)
+    model.partial_fit(BLOBS[:100], sample_weight=np.full(100, 2.0))
+    model.partial_fit(BLOBS[100:])
+    weight = np.r_[np.full(100, 2.0), np.ones(200)]
+    whole = StudentTClustering(4, random_state=0).fit(BLOBS, sample_weight=weight)
+    assert_allclose(model.cluster_centers_, whole.cluster_centers_)
+    assert_allclose(model.kl_divergence_, whole.kl_divergence_)
+    assert len(pickle.dumps(whole)) < BLOBS.nbytes
+
+
+def test_empty_and_coincident_centroids_are_begun_anew():
+    far, twin = BLOBS[[0, 1, 2, 3]].copy(), BLOBS[[0, 0, 2, 3]].copy()
+    far[3] = 1e6
+    for start in (far, twin):
+        model = StudentTClustering(4, init=start, bandwidth=0.5, max_iter=3000)
+        model.fit(BLOBS)
+        assert model.n_reseeds_ > 0
+        assert len(np.unique(model.labels_)) == 4
+        assert np.isfinite(model.predict_proba(BLOBS)).all()
+    assert StudentTClustering(4, random_state=0).fit(BLOBS).n_reseeds_ == 0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_collapse_is_told(dtype):
+    X = BLOBS.astype(dtype)
+    with pytest.warns(ConvergenceWarning, match="clusters have collapsed.*bandwidth"):
+        model = StudentTClustering(4, bandwidth=1e4, random_state=0).fit(X)
+    assert np.isfinite(model.predict_proba(X)).all()
+    assert np.isfinite(model.kl_divergence_)
+
+
+def test_kl_samples(fitted):
+    rows = fitted.kl_samples(BLOBS)
+    assert_allclose(rows.sum(), fitted.kl_divergence_, rtol=1e-6)
+    Q = fitted.predict_proba(BLOBS)
+    P = Q**2 / fitted.cluster_frequencies_
+    P /= P.sum(axis=1, keepdims=True)
+    assert_allclose(rows, (P * np.log(P / Q)).sum(axis=1), rtol=1e-6, atol=1e-12)
+    # where two clusters meet, more than in the middle of one
+    centers = fitted.cluster_centers_
+    between = fitted.kl_samples(0.45 * centers[:1] + 0.55 * centers[1:2])
+    assert between > 10 * fitted.kl_samples(centers).max()
+
+
+@pytest.mark.parametrize("k", [3, 5, 8])
+@pytest.mark.parametrize("n_features", [2, 20])
+def test_grid_search_picks_the_number_of_clusters(k, n_features):
+    rng = np.random.default_rng(k)
+    centers = rng.normal(size=(200, n_features)) * 10
+    # greedily far from each other, so that the truth is beyond doubt
+    chosen = [centers[0]]
+    while len(chosen) < k:
+        distances = np.linalg.norm(centers[:, None] - np.array(chosen), axis=2)
+        chosen.append(centers[distances.min(axis=1).argmax()])
+    X, _ = make_blobs(400, centers=np.array(chosen), random_state=k)
+    search = GridSearchCV(
+        StudentTClustering(random_state=0, n_init=3), {"n_clusters": range(2, 16)}, cv=3
+    ).fit(X)
+    assert search.best_params_ == {"n_clusters": k}
+
+
+# ------------------------------------------------------------ larger data, sparse data
+def test_large_data_are_neither_copied_nor_merged(monkeypatch):
+    monkeypatch.setattr("skdec._starts.MERGED_ENTRIES", 600)
+    X = np.vstack([BLOBS, BLOBS])
+    merged = StudentTClustering(4, random_state=0).fit(BLOBS)
+    for rows in (X, sparse.csr_matrix(X)):
+        model = StudentTClustering(4, random_state=0).fit(rows)
+        assert adjusted_rand_score(model.labels_[:300], merged.labels_) > 0.98
+    # given the same start, integer weights are repeated rows here too
+    start, weight = merged.cluster_centers_ + 0.3, np.arange(300) % 3
+    settings = {"init": start, "bandwidth": 1.0, "dof": 1.0, "tol": 1e-9}
+    weighted = StudentTClustering(4, **settings).fit(BLOBS, sample_weight=weight)
+    repeated = StudentTClustering(4, **settings).fit(BLOBS.repeat(weight, axis=0))
+    assert_allclose(
+        weighted.predict_proba(BLOBS), repeated.predict_proba(BLOBS), atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "form", [sparse.csr_matrix, sparse.csc_array, sparse.coo_matrix]
+)
+def test_sparse_rows_are_dense_rows(form, dtype):
+    X = (load_digits().data[:400] // 4).astype(dtype)
+    weight = np.arange(400) % 3
+    dense = StudentTClustering(6, random_state=0).fit(X, sample_weight=weight)
+    model = StudentTClustering(6, random_state=0).fit(form(X), sample_weight=weight)
+    close = {"rtol": 1e-4, "atol": 1e-4}
+    assert model.predict_proba(form(X)).dtype == dtype
+    assert_array_equal(
+        model.predict(form(X)), model.predict_proba(form(X)).argmax(axis=1)
+    )
+    assert adjusted_rand_score(dense.labels_, model.labels_) > 0.95
+    same = StudentTClustering(6, init=dense.cluster_centers_, bandwidth=3.0)
+    Q = [same.fit(rows).predict_proba(X) for rows in (X, form(X))]
+    assert_allclose(*Q, **close)
+    assert_allclose(model.score(form(X)), model.score(X), rtol=1e-5)
+    assert_allclose(model.kl_samples(form(X)), model.kl_samples(X), atol=1e-4)
+
+
+def test_sparse_text_stays_sparse():
+    X = sparse.random_array((2000, 50_000), density=1e-3, format="csr",
+                            rng=np.random.default_rng(0))  # fmt: skip
+    tracemalloc.start()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        StudentTClustering(5, n_init=1, max_iter=3, random_state=0).fit(X).score(X)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2000 * 50_000 * 8 / 4

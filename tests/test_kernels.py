@@ -13,6 +13,7 @@ from scipy import sparse
 
 import skdec
 from skdec._distances import SquaredDistances
+from skdec._frame import Frame
 from skdec._validation import resolve_perplexities
 from skdec.affinities import dense_affinities, from_matrix
 from skdec.execution import Threads
@@ -22,6 +23,7 @@ from skdec.objectives import (
     EmbeddingObjective,
     PlacementObjective,
 )
+from skdec.similarity import memberships, most_probable
 from tests import naive
 
 # each is a branch of the kernels: pow, products of odd and even ν, pow again
@@ -131,33 +133,77 @@ def naive_log_kl(Z, centers, dof, P):
     return float((P * (np.log(P) - naive.log_soft_assignment(Z, centers, dof))).sum())
 
 
+def framed(form, Z, centers, bandwidth, threads):
+    """A frame of each form; on the way its rows are what it was given."""
+    rows = sparse.csr_matrix(Z) if form == "sparse" else Z
+    frame = Frame(rows, centers, bandwidth)
+    return frame.by_products(threads) if form == "products" else frame
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("dof", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("dof", DOFS)
 @pytest.mark.parametrize("moved", [False, True])
-def test_clustering_objective(rng, dof, dtype, moved):
-    Z, centers, w = clusters(rng, n=300, dtype=dtype)  # more than one chunk
-    w = w.astype(dtype)
-    bandwidth, origin = 0.7, np.array([0.3, -0.2])
+@pytest.mark.parametrize("form", ["lanes", "products", "sparse"])
+@pytest.mark.parametrize("d", [2, 5])
+def test_clustering_objective(rng, dof, dtype, moved, form, d):
+    Z, centers, w = clusters(rng, n=150, d=d, dtype=dtype)  # more than one chunk
+    Z[rng.random(Z.shape) < 0.2] = 0
+    bandwidth = 0.7
     anchors = centers + dtype(0.3) if moved else centers
+    labels = np.full(150, -1, np.int32)
     with Threads(1) as threads:
-        objective = ClusteringObjective(Z, w, dof, (origin, bandwidth), threads)
-        here, anchor = (centers - origin) / bandwidth, (anchors - origin) / bandwidth
-        f, evidence = objective.frequencies(anchor)
-        gradient, curvature, labels, kl = objective.step(
-            here, anchor, f, divergence=True
-        )
-        *_, without_kl = objective.step(here, anchor, f)
+        frame = framed(form, Z, centers, bandwidth, threads)
+        assert type(frame.rows).__name__.lower() == {"lanes": "lanerows", "products":
+            "productrows", "sparse": "sparserows"}[form]  # fmt: skip
+        weight = w.astype(frame.dtype)
+        objective = ClusteringObjective(frame, weight, dof, threads)
+        here = frame.inside(centers)
+        anchor = frame.inside(anchors) if moved else here
+        f = objective.frequencies(anchor)
+        sums = objective.step(here, anchor, f, labels=labels, judged=True)
+        again = objective.step(here, anchor, f, labels=labels)
+        evidence = objective.evidence(anchor)
+    w = weight.astype(float)
     unit = (Z.astype(float) / bandwidth, centers.astype(float) / bandwidth)
     anchor = anchors.astype(float) / bandwidth
     Q = naive.soft_assignment(unit[0], anchor, dof)
     P = naive.target_distribution(Q, w)
+    here = naive.soft_assignment(*unit, dof)
     close(f, naive.frequencies(Q, w), dtype)
+    close(sums.frequencies, naive.frequencies(here, w), dtype)
     close(evidence, naive.evidence(unit[0], anchor, dof, w), dtype)
-    close(gradient, naive.clustering_gradients(*unit, dof, P, w)[1], dtype)
-    close(curvature, naive.curvature(*unit, dof, P, w), dtype)
-    close(kl, naive.clustering_kl(*unit, dof, P, w), dtype)
-    assert without_kl is None
-    assert_array_equal(labels, naive.soft_assignment(*unit, dof).argmax(axis=1))
+    close(sums.gradient, naive.clustering_gradients(*unit, dof, P, w)[1], dtype)
+    close(sums.curvature, naive.curvature(*unit, dof, P, w), dtype)
+    close(sums.repulsion, naive.curvature(*unit, dof, here, w), dtype)
+    close(sums.kl, naive.clustering_kl(unit[0], anchor, dof, P, w), dtype)
+    close(sums.weight, w.sum(), dtype)
+    assert np.isnan(again.kl)
+    assert_array_equal(labels, here.argmax(axis=1))
+    close(sums.occupied, np.bincount(labels, weights=w, minlength=3), dtype)
+    close(sums.changed, w.sum(), dtype)
+    assert again.changed == 0
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_labels_and_memberships_agree(rng, dtype):
+    Z, centers, _ = clusters(rng, n=200, d=3, k=5, dtype=dtype)
+    Z[:100] = (centers[0] + centers[1]) / 2
+    for rows in (Z, sparse.csr_matrix(Z)):
+        frame = Frame(rows, centers, 0.7)
+        with Threads(1) as threads:
+            Q = memberships(frame, centers, 2.0, threads)
+            labels = most_probable(frame, centers, 2.0, threads)
+        assert_array_equal(labels, Q.argmax(axis=1))
+        close(Q, naive.soft_assignment(Z / 0.7, centers / 0.7, 2.0), dtype)
+
+
+def test_products_only_where_rounding_allows(rng):
+    Z, centers, _ = clusters(rng, n=20, dtype=np.float32)
+    with Threads(1) as threads:
+        near = Frame(Z, centers, 1.0).by_products(threads)
+        far = Frame(Z + 1000, centers + 1000, 1.0).by_products(threads)
+    assert type(near.rows).__name__ == "ProductRows"
+    assert type(far.rows).__name__ == "LaneRows"
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

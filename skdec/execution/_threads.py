@@ -8,7 +8,7 @@ for every thread takes a third of the time that the futures of an executor take.
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from functools import partial
+from functools import cache, partial
 from itertools import pairwise
 from queue import SimpleQueue
 from threading import Thread
@@ -16,7 +16,7 @@ from time import perf_counter, sleep
 
 import numba
 from joblib import effective_n_jobs
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 # Below this many pairs, handing work to a thread costs more than the work.
 SERIAL_PAIRS = 250_000
@@ -27,12 +27,17 @@ AWAKE = 2e-4
 # Partial sums are kept per block and added in block order.  The partition depends on
 # the data alone, which is what makes results bitwise equal for every n_jobs.
 MIN_BLOCK_ROWS = 1024
-MAX_BLOCKS = 64
+MAX_BLOCKS, MIN_BLOCKS = 64, 8
+MAX_SUMS = 2**22
 
 
-def block_size(n_rows):
-    """Rows per block of partial sums: a multiple of 256, at most 64 blocks."""
-    size = max(MIN_BLOCK_ROWS, -(-n_rows // MAX_BLOCKS))
+def block_size(n_rows, n_sums=1):
+    """Rows per block of ``n_sums`` partial sums: a multiple of 256.
+
+    At most 64 blocks; at most 8 where more would keep over 2^22 sums.
+    """
+    blocks = min(MAX_BLOCKS, max(MIN_BLOCKS, MAX_SUMS // n_sums))
+    size = max(MIN_BLOCK_ROWS, -(-n_rows // blocks))
     return -(-size // 256) * 256
 
 
@@ -58,7 +63,7 @@ class Threads:
     def __enter__(self):
         self._stack = ExitStack()
         if self.hold_blas:
-            self._stack.enter_context(threadpool_limits(limits=1))
+            self._stack.enter_context(_blas().limit(limits=1, user_api="blas"))
         self._work = [SimpleQueue() for _ in range(self.n_threads - 1)]
         self._done = SimpleQueue()
         for queue in self._work:
@@ -92,12 +97,19 @@ class Threads:
         for error in filter(None, errors):
             raise error
 
-    def map(self, function, items):
+    def map(self, function, items, side_by_side=True):
         """The results of independent calls, in order, each call on one thread alone."""
-        if self.n_threads == 1:
-            return [_alone(function, item) for item in items]
+        # not the one of _blas: libraries may have been loaded since
+        call = partial(_alone, ThreadpoolController(), function)
+        if self.n_threads == 1 or not side_by_side:
+            return [call(item) for item in items]
         with ThreadPoolExecutor(self.n_threads) as pool:
-            return list(pool.map(partial(_alone, function), items))
+            return list(pool.map(call, items))
+
+
+@cache
+def _blas():
+    return ThreadpoolController()
 
 
 def _take(queue):
@@ -118,7 +130,7 @@ def _serve(work, done):
             done.put(error)
 
 
-def _alone(function, item):
+def _alone(controller, function, item):
     # OpenMP's limit belongs to the calling thread, so it is set in the worker
-    with threadpool_limits(limits=1):
+    with controller.limit(limits=1):
         return function(item)

@@ -1,4 +1,4 @@
-"""The two ways kernels are compiled."""
+"""The ways kernels are compiled."""
 
 from functools import partial
 
@@ -27,6 +27,10 @@ stage = _njit(no_cpython_wrapper=True)
 reduction = _njit(
     fastmath={"reassoc", "contract", "arcp", "nsz"}, no_cpython_wrapper=True
 )
+
+# The same without reassociation, for distances that each lane adds up by itself: only
+# a product and the sum it goes into may become one rounding.
+lane_sum = _njit(fastmath={"contract"}, no_cpython_wrapper=True)
 
 
 def as_integer(x):

@@ -1,194 +1,299 @@
-"""Clustering: samples in the lanes, a walk over the centroids."""
+"""Clustering: samples in the lanes, a walk over the centroids.
+
+For a chunk of rows, from its distances D to the centroids,
+
+    assign      q_ij = s_ij / Σ_j' s_ij'
+    sharpen     p_ij = (q_ij²/f_j) / Σ_j' (q_ij'²/f_j')
+    tally       c_ij = w_i 2g_ij (p_ij − q_ij), and sums over the rows
+
+and from the rows again the forces Σ_i c_ij (μ_j − z_i).  How the rows are stored is the
+business of ``rows``: these loops serve dense and sparse ones alike.
+"""
 
 import math
 
 import numpy as np
 
-from skdec.kernels._jit import kernel, stage
+from skdec.kernels._jit import kernel, reduction, stage
+from skdec.kernels.rows import (
+    LANES,
+    add_forces,
+    distances,
+    fetch,
+    load,
+    measure,
+    push,
+    room,
+)  # fmt: skip
 from skdec.kernels.stages import (
     dot,
+    energies,
     energy,
-    pull,
+    fill,
+    is_product,
+    logarithms,
+    powers,
     similarities,
-    squared_distances,
     weights,
-)
+)  # fmt: skip
 
-# Samples per chunk.  Chunks are padded to the full width, so every sample runs through
-# the same vector instructions wherever it stands: results do not depend on the batch or
-# on the order of the rows.
-LANES = 256
-
-
-@stage
-def workspace(Z, k):
-    """Lanes of one chunk: coordinates, D, Q, nearest D, Σ_j s_ij/s°_i, scratch."""
-    ZT = np.empty((Z.shape[1], LANES), Z.dtype)
-    D = np.empty((k, LANES), Z.dtype)
-    Q = np.empty((k, LANES), Z.dtype)
-    lanes = np.empty((3, LANES), Z.dtype)
-    return ZT, D, Q, lanes[0], lanes[1], lanes[2]
-
-
-@stage
-def load(Z, first, ZT):
-    """Put one chunk of rows into the lanes; lanes past the end repeat the last row."""
-    n_samples, n_features = Z.shape
-    for lane in range(LANES):
-        i = min(first + lane, n_samples - 1)
-        for d in range(n_features):
-            ZT[d, lane] = Z[i, d]
-
-
-@stage
-def load_in_frame(Z, first, frame, ZT):
-    """The same for (z − origin)/h; ``frame`` is (origin, 1/h)."""
-    origin, scale = frame
-    load(Z, first, ZT)
-    for d in range(len(ZT)):
-        for lane in range(LANES):
-            ZT[d, lane] = (ZT[d, lane] - origin[d]) * scale
+# Numbers below this have no accurate logarithm in single precision.
+LEAST = 1e-37
 
 
 @stage
 def load_weight(weight, first, width, W):
     """Weights of one chunk; 0 in the lanes past the end."""
-    W[:] = 0
+    fill(W, 0)
     for lane in range(width):
         W[lane] = weight[first + lane]
 
 
+# ------------------------------------------------------- q, p and the sums of a chunk
 @stage
-def assign(ZT, centers, dof, D, Q, near, total, T):
-    """q_ij = s_ij / Σ_j' s_ij' of one chunk."""
-    near[:] = np.inf
-    for j in range(len(centers)):
-        squared_distances(centers[j], ZT, D[j])
+def workspace(k, like):
+    """D and Q, and lanes for the nearest D, Σ_j s_ij/s°_i and three more."""
+    D = np.empty((k, LANES), like.dtype)
+    Q = np.empty((k, LANES), like.dtype)
+    lanes = np.empty((5, LANES), like.dtype)
+    return D, Q, lanes[0], lanes[1], lanes[2], lanes[3], lanes[4]
+
+
+@stage
+def assign(D, dof, near, total, T, Q):
+    """q_ij = s_ij / Σ_j' s_ij', by way of s_ij/s°_i, s° that of the nearest centroid.
+
+    D becomes 2g: where s is a power of it, one division serves both.
+    """
+    fill(near, np.inf)
+    for j in range(len(D)):
         D_j = D[j]
         for lane in range(LANES):
-            near[lane] = min(near[lane], D_j[lane])
-    total[:] = 0
-    for j in range(len(centers)):
-        similarities(D[j], near, dof, False, T, Q[j])
-        Q_j = Q[j]
+            near[lane] = D_j[lane] if D_j[lane] < near[lane] else near[lane]
+    fill(total, 0)
+    per_weight = total.dtype.type(1) / (dof + total.dtype.type(1))
+    for j in range(len(D)):
+        Q_j, D_j = Q[j], D[j]
+        if is_product(dof):
+            weights(D_j, dof, False, T)
+            for lane in range(LANES):
+                Q_j[lane] = T[lane] * ((dof + near[lane]) * per_weight)
+                D_j[lane] = T[lane]
+            powers(Q_j, dof, T)
+        else:
+            similarities(D_j, near, dof, False, T, Q_j)
+            weights(D_j, dof, False, T)
+            for lane in range(LANES):
+                D_j[lane] = T[lane]
         for lane in range(LANES):
             total[lane] += Q_j[lane]
-    for j in range(len(centers)):
+    for lane in range(LANES):
+        T[lane] = T.dtype.type(1) / total[lane]
+    for j in range(len(D)):
         Q_j = Q[j]
         for lane in range(LANES):
-            Q_j[lane] /= total[lane]
+            Q_j[lane] *= T[lane]
 
 
 @stage
-def target(Q, frequencies, P, total):
+def sharpen(Q, inverse, total, P):
     """p_ij = (q_ij²/f_j) / Σ_j' (q_ij'²/f_j'); a column with f_j = 0 gets p = 0.
 
-    A row left with nothing (all its mass on such columns, so its weight is 0) keeps q.
+    ``inverse`` is 1/f_j, 0 where f_j = 0.  A row left with nothing (all its mass on
+    such columns, so its weight is 0) keeps q.
     """
-    total[:] = 0
+    zero, one = total.dtype.type(0), total.dtype.type(1)
+    fill(total, 0)
     for j in range(len(Q)):
-        Q_j, P_j, f_j = Q[j], P[j], frequencies[j]
-        if f_j > 0:
-            for lane in range(LANES):
-                P_j[lane] = Q_j[lane] * (Q_j[lane] / f_j)
-                total[lane] += P_j[lane]
-        else:
-            P_j[:] = 0
+        Q_j, P_j, per_f = Q[j], P[j], inverse[j]
+        for lane in range(LANES):
+            P_j[lane] = Q_j[lane] * (Q_j[lane] * per_f)
+            total[lane] += P_j[lane]
+    for lane in range(LANES):
+        total[lane] = one / total[lane] if total[lane] > 0 else zero
     for j in range(len(Q)):
         Q_j, P_j = Q[j], P[j]
         for lane in range(LANES):
-            P_j[lane] = P_j[lane] / total[lane] if total[lane] > 0 else Q_j[lane]
+            p = P_j[lane] * total[lane]
+            P_j[lane] = p if total[lane] > 0 else Q_j[lane]
 
 
+@stage
+def most_probable(Q, top, best):
+    """argmax_j q_ij, the first of equals."""
+    fill(top, -1)
+    for j in range(len(Q)):
+        Q_j = Q[j]
+        for lane in range(LANES):
+            better = Q_j[lane] > top[lane]
+            top[lane] = Q_j[lane] if better else top[lane]
+            best[lane] = j if better else best[lane]
+
+
+@reduction
+def relabel(best, W, labels):
+    """Put the best into ``labels``; Σ_i w_i of the rows that had another."""
+    changed = zero = W.dtype.type(0)
+    for lane in range(len(labels)):
+        changed += W[lane] if labels[lane] != best[lane] else zero
+        labels[lane] = best[lane]
+    return changed
+
+
+@stage
+def chunk_divergence(P, Q, inverse, total, W, T):
+    """Σ_i w_i Σ_j p_ij log(p_ij/q_ij), p as just sharpened; 0 · log 0 = 0."""
+    one, least = W.dtype.type(1), W.dtype.type(LEAST)
+    kl = 0.0
+    for j in range(len(P)):
+        P_j, Q_j, per_f = P[j], Q[j], inverse[j]
+        for lane in range(LANES):
+            ratio = Q_j[lane] * per_f * total[lane]
+            T[lane] = ratio if ratio > least else one
+        logarithms(T)
+        for lane in range(LANES):
+            T[lane] *= P_j[lane]
+        kl += dot(W, T)
+    return kl
+
+
+@reduction
+def tally(P, Q, G, W, best, j):
+    """c_ij = w_i 2g_ij (p_ij − q_ij) of one centroid into Q, and sums over the rows:
+
+    w_i 2g_ij p_ij,  w_i q_ij,  c_ij,  and w_i where j is the best.
+    """
+    zero = W.dtype.type(0)
+    curvature = frequency = residual = occupied = zero
+    for lane in range(LANES):
+        g = G[lane] * W[lane]
+        c = g * (P[lane] - Q[lane])
+        curvature += g * P[lane]
+        frequency += W[lane] * Q[lane]
+        occupied += W[lane] if best[lane] == j else zero
+        residual += c
+        Q[lane] = c
+    return curvature, frequency, residual, occupied
+
+
+# ---------------------------------------------------------------------------- kernels
 @kernel
-def soft_assignment_rows(Z, centers, frame, dof, start, stop, Q_out):
+def soft_assignment_rows(rows, centers, dof, start, stop, Q_out):
     """q_ij for the rows start … stop."""
-    ZT, D, Q, near, total, T = workspace(Z, len(centers))
+    D, Q, near, total, T, _, _ = workspace(Q_out.shape[1], Q_out)
+    ZT = room(rows, len(Q), Q_out)
     for first in range(start, stop, LANES):
-        load_in_frame(Z, first, frame, ZT)
-        assign(ZT, centers, dof, D, Q, near, total, T)
+        fetch(rows, first, ZT)
+        measure(rows, centers, first, ZT, D)
+        assign(D, dof, near, total, T, Q)
         for lane in range(min(LANES, stop - first)):
-            for j in range(len(centers)):
+            for j in range(len(Q)):
                 Q_out[first + lane, j] = Q[j, lane]
 
 
 @kernel
-def target_rows(Q_in, frequencies, start, stop, P_out):
-    """p_ij for the rows start … stop of a given Q."""
-    Q, P, _, total, _, _ = workspace(Q_in, Q_in.shape[1])
+def label_rows(rows, centers, form, start, stop, labels):
+    """argmax_j q_ij for the rows start … stop; ``form`` is (ν, any array of k)."""
+    dof, like = form
+    D, Q, near, total, T, top, _ = workspace(len(like), like)
+    ZT, best = room(rows, len(like), like), np.empty(LANES, np.int32)
     for first in range(start, stop, LANES):
-        load(Q_in, first, Q)
-        target(Q, frequencies, P, total)
+        fetch(rows, first, ZT)
+        measure(rows, centers, first, ZT, D)
+        assign(D, dof, near, total, T, Q)
+        most_probable(Q, top, best)
         for lane in range(min(LANES, stop - first)):
-            for j in range(len(Q)):
+            labels[first + lane] = best[lane]
+
+
+@kernel
+def target_rows(Q_in, inverse, start, stop, P_out):
+    """p_ij for the rows start … stop of a given Q; ``inverse`` is 1/f_j."""
+    k = Q_in.shape[1]
+    flat, P = np.empty(k * LANES, Q_in.dtype), np.empty((k, LANES), Q_in.dtype)
+    Q, total = flat.reshape(k, LANES), np.empty(LANES, Q_in.dtype)
+    for first in range(start, stop, LANES):
+        load(Q_in, first, flat)
+        sharpen(Q, inverse, total, P)
+        for lane in range(min(LANES, stop - first)):
+            for j in range(k):
                 P_out[first + lane, j] = P[j, lane]
 
 
 @kernel
-def frequency_blocks(Z, weight, centers, frame, dof, size, start, stop, F, evidence):
-    """f_j = Σ_i w_i q_ij and Σ_i w_i log Σ_j s_ij over each block of ``size`` rows."""
-    ZT, D, Q, near, total, T = workspace(Z, len(centers))
+def evidence_blocks(rows, weight, centers, form, size, start, stop, evidence):
+    """Σ_i w_i log Σ_j s_ij over each block of ``size`` rows; ``form`` as above."""
+    dof, like = form
+    D, Q, near, total, T, _, _ = workspace(len(like), like)
+    ZT = room(rows, len(like), like)
     for block in range(start, stop):
-        F[block] = 0
         evidence[block] = 0
-        end = min((block + 1) * size, len(Z))
+        end = min((block + 1) * size, len(weight))
         for first in range(block * size, end, LANES):
-            load_in_frame(Z, first, frame, ZT)
-            assign(ZT, centers, dof, D, Q, near, total, T)
+            fetch(rows, first, ZT)
+            measure(rows, centers, first, ZT, D)
+            assign(D, dof, near, total, T, Q)
+            logarithms(total)
+            energies(near, dof, False)
             for lane in range(min(LANES, end - first)):
-                w = weight[first + lane]
-                for j in range(len(centers)):
-                    F[block, j] += w * Q[j, lane]
-                log_s = math.log(total[lane]) - energy(near[lane], dof, False)
-                evidence[block] += w * log_s
+                log_s = float(total[lane]) - float(near[lane])
+                evidence[block] += weight[first + lane] * log_s
 
 
 @kernel
-def step_blocks(Z, weight, centers, anchors, model, size, start, stop, sums, labels):
+def step_blocks(rows, weight, points, model, size, start, stop, sums, labels):
     """Sums of one clustering step over each block of ``size`` rows.
 
-    P is the target of Q(Z, anchors), held fixed; ``model`` is (frame, ν, f, moved),
-    moved telling that centers differ from anchors.  ``sums`` receives per block
-    ∂KL/∂μ_j = Σ_i w_i 2g_ij (p_ij − q_ij)(μ_j − z_i), its curvature Σ_i w_i 2g_ij p_ij
-    and, unless that array is empty, Σ_i w_i KL_i; ``labels`` argmax_j q_ij.
+    P is the target of Q at the anchors, held fixed: ``points`` is (centers, anchors),
+    ``model`` is (ν, 1/f, moved, judged), moved telling that the two differ and judged
+    that KL at the anchors is wanted.  ``sums`` receives per block
+
+        forces   ∂KL/∂μ_j = Σ_i c_ij (μ_j − z_i)
+        columns  Σ_i w_i 2g_ij p_ij, Σ_i w_i q_ij, Σ_i c_ij, and Σ_i w_i of the rows
+                 labelled j
+        scalars  Σ_i w_i of the rows whose label changed, KL
+
+    ``labels`` receives argmax_j q_ij, unless it is empty.
     """
-    frame, dof, frequencies, moved = model
-    gradient, curvature, divergence = sums
-    ZT, D, Q, near, total, T = workspace(Z, len(centers))
-    P, W, G = np.empty_like(Q), np.empty_like(T), np.empty_like(T)
+    centers, anchors = points
+    dof, inverse, moved, judged = model
+    forces, columns, scalars = sums
+    G, Q, near, total, T, W, _ = workspace(len(inverse), inverse)
+    P, ZT, best = (
+        np.empty_like(Q),
+        room(rows, len(inverse), inverse),
+        np.empty(LANES, np.int32),
+    )
     for block in range(start, stop):
-        gradient[block] = 0
-        curvature[block] = 0
-        end = min((block + 1) * size, len(Z))
+        end = min((block + 1) * size, len(weight))
         for first in range(block * size, end, LANES):
             width = min(LANES, end - first)
             load_weight(weight, first, width, W)
-            load_in_frame(Z, first, frame, ZT)
-            assign(ZT, anchors, dof, D, Q, near, total, T)
-            target(Q, frequencies, P, T)
+            fetch(rows, first, ZT)
+            measure(rows, anchors, first, ZT, G)
+            assign(G, dof, near, total, T, Q)
+            sharpen(Q, inverse, total, P)
+            if judged:
+                scalars[block, 1] += chunk_divergence(P, Q, inverse, total, W, T)
             if moved:
-                assign(ZT, centers, dof, D, Q, near, total, T)
-            for lane in range(width):
-                best = 0
-                for j in range(1, len(centers)):
-                    if Q[j, lane] > Q[best, lane]:
-                        best = j
-                labels[first + lane] = best
-            if len(divergence) > 0:
-                divergence[block] += chunk_divergence(P, D, near, total, dof, W)
-            for j in range(len(centers)):
-                weights(D[j], dof, False, G)
-                P_j, Q_j = P[j], Q[j]
-                for lane in range(LANES):
-                    G[lane] *= W[lane]
-                    T[lane] = G[lane] * (P_j[lane] - Q_j[lane])
-                curvature[block, j] += dot(G, P_j)
-                for d in range(Z.shape[1]):
-                    gradient[block, j, d] += pull(T, centers[j, d], ZT[d])
+                measure(rows, centers, first, ZT, G)
+                assign(G, dof, near, total, T, Q)
+            most_probable(Q, T, best)
+            if len(labels) > 0:
+                scalars[block, 0] += relabel(best, W, labels[first : first + width])
+            for j in range(len(G)):
+                curvature, frequency, residual, occupied = tally(
+                    P[j], Q[j], G[j], W, best, np.int32(j)
+                )
+                columns[block, 0, j] += curvature
+                columns[block, 1, j] += frequency
+                columns[block, 2, j] += residual
+                columns[block, 3, j] += occupied
+            push(rows, centers, first, width, Q, ZT, forces[block])
 
 
 @stage
-def chunk_divergence(P, D, near, total, dof, W):
+def given_divergence(P, D, near, total, dof, W):
     """Σ_i w_i Σ_j p_ij log(p_ij/q_ij), log q from D: it lives on where q underflows."""
     kl = 0.0
     for lane in range(LANES):
@@ -203,40 +308,43 @@ def chunk_divergence(P, D, near, total, dof, W):
 
 
 @kernel
-def loss_blocks(Z, centers, dof, rows, size, start, stop, out):
-    """KL and both gradients for given P and residuals R; ``rows`` is (P, R, weight).
+def loss_blocks(Z, centers, dof, given, size, start, stop, out):
+    """KL and both gradients for given P and residuals R; ``given`` is (P, R, weight).
 
     Per row Σ_j 2g_ij r_ij (z_i − μ_j); per block and j −Σ_i of the same terms, and
     Σ_i w_i KL_i.
     """
-    P_in, R_in, weight = rows
+    P_in, R_in, weight = given
     grad_Z, grad_centers, kl = out
-    ZT, D, Q, near, total, C = workspace(Z, len(centers))
-    P, R, forces, W = D.copy(), D.copy(), ZT.copy(), near.copy()
+    k, n_features = centers.shape
+    D, Q, near, total, C, W, _ = workspace(k, Z)
+    ZT = np.empty(n_features * LANES, Z.dtype)
+    G, force, flat = D.copy(), ZT.copy(), np.empty((2, k * LANES), Z.dtype)
+    P, R = flat[0].reshape(k, LANES), flat[1].reshape(k, LANES)
     for block in range(start, stop):
-        grad_centers[block] = 0
-        kl[block] = 0
         end = min((block + 1) * size, len(Z))
         for first in range(block * size, end, LANES):
             width = min(LANES, end - first)
             load(Z, first, ZT)
-            load(P_in, first, P)
-            load(R_in, first, R)
+            load(P_in, first, flat[0])
+            load(R_in, first, flat[1])
             load_weight(weight, first, width, W)
-            assign(ZT, centers, dof, D, Q, near, total, C)
-            kl[block] += chunk_divergence(P, D, near, total, dof, W)
-            forces[:] = 0
-            for j in range(len(centers)):
-                weights(D[j], dof, False, C)
-                C[width:] = 0
-                R_j = R[j]
+            for j in range(k):
+                distances(centers[j], ZT, D[j])
+            G[:] = D
+            assign(G, dof, near, total, C, Q)
+            kl[block] += given_divergence(P, D, near, total, dof, W)
+            fill(force, 0)
+            for j in range(k):
+                G_j, R_j = G[j], R[j]
                 for lane in range(LANES):
-                    C[lane] *= R_j[lane]
-                for d in range(Z.shape[1]):
-                    grad_centers[block, j, d] += pull(C, centers[j, d], ZT[d])
-                    forces_d, z_d, center = forces[d], ZT[d], centers[j, d]
+                    C[lane] = G_j[lane] * R_j[lane] if lane < width else 0
+                add_forces(C, centers[j], ZT, grad_centers[block, j])
+                for d in range(n_features):
+                    pulled = force[d * LANES : (d + 1) * LANES]
+                    z_d, center = ZT[d * LANES : (d + 1) * LANES], centers[j, d]
                     for lane in range(LANES):
-                        forces_d[lane] += C[lane] * (z_d[lane] - center)
+                        pulled[lane] += C[lane] * (z_d[lane] - center)
             for lane in range(width):
-                for d in range(Z.shape[1]):
-                    grad_Z[first + lane, d] = forces[d, lane]
+                for d in range(n_features):
+                    grad_Z[first + lane, d] = force[d * LANES + lane]

@@ -114,34 +114,41 @@ def squared_distances(x, points, D):
 
 
 @stage
+def is_product(dof):
+    """Whether s is a product: ν an integer up to 16."""
+    return dof == int(dof) and dof <= LARGEST_PRODUCT_DOF
+
+
+@stage
+def powers(S, dof, T):
+    """s ← s^((ν+1)/2) for such a ν: products of s and its root; T is scratch."""
+    if dof == 1:
+        return
+    for lane in range(len(S)):
+        T[lane] = S[lane]
+    if int(dof) % 2 == 0:
+        for lane in range(len(S)):
+            S[lane] *= math.sqrt(T[lane])
+    for _ in range((int(dof) + 1) // 2 - 1):
+        for lane in range(len(S)):
+            S[lane] *= T[lane]
+
+
+@stage
 def student_t(T, dof, S):
-    """s = (1 + T)^(−(ν+1)/2), with T = D/ν; T is overwritten."""
+    """s = (1 + T)^(−(ν+1)/2), with T = D/ν, for any ν; T is overwritten."""
     one = T.dtype.type(1)
     power = (dof + one) / (one + one)
-    if dof == int(dof) and dof <= LARGEST_PRODUCT_DOF:
-        if int(dof) % 2 == 0:
-            for lane in range(len(T)):
-                root = one / (one + T[lane])
-                S[lane] = root * math.sqrt(root)
-        else:
-            for lane in range(len(T)):
-                S[lane] = one / (one + T[lane])
-        for _ in range(int(power) - 1):
-            for lane in range(len(T)):
-                S[lane] = S[lane] / (one + T[lane])
+    if dof <= LARGEST_LOG_DOF:
+        for lane in range(len(T)):
+            T[lane] += one
+        logarithms(T)
     else:
-        if dof <= LARGEST_LOG_DOF:
-            for lane in range(len(T)):
-                T[lane] += one
-            logarithms(T)
-        else:
-            for lane in range(len(T)):
-                T[lane] = math.log1p(T[lane])
         for lane in range(len(T)):
-            T[lane] *= -power
-        exponentials(T)
-        for lane in range(len(T)):
-            S[lane] = T[lane]
+            T[lane] = math.log1p(T[lane])
+    for lane in range(len(T)):
+        S[lane] = T[lane] * -power
+    exponentials(S)
 
 
 @stage
@@ -156,6 +163,10 @@ def similarities(D, near, dof, gaussian, T, S):
         for lane in range(len(D)):
             S[lane] = near[lane] - D[lane]
         exponentials(S)
+    elif is_product(dof):
+        for lane in range(len(D)):
+            S[lane] = (dof + near[lane]) / (dof + D[lane])
+        powers(S, dof, T)
     else:
         for lane in range(len(D)):
             T[lane] = (D[lane] - near[lane]) / (dof + near[lane])

@@ -1,0 +1,462 @@
+"""StudentTClustering next to its peers: speed, memory and the clusters found.
+
+    python -m benchmarks.clustering [--only PART ...] [--rounds 5]
+    python -m benchmarks.clustering --quality [--mnist PATH] [--cache FILE]
+
+Every comparison runs both sides in turn in one process, on the same data in the same
+dtype, with the same number of threads.  The peers are scikit-learn and, in the extra
+``bench``, torch.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import warnings
+from statistics import median
+from time import perf_counter
+
+import numpy as np
+from scipy.optimize import minimize
+from sklearn.cluster import KMeans
+from sklearn.cluster._kmeans import lloyd_iter_chunked_dense
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
+from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+from sklearn.mixture import GaussianMixture
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
+
+import skdec
+from benchmarks.data import accuracy, mnist, uneven_blobs
+from skdec import StudentTClustering
+from skdec._frame import Frame
+from skdec.execution import Threads
+from skdec.objectives import ClusteringObjective
+
+SIZES = ((200_000, 10, 10), (200_000, 50, 20), (50_000, 64, 10))
+DTYPES = (np.float32, np.float64)
+DIGITS_PERPLEXITIES = (15.0, 30.0, 50.0)
+SEEDS = range(5)
+
+
+def milliseconds(calls, rounds):
+    """Median milliseconds of each call, all of them in turn."""
+    times = {name: [] for name in calls}
+    for round_ in range(rounds + 1):
+        for name, call in calls.items():
+            start = perf_counter()
+            call()
+            if round_:  # the first compiles and warms up
+                times[name].append(1e3 * (perf_counter() - start))
+    return {name: median(values) for name, values in times.items()}
+
+
+def data(n, d, k, dtype):
+    """Rows around k centres, and those centres."""
+    rng = np.random.default_rng(0)
+    centers = 2 * rng.normal(size=(k, d))
+    X = centers[rng.integers(k, size=n)] + rng.normal(size=(n, d))
+    return X.astype(dtype), centers.astype(dtype)
+
+
+# ------------------------------------------------------------------ one step of each
+def lloyd_step(X, centers, threads):
+    """The loop of scikit-learn's KMeans, as it calls it itself."""
+    weight, labels = np.ones(len(X), X.dtype), np.zeros(len(X), np.int32)
+    new, mass, shift = np.zeros_like(centers), *np.zeros((2, len(centers)), X.dtype)
+
+    def step():
+        with threadpool_limits(1, user_api="blas"):
+            lloyd_iter_chunked_dense(
+                X, weight, centers, new, mass, labels, shift, threads
+            )
+
+    return step
+
+
+def torch_step(X, centers, threads):
+    """q, p, KL and ∂KL/∂μ by autograd."""
+    import torch
+
+    torch.set_num_threads(threads)
+    Z, start = torch.from_numpy(X), torch.from_numpy(centers)
+
+    def step():
+        mu = start.clone().requires_grad_()
+        q = 1 / (1 + torch.cdist(Z, mu, compute_mode="use_mm_for_euclid_dist") ** 2)
+        q = q / q.sum(1, keepdim=True)
+        p = (q**2 / q.sum(0)).detach()
+        p = p / p.sum(1, keepdim=True)
+        (p * (p / q).log()).sum().backward()
+        return mu.grad
+
+    return step
+
+
+def mixture_seconds(X, centers, threads):
+    """Milliseconds of an EM step: of six of them, less one, by five."""
+
+    def fit(n_steps):
+        mixture = GaussianMixture(
+            len(centers), covariance_type="spherical", max_iter=n_steps, tol=0,
+            means_init=centers, weights_init=np.full(len(centers), 1 / len(centers)),
+            precisions_init=np.ones(len(centers)),
+        )  # fmt: skip
+        start = perf_counter()
+        mixture.fit(X)
+        return perf_counter() - start
+
+    with warnings.catch_warnings(), threadpool_limits(threads):
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return 1e3 * max((fit(6) - fit(1)) / 5, 0)
+
+
+def our_steps(X, centers, threads):
+    """A step of ours, without KL and with it."""
+    frame = Frame(X, centers, 0.9).by_products(threads)
+    objective = ClusteringObjective(frame, np.ones(len(X), X.dtype), 1.0, threads)
+    labels = np.zeros(len(X), np.int32)
+    mu, f = frame.inside(centers), np.ones(len(centers))
+    return {
+        "ours": lambda: objective.step(mu, mu, f, labels=labels),
+        "kl": lambda: objective.step(mu, mu, f, labels=labels, judged=True),
+    }
+
+
+def steps(options):
+    """One iteration on large data."""
+    print("\n**one iteration, ms**\n")
+    print(
+        "| n, d, k | dtype | StudentTClustering | with KL | KMeans | torch autograd | "
+        "GaussianMixture | to KMeans | torch to ours | mixture to ours |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    for dtype in DTYPES:
+        for size in SIZES:
+            X, centers = data(*size, dtype)
+            with Threads(options.threads, hold_blas=True) as threads:
+                calls = our_steps(X, centers, threads)
+                calls["lloyd"] = lloyd_step(X, centers, options.threads)
+                ms = milliseconds(calls, 4 * options.rounds)
+            step = torch_step(X, centers, options.threads)
+            torch_ms = milliseconds({"torch": step}, options.rounds)["torch"]
+            em = median(
+                mixture_seconds(X, centers, options.threads)
+                for _ in range(options.rounds)
+            )
+            ours, n_d_k = ms["ours"], ", ".join(f"{n:,}" for n in size)
+            print(
+                f"| {n_d_k} | {X.dtype} | {ours:.2f} | {ms['kl']:.2f} | "
+                f"{ms['lloyd']:.2f} | {torch_ms:.0f} | {em:.0f} | "
+                f"{ours / ms['lloyd']:.2f} | {torch_ms / ours:.1f} | {em / ours:.1f} |",
+                flush=True,
+            )
+
+
+def predictions(options):
+    """Labels and memberships of a million rows."""
+    print("\n**1,000,000 x 10, k = 10, ms**\n")
+    print("| dtype | predict | predict_proba | KMeans.predict | predict to KMeans |")
+    print("|---|---|---|---|---|")
+    for dtype in DTYPES:
+        X, centers = data(1_000_000, 10, 10, dtype)
+        ours = StudentTClustering(10, init=centers, n_jobs=options.threads)
+        ours.fit(X[:10_000])
+        peer = KMeans(10, init=centers, n_init=1).fit(X[:10_000])
+        ms = milliseconds(
+            {"predict": lambda m=ours, X=X: m.predict(X),
+             "proba": lambda m=ours, X=X: m.predict_proba(X),
+             "kmeans": lambda m=peer, X=X: m.predict(X)},
+            2 * options.rounds,
+        )  # fmt: skip
+        print(
+            f"| {X.dtype} | {ms['predict']:.0f} | {ms['proba']:.0f} | "
+            f"{ms['kmeans']:.0f} | {ms['predict'] / ms['kmeans']:.2f} |",
+            flush=True,
+        )
+
+
+def whole(options):
+    """Whole fits with as many starts."""
+    print("\n**whole fit, 10 starts, ms**\n")
+    print("| data | StudentTClustering | KMeans | ratio |\n|---|---|---|---|")
+    sets = {"digits": (load_digits().data, 10), "iris": (load_iris().data, 3)}
+    for n, d, k in SIZES[:2]:
+        sets[f"{n:,} x {d}, float32"] = data(n, d, k, np.float32)[0], k
+    for name, (X, k) in sets.items():
+        ms = milliseconds(
+            {"ours": lambda X=X, k=k: StudentTClustering(
+                k, n_init=10, random_state=0, n_jobs=options.threads).fit(X),
+             "kmeans": lambda X=X, k=k: KMeans(k, n_init=10, random_state=0).fit(X)},
+            options.rounds if len(X) < 10_000 else 1,
+        )  # fmt: skip
+        print(
+            f"| {name} | {ms['ours']:.0f} | {ms['kmeans']:.0f} | "
+            f"{ms['ours'] / ms['kmeans']:.2f} |",
+            flush=True,
+        )
+
+
+MEMORY = """
+import sys, threading, time
+import numpy as np
+from scipy import sparse
+from benchmarks.clustering import data
+from skdec import StudentTClustering
+import sklearn.cluster
+n, d, k, dtype = {n}, {d}, {k}, np.{dtype}
+if {density}:
+    X = sparse.random(n, d, {density}, format="csr", dtype=dtype, random_state=0)
+    small = X[:2000]
+else:
+    X, _ = data(n, d, k, dtype)
+    small = X[:2000].copy()
+def fit(X):
+    StudentTClustering(k, n_init={n_init}, max_iter=5, tol=1, random_state=0).fit(X)
+fit(small)
+def resident():
+    with open("/proc/self/statm") as f:
+        return int(f.read().split()[1]) * 4096
+base, peak, running = resident(), [0], [True]
+def watch():
+    while running:
+        peak[0] = max(peak[0], resident())
+        time.sleep(0.005)
+thread = threading.Thread(target=watch)
+thread.start()
+fit(X)
+running.clear()
+thread.join()
+print(peak[0] - base, base)
+"""
+
+
+def memory(options):
+    """Peak resident memory of a fit beyond X, and in all for sparse text."""
+    print("\n**memory of a fit**\n")
+    print("| n, d, k | dtype | X, MB | beyond it, MB | bytes / n | in all, MB |")
+    print("|---|---|---|---|---|---|")
+    cases = [(*size, "float32", 0) for size in SIZES]
+    cases += [(2_000_000, 10, 10, "float32", 0), (20_000, 50_000, 20, "float64", 1e-3)]
+    for n, d, k, dtype, density in cases:
+        code = MEMORY.format(n=n, d=d, k=k, dtype=dtype, density=density,
+                             n_init=2 if density else 3)  # fmt: skip
+        environment = dict(os.environ, PYTHONWARNINGS="ignore")
+        result = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+            env=environment,
+        )  # fmt: skip
+        peak, base = map(int, result.stdout.split())
+        size = n * d * np.dtype(dtype).itemsize
+        size = int(1.5 * n * d * density * 8) if density else size
+        print(
+            f"| {n:,}, {d:,}, {k} | {dtype}{', sparse' if density else ''} | "
+            f"{size / 1e6:.0f} | {peak / 1e6:.0f} | {peak / n:.0f} | "
+            f"{(peak + base) / 1e6:.0f} |",
+            flush=True,
+        )
+
+
+# ------------------------------------------------------------------------- the solver
+def evaluations_of_lbfgs(Z, centers, dof, settled, n_inner=5, limit=300):
+    """Passes until settled with L-BFGS between refreshes of P."""
+    passes, labels, shape = 0, None, centers.shape
+    while passes < limit:
+        Q = skdec.soft_assignment(Z, centers, dof=dof)
+        P = skdec.target_distribution(Q)
+        found = minimize(
+            lambda x, P=P: [
+                part if np.ndim(part) == 0 else part.ravel()
+                for part in np.array(
+                    skdec.clustering_loss(Z, x.reshape(shape), dof=dof, P=P),
+                    dtype=object,
+                )[[0, 2]]
+            ],
+            centers.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": n_inner},
+        )  # fmt: skip
+        passes += 1 + found.nfev
+        new, before = Q.argmax(axis=1), centers
+        centers = found.x.reshape(shape)
+        shift = np.sqrt(np.mean((centers - before) ** 2))
+        if (
+            labels is not None
+            and (new != labels).mean() <= settled
+            and shift <= settled
+        ):
+            break
+        labels = new
+    return passes
+
+
+def solver(options):
+    """Passes over the data until labels and centroids rest, by optimiser."""
+    print("\n**passes until settled (at most 300)**\n")
+    print("| data | momentum 0.9 | none | momentum, refreshed every 5 | L-BFGS between "
+          "refreshes |\n|---|---|---|---|---|")  # fmt: skip
+    sets = {"digits": (load_digits().data, 10), "wine": small_sets()["wine"]}
+    sets["wine"] = sets["wine"][0], 3
+    for seed in range(3):
+        X, y = uneven_blobs(seed)
+        sets[f"uneven blobs {seed}"] = X, len(np.unique(y))
+    for name, (X, k) in sets.items():
+        start = KMeans(k, n_init=10, random_state=0).fit(X).cluster_centers_
+        row = []
+        for momentum, interval in ((0.9, 1), (0.0, 1), (0.9, 5)):
+            row.append(passes_of_momentum(X, k, start, momentum, interval))
+        model = StudentTClustering(k, init=start).fit(X)
+        h = model.bandwidth_
+        row.append(evaluations_of_lbfgs(X / h, start / h, model.dof_, 1e-3))
+        print(f"| {name} | {' | '.join(str(n) for n in row)} |", flush=True)
+
+
+def passes_of_momentum(X, k, start, momentum, interval):
+    """Steps of the estimator with another momentum."""
+    from skdec import optimizers
+
+    usual = optimizers.CentroidDescent.__init__.__defaults__
+    optimizers.CentroidDescent.__init__.__defaults__ = (momentum,)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model = StudentTClustering(k, init=start, update_interval=interval).fit(X)
+    finally:
+        optimizers.CentroidDescent.__init__.__defaults__ = usual
+    return model.n_iter_
+
+
+# ---------------------------------------------------------------------------- quality
+def small_sets():
+    """Name, rows and classes of the sets that need no map."""
+    digits = load_digits()
+    pca = PCA(10, random_state=0).fit_transform(digits.data)
+    sets = {
+        "digits, pixels": (digits.data, digits.target),
+        "digits, PCA 10": (pca, digits.target),
+    }
+    for name, load in (
+        ("iris", load_iris),
+        ("wine", load_wine),
+        ("breast cancer", load_breast_cancer),
+    ):
+        X, y = load(return_X_y=True)
+        sets[name] = StandardScaler().fit_transform(X), y
+    return sets
+
+
+def maps(options):
+    """The maps of MNIST, kept on disk if asked, and of the digits."""
+    sets = {}
+    if options.mnist or options.cache:
+        if options.cache and os.path.exists(options.cache):
+            with np.load(options.cache) as stored:
+                map_, y = stored["X"], stored["y"]
+        else:
+            X, y = mnist(options.mnist)
+            tsne = skdec.ExactTSNE(affinities="neighbors", exaggeration=4.0,
+                                   max_iter=400, random_state=0)  # fmt: skip
+            map_ = tsne.fit_transform(X)
+            if options.cache:
+                np.savez(options.cache, X=map_, y=y)
+        sets[f"MNIST map ({len(map_):,})"] = map_, y
+    digits = load_digits()
+    for perplexity in DIGITS_PERPLEXITIES:
+        tsne = skdec.ExactTSNE(perplexity=perplexity, random_state=0)
+        sets[f"digits map, perplexity {perplexity:g}"] = (
+            tsne.fit_transform(digits.data),
+            digits.target,
+        )
+    return sets
+
+
+METHODS = {
+    "StudentTClustering": lambda k, seed: StudentTClustering(k, random_state=seed),
+    "StudentTClustering, dof=1": lambda k, seed: StudentTClustering(
+        k, dof=1.0, random_state=seed
+    ),
+    "KMeans": lambda k, seed: KMeans(k, n_init=20, random_state=seed),
+    "GaussianMixture, full": lambda k, seed: GaussianMixture(
+        k, n_init=5, random_state=seed
+    ),
+    "GaussianMixture, spherical": lambda k, seed: GaussianMixture(
+        k, n_init=5, covariance_type="spherical", random_state=seed
+    ),
+}
+
+
+def quality(options):
+    """Accuracy without a label, means over seeds; NMI and ARI for the first method."""
+    sets = maps(options) | small_sets()
+    for seed in range(10):
+        sets[f"uneven blobs {seed}"] = uneven_blobs(seed)
+    print("\n**accuracy, means over 5 seeds**\n")
+    print(f"| data | {' | '.join(METHODS)} | ours: sd, NMI, ARI, s |")
+    print("|---|" + "---|" * (len(METHODS) + 1))
+    table = {}
+    for name, (X, y) in sets.items():
+        k, scores, more = len(np.unique(y)), {}, []
+        for method, make in METHODS.items():
+            scores[method] = []
+            for seed in SEEDS:
+                start = perf_counter()
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", ConvergenceWarning)
+                    labels = make(k, seed).fit_predict(X)
+                seconds = perf_counter() - start
+                scores[method].append(accuracy(labels, y))
+                if method == "StudentTClustering":
+                    nmi = normalized_mutual_info_score(y, labels)
+                    more.append((nmi, adjusted_rand_score(y, labels), seconds))
+        table[name] = {method: np.mean(values) for method, values in scores.items()}
+        spread = np.std(scores["StudentTClustering"])
+        nmi, ari, seconds = np.mean(more, axis=0)
+        cells = " | ".join(f"{value:.3f}" for value in table[name].values())
+        print(
+            f"| {name} | {cells} | {spread:.3f}, {nmi:.3f}, {ari:.3f}, {seconds:.2f} |",
+            flush=True,
+        )
+    summary(table)
+
+
+def summary(table):
+    """What the goals are about."""
+    for title, chosen in (
+        ("digits maps", [name for name in table if name.startswith("digits map")]),
+        ("all but maps", [name for name in table if "map" not in name]),
+    ):
+        rows = np.array([list(table[name].values()) for name in chosen])
+        cells = " | ".join(f"{value:.4f}" for value in rows.mean(axis=0))
+        print(f"| **mean of {title}** | {cells} | |")
+        gaps = rows - rows[:, [list(METHODS).index("KMeans")]]
+        cells = " | ".join(f"{value:+.3f}" for value in gaps.min(axis=0))
+        print(f"| worst against KMeans | {cells} | |")
+
+
+PARTS = {
+    "steps": steps,
+    "predictions": predictions,
+    "whole": whole,
+    "memory": memory,
+    "solver": solver,
+}
+
+
+def main():
+    """Print the parts asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--quality", action="store_true", help="the clusters found")
+    parser.add_argument("--mnist", help="a .npz with X and y")
+    parser.add_argument("--cache", help="where to keep the map of MNIST (.npz)")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    for part in (
+        [quality] if options.quality else [PARTS[name] for name in options.only]
+    ):
+        part(options)
+
+
+if __name__ == "__main__":
+    main()

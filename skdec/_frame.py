@@ -1,0 +1,142 @@
+"""Rows about an origin and in units of the bandwidth, as the kernels take them."""
+
+import copy
+
+import numpy as np
+from scipy import sparse
+
+from skdec._validation import power_of_two, with_short_indices, working_dtype
+from skdec.kernels.rows import LaneRows, ProductRows, SparseRows, norm_rows
+
+# Below these, 1/h is not a number of the dtype.
+SMALLEST_UNIT = {np.dtype(np.float32): 1e-30, np.dtype(np.float64): 1e-300}
+
+# Largest error of D, in units of h², up to which it is had from matrix products.
+PRODUCT_ERROR = {np.dtype(np.float32): 1e-3, np.dtype(np.float64): 1e-9}
+
+
+class Frame:
+    """Rows X as (x − origin)/h, without a copy of X wherever its dtype allows.
+
+    Differences to a centroid nearby are exact when the origin is among the centroids,
+    while products with 1/h are not.  Sparse rows have no origin, which would fill them,
+    and are computed with in float64.
+
+    Parameters
+    ----------
+    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
+        Rows, validated.
+    centers : ndarray of shape (n_clusters, n_features)
+        Some centroids, in the units of X.
+    bandwidth : float
+        The unit h.
+    """
+
+    def __init__(self, X, centers, bandwidth):
+        centers = np.asarray(centers, dtype=np.float64)
+        self.sparse = sparse.issparse(X)
+        self.unit = 1.0
+        dtype = np.dtype(np.float64) if self.sparse else X.dtype
+        if not SMALLEST_UNIT[dtype] < bandwidth:
+            # 1/h would overflow: a power of two off everything changes nothing else
+            self.unit = power_of_two(bandwidth)
+        self.h = bandwidth / self.unit
+        values = X.data if self.sparse else X
+        largest = max(_largest(values), _largest(centers)) / self.unit / self.h
+        self.dtype = working_dtype(dtype, largest, "X")
+        if self.unit != 1 or self.dtype != dtype:
+            X = X.astype(np.float64) / self.unit
+            self.dtype = np.dtype(np.float64)
+        self.X = with_short_indices(X) if self.sparse else X
+        self.origin = np.zeros(X.shape[1], self.dtype)
+        if bandwidth != 1 and not self.sparse:
+            shares = centers / self.unit / len(centers)
+            self.origin = shares.sum(axis=0).astype(self.dtype)
+        self.scale, self._norms = 1 / self.h, None
+        if self.sparse:
+            squares = self.X.multiply(self.X).sum(axis=1, dtype=np.float64)
+            self._norms = np.asarray(squares).reshape(-1) * self.scale**2
+
+    def by_products(self, threads):
+        """The same frame, measured by matrix products if rounding allows."""
+        other = copy.copy(self)
+        if self.sparse:
+            return other
+        rows, norms = self.rows, np.empty(len(self.X), self.dtype)
+        threads.rows(
+            lambda start, stop: norm_rows(rows, start, stop, norms),
+            len(norms),
+            self.X.size,
+        )
+        # the product itself is not about the origin
+        offset = np.linalg.norm(self.scale * self.origin.astype(np.float64))
+        longest = float(np.sqrt(norms.max())) + offset
+        if longest**2 * np.finfo(self.dtype).eps <= PRODUCT_ERROR[self.dtype]:
+            other._norms = norms
+        return other
+
+    @property
+    def rows(self):
+        """What the kernels are given of the rows."""
+        if self.sparse:
+            return SparseRows(self.X.data, self.X.indices, self.X.indptr, self._norms)
+        if self._norms is not None:
+            return ProductRows(self.X, self._norms)
+        return LaneRows(self.X, self.origin, self.dtype.type(self.scale))
+
+    @property
+    def shape(self):
+        """The shape of X."""
+        return self.X.shape
+
+    def inside(self, centers):
+        """Centroids from the units of X to those of the frame, float64."""
+        centers = np.asarray(centers, dtype=np.float64) / self.unit
+        return (centers - self.origin) * self.scale
+
+    def outside(self, centers):
+        """Centroids from the units of the frame to those of X, float64."""
+        return (centers / self.scale + self.origin) * self.unit
+
+    def points(self, centers):
+        """Centroids in units of the frame, as the kernels take them."""
+        if self._norms is None:
+            return np.ascontiguousarray(centers, dtype=self.dtype)
+        norms = np.einsum("ij,ij->i", centers, centers)
+        norms += 2 * centers @ (self.scale * self.origin)
+        products = np.ascontiguousarray(2 * self.scale * centers.T, dtype=self.dtype)
+        return products, norms.astype(self.dtype)
+
+    def force_shape(self, centers):
+        """The shape in which the kernels add up forces."""
+        return centers.T.shape if self.sparse else centers.shape
+
+    def forces(self, sums, residual, centers):
+        """Σ_i c_ij (μ_j − z_i) from what the kernels add up and Σ_i c_ij."""
+        if self._norms is None:
+            return sums
+        sums = sums.T if self.sparse else sums
+        return self.scale * sums + residual[:, None] * (
+            centers + self.scale * self.origin
+        )
+
+    def take(self, rows):
+        """The same frame about some of the rows."""
+        other = copy.copy(self)
+        other.X = self.X[rows]
+        if self._norms is not None:
+            other._norms = self._norms[rows]
+        return other
+
+    def scaled(self, factor):
+        """The same rows in units of h/factor."""
+        other = copy.copy(self)
+        other.scale = self.scale * factor
+        if self._norms is not None:
+            other._norms = self._norms * self.dtype.type(factor**2)
+        return other
+
+
+def _largest(values):
+    """max |x| without a temporary array."""
+    return max(float(values.max(initial=0)), -float(values.min(initial=0)))
