@@ -115,7 +115,7 @@ def mixture_seconds(X, centers, threads):
 
 def our_steps(X, centers, threads):
     """A step of ours, without KL and with it."""
-    frame = Frame(X, centers, 0.9).by_products(threads)
+    frame = Frame(X, centers, 0.9).by_products()
     objective = ClusteringObjective(frame, np.ones(len(X), X.dtype), 1.0, threads)
     labels = np.zeros(len(X), np.int32)
     mu, f = frame.inside(centers), np.ones(len(centers))

@@ -4,12 +4,15 @@ import copy
 
 import numpy as np
 from scipy import sparse
+from sklearn.utils import gen_batches
 
 from skdec._validation import power_of_two, with_short_indices, working_dtype
-from skdec.kernels.rows import LaneRows, ProductRows, SparseRows, norm_rows
+from skdec.kernels.rows import LaneRows, ProductRows, SparseRows
 
 # Below these, 1/h is not a number of the dtype.
 SMALLEST_UNIT = {np.dtype(np.float32): 1e-30, np.dtype(np.float64): 1e-300}
+
+ROWS_PER_BATCH = 1024
 
 # Largest error of D, in units of h², up to which it is had from matrix products.
 PRODUCT_ERROR = {np.dtype(np.float32): 1e-3, np.dtype(np.float64): 1e-9}
@@ -57,17 +60,15 @@ class Frame:
             squares = self.X.multiply(self.X).sum(axis=1, dtype=np.float64)
             self._norms = np.asarray(squares).reshape(-1) * self.scale**2
 
-    def by_products(self, threads):
+    def by_products(self):
         """The same frame, measured by matrix products if rounding allows."""
         other = copy.copy(self)
         if self.sparse:
             return other
-        rows, norms = self.rows, np.empty(len(self.X), self.dtype)
-        threads.rows(
-            lambda start, stop: norm_rows(rows, start, stop, norms),
-            len(norms),
-            self.X.size,
-        )
+        norms = np.empty(len(self.X), self.dtype)
+        for batch in gen_batches(len(norms), ROWS_PER_BATCH):
+            z = (self.X[batch] - self.origin) * self.dtype.type(self.scale)
+            norms[batch] = np.einsum("ij,ij->i", z, z)
         # the product itself is not about the origin
         offset = np.linalg.norm(self.scale * self.origin.astype(np.float64))
         longest = float(np.sqrt(norms.max())) + offset

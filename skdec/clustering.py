@@ -358,7 +358,7 @@ class StudentTClustering(
         ]
 
     def _objective(self, X, weight, threads):
-        frame = Frame(X, self._reference, self.bandwidth_).by_products(threads)
+        frame = Frame(X, self._reference, self.bandwidth_).by_products()
         weight = np.ones(X.shape[0]) if weight is None else weight
         weight = weight.astype(frame.dtype, copy=False)
         return ClusteringObjective(frame, weight, self.dof_, threads)

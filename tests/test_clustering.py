@@ -286,16 +286,6 @@ def test_score_is_the_simplified_silhouette(fitted):
     assert StudentTClustering(1).fit(BLOBS).score(BLOBS) == 0
 
 
-@pytest.mark.parametrize("k", [3, 5])
-def test_default_score_picks_the_number_of_clusters(k):
-    X, _ = make_blobs(250, n_features=3, centers=k, cluster_std=0.6,
-                      center_box=(-12, 12), random_state=k)  # fmt: skip
-    search = GridSearchCV(
-        StudentTClustering(random_state=0, n_init=5), {"n_clusters": range(2, 9)}, cv=3
-    ).fit(X)
-    assert search.best_params_ == {"n_clusters": k}
-
-
 def test_before_fit():
     for method in ("predict", "predict_proba", "transform", "score"):
         with pytest.raises(NotFittedError):
@@ -340,8 +330,9 @@ def test_history_is_the_divergence_of_each_step():
 @pytest.mark.parametrize("batch_size", [50, 128])
 @pytest.mark.parametrize("X, k", [(BLOBS, 4), (load_digits().data, 10)])
 def test_batches_end_where_all_rows_do(X, k, batch_size):
-    whole = StudentTClustering(k, random_state=0).fit(X)
-    model = StudentTClustering(k, batch_size=batch_size, random_state=0).fit(X)
+    settings = {"n_init": 3, "random_state": 0}
+    whole = StudentTClustering(k, **settings).fit(X)
+    model = StudentTClustering(k, batch_size=batch_size, **settings).fit(X)
     assert adjusted_rand_score(whole.labels_, model.labels_) > 0.97
     assert model.n_steps_ == model.n_iter_ * -(-len(np.unique(X, axis=0)) // batch_size)
     assert len(model.history_["kl_divergence"]) == model.n_iter_
@@ -372,15 +363,15 @@ def test_target_of_a_row_does_not_depend_on_its_batch():
     assert_allclose(seen[0], expected)
 
 
-@pytest.mark.parametrize("batch_size", [100, 300])
-@pytest.mark.parametrize("kept", [2**18, 2**15])  # the second: most of it is followed
+@pytest.mark.parametrize("kept", [2**18, 2**16])  # the second: most of it is followed
 @pytest.mark.parametrize("name", ["blobs", "digits"])
-def test_partial_fit_ends_near_fit(name, kept, batch_size, monkeypatch):
+def test_partial_fit_ends_near_fit(name, kept, monkeypatch):
+    # the smaller keeps some 1,000 digits and 8,000 rows of the blobs
     monkeypatch.setattr("skdec.clustering.KEPT_ENTRIES", kept)
     X, y = load_digits(return_X_y=True)
     if name == "blobs":
-        X, y = make_blobs(6000, 8, centers=6, cluster_std=2.5, random_state=4)
-    k = len(np.unique(y))
+        X, y = make_blobs(12_000, 8, centers=6, cluster_std=2.5, random_state=4)
+    k, batch_size = len(np.unique(y)), 150
     order = np.random.default_rng(0).permutation(len(X))
     stream = StudentTClustering(k, random_state=0)
     for start in range(0, len(X), batch_size):
@@ -457,6 +448,8 @@ def test_kl_samples(fitted):
     assert between > 10 * fitted.kl_samples(centers).max()
 
 
+# too many clusters for the blobs may not settle, or collapse, and say so
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("k", [3, 5, 8])
 @pytest.mark.parametrize("n_features", [2, 20])
 def test_grid_search_picks_the_number_of_clusters(k, n_features):
@@ -467,9 +460,9 @@ def test_grid_search_picks_the_number_of_clusters(k, n_features):
     while len(chosen) < k:
         distances = np.linalg.norm(centers[:, None] - np.array(chosen), axis=2)
         chosen.append(centers[distances.min(axis=1).argmax()])
-    X, _ = make_blobs(400, centers=np.array(chosen), random_state=k)
+    X, _ = make_blobs(300, centers=np.array(chosen), random_state=k)
     search = GridSearchCV(
-        StudentTClustering(random_state=0, n_init=3), {"n_clusters": range(2, 16)}, cv=3
+        StudentTClustering(random_state=0, n_init=2), {"n_clusters": range(2, 16)}, cv=2
     ).fit(X)
     assert search.best_params_ == {"n_clusters": k}
 

@@ -270,14 +270,14 @@ def step_blocks(rows, weight, points, model, size, start, stop, sums, labels):
             width = min(LANES, end - first)
             load_weight(weight, first, width, W)
             fetch(rows, first, ZT)
-            measure(rows, anchors, first, ZT, G)
-            assign(G, dof, near, total, T, Q)
-            sharpen(Q, inverse, total, P)
-            if judged:
-                scalars[block, 1] += chunk_divergence(P, Q, inverse, total, W, T)
-            if moved:
-                measure(rows, centers, first, ZT, G)
+            for turn in range(1 + moved):
+                measure(rows, centers if turn else anchors, first, ZT, G)
                 assign(G, dof, near, total, T, Q)
+                if turn == 0:
+                    sharpen(Q, inverse, total, P)
+                    if judged:
+                        kl = chunk_divergence(P, Q, inverse, total, W, T)
+                        scalars[block, 1] += kl
             most_probable(Q, T, best)
             if len(labels) > 0:
                 scalars[block, 0] += relabel(best, W, labels[first : first + width])

@@ -18,7 +18,7 @@ import numpy as np
 from numba import config
 from numba.extending import overload
 
-from skdec.kernels._jit import kernel, lane_sum, reduction, stage
+from skdec.kernels._jit import lane_sum, reduction, stage
 from skdec.kernels.stages import fill
 
 # Samples per chunk, so few that the rows of a chunk stay in the first cache.  Chunks
@@ -147,19 +147,6 @@ def push_lanes(rows, centers, first, width, C, ZT, force):
     """force_j += Σ_l c_jl (μ_j − z_l)."""
     for j in range(len(centers)):
         add_forces(C[j], centers[j], ZT, force[j])
-
-
-@kernel
-def norm_rows(rows, start, stop, norms):
-    """‖z_i‖² of LaneRows, rows start … stop."""
-    n_features = rows.X.shape[1]
-    ZT = np.empty(n_features * LANES, norms.dtype)
-    center, D = np.zeros(n_features, norms.dtype), np.empty(LANES, norms.dtype)
-    for first in range(start, stop, LANES):
-        load_in_frame(rows, first, ZT)
-        distances(center, ZT, D)
-        for lane in range(min(LANES, stop - first)):
-            norms[first + lane] = D[lane]
 
 
 # --------------------------------------------------------------------- matrix products
