@@ -61,9 +61,13 @@ class Frame:
             self._norms = np.asarray(squares).reshape(-1) * self.scale**2
 
     def by_products(self):
-        """The same frame, measured by matrix products if rounding allows."""
+        """The same frame, measured by matrix products if rounding allows.
+
+        It also knows its ``radius``, the largest ‖z‖.
+        """
         other = copy.copy(self)
         if self.sparse:
+            other.radius = float(np.sqrt(self._norms.max(initial=0)))
             return other
         norms = np.empty(len(self.X), self.dtype)
         for batch in gen_batches(len(norms), ROWS_PER_BATCH):
@@ -71,8 +75,10 @@ class Frame:
             norms[batch] = np.einsum("ij,ij->i", z, z)
         # the product itself is not about the origin
         offset = np.linalg.norm(self.scale * self.origin.astype(np.float64))
-        longest = float(np.sqrt(norms.max())) + offset
-        if longest**2 * np.finfo(self.dtype).eps <= PRODUCT_ERROR[self.dtype]:
+        other.radius = float(np.sqrt(norms.max()))
+        if (other.radius + offset) ** 2 * np.finfo(self.dtype).eps <= PRODUCT_ERROR[
+            self.dtype
+        ]:
             other._norms = norms
         return other
 

@@ -24,7 +24,7 @@ from skdec._validation import DOF, FLOATS, POSITIVE, check_weight
 from skdec.execution import Threads
 from skdec.objectives import ClusteringObjective
 from skdec.optimizers import CentroidDescent, StochasticDescent
-from skdec.self_training import SelfTraining, Settings, number_collapsed
+from skdec.self_training import SelfTraining, Settings
 from skdec.similarity import memberships, most_probable
 from skdec.targets import target
 
@@ -63,17 +63,17 @@ class StudentTClustering(
         the number of features, at most 4; 1.0 is the formula of the paper, whose
         memberships blur in more than a few dimensions.
     bandwidth : "auto" or float, default="auto"
-        Unit h of the distances; 1.0 is the formula of the paper.  "auto" is √ν/2 times
-        the within-cluster standard deviation per dimension of the best start, so that
-        rescaling X changes neither labels nor memberships.
+        Unit h of the distances; 1.0 is the formula of the paper.  "auto" is √ν/2, at
+        most 1, times the within-cluster standard deviation per dimension of the best
+        start, so that rescaling X changes neither labels nor memberships.
     init : {"k-means++", "random"}, callable or array of shape \
             (n_clusters, n_features), default="k-means++"
         Seeds of the k-means runs that give the starts: names and callables as in
         :class:`sklearn.cluster.KMeans`.  An array is itself the one start.
     n_init : "auto" or int, default="auto"
-        Starts that are each carried through the Student-t iterations; the one with
-        the highest evidence (see ``evidence_``) is kept, of those within 1e-4 of it
-        the first.  "auto" is 10.
+        Starts that are each carried through the Student-t iterations.  Of those with
+        the fewest collapsed clusters the one with the highest evidence (see
+        ``evidence_``) is kept, of those within 1e-4 of it the first.  "auto" is 10.
     max_iter : int, default=300
         Passes over the data per start, at most.
     tol : float, default=1e-3
@@ -232,7 +232,7 @@ class StudentTClustering(
             The fitted estimator.
         """
         X, weight, unit = self._check_training(X, sample_weight)
-        best, collapsed = self._fit(X, weight, unit)
+        best = self._fit(X, weight, unit)
         self._kept, self.labels_ = None, self._labels(X)
         if not best.converged:
             warnings.warn(
@@ -241,10 +241,10 @@ class StudentTClustering(
                 ConvergenceWarning,
                 stacklevel=2,
             )
-        if collapsed:
+        if best.collapsed:
             warnings.warn(
-                f"{collapsed} of {self.n_clusters} clusters have collapsed: no row is "
-                "labelled with them, or they share their centroid with another.  "
+                f"{best.collapsed} of {self.n_clusters} clusters collapsed: no row "
+                "is labelled with them, or they share their centroid with another.  "
                 f"Decrease n_clusters or bandwidth (it was {self.bandwidth_:g}), or "
                 "increase n_init",
                 ConvergenceWarning,
@@ -299,21 +299,17 @@ class StudentTClustering(
         return X, *check_weight(sample_weight, X)
 
     def _fit(self, X, weight, unit):
-        """Fit the rows; the run that was kept, and how many of its clusters collapsed.
-
-        The weights given are in units of ``unit``.
-        """
+        """Fit rows with weights in units of ``unit``; returns the run kept."""
         with Threads(self.n_jobs, hold_blas=True) as threads:
             objective, runs = self._begin(X, weight, threads)
             for run in runs:
                 run.run(objective)
-                run.evidence = objective.evidence(run.centers)
                 if self.verbose:
                     print(
                         f"[StudentTClustering] {run.name}: {run.n_iter} steps, "
                         f"converged = {run.converged}, evidence = {run.evidence:.7f}"
                     )
-            best = _most_evident(runs)
+            best = _best(runs)
             f = objective.frequencies(best.centers)
             sums = objective.step(best.centers, best.centers, f, judged=True)
         best.history.kl = [kl * unit for kl in best.history.kl]
@@ -322,8 +318,8 @@ class StudentTClustering(
         self._store(best, objective.frame, sums.kl * unit)
         if len(objective.weight) < self.n_clusters:
             # fewer distinct rows than clusters: that has been said
-            return best, 0
-        return best, number_collapsed(best.centers, sums.occupied)
+            best.collapsed = 0
+        return best
 
     def _begin(self, X, weight, threads):
         """The objective and, for every start, what carries it through."""
@@ -334,7 +330,7 @@ class StudentTClustering(
         # as fitted: predict must not follow a later change of the parameters
         auto = self.dof == "auto"
         self.dof_ = float(min(X.shape[1], LARGEST_AUTO_DOF) if auto else self.dof)
-        auto = begun.spread * np.sqrt(self.dof_) / 2
+        auto = begun.spread * min(np.sqrt(self.dof_) / 2, 1)
         self.bandwidth_ = float(auto if self.bandwidth == "auto" else self.bandwidth)
         self._reference = begun.centers[0]
         objective = self._objective(begun.rows, begun.weight, threads)
@@ -558,10 +554,13 @@ def _joined(batches):
     return stack(parts).astype(parts[-1].dtype), np.concatenate(weights), unit
 
 
-def _most_evident(runs):
-    """The first of those that are equal but for what tol left unsettled.
+def _best(runs):
+    """Of the runs with the fewest collapsed clusters the one with the most evidence.
 
-    The numbering of the clusters must not hang on rounding.
+    The first of those that are equal but for what tol left unsettled: the numbering of
+    the clusters must not hang on rounding.
     """
+    fewest = min(run.collapsed for run in runs)
+    runs = [run for run in runs if run.collapsed == fewest]
     evidence = np.array([run.evidence for run in runs])
     return runs[int(np.argmax(evidence >= evidence.max() - EVIDENCE_TIE))]

@@ -36,6 +36,7 @@ class Step:
     occupied: np.ndarray  # Σ_i w_i of the rows labelled j
     changed: float  # Σ_i w_i of the rows whose label changed
     kl: float  # KL(P‖Q) at the anchors, NaN unless asked for
+    log_sum: float  # Σ_i w_i log Σ_j s_ij at the anchors, likewise
     weight: float  # Σ_i w_i
 
 
@@ -69,15 +70,15 @@ class ClusteringObjective:
         """The sums of a step at ``centers``.
 
         P is the target of Q at ``anchors`` with the frequencies f, and is held fixed.
-        ``labels`` is updated in place to argmax q; with ``judged`` KL at the anchors is
-        computed too.
+        ``labels`` is updated in place to argmax q; with ``judged`` logarithms, KL and
+        log Σ s at the anchors, are computed too.
         """
         frame, k = self.frame, len(centers)
         size, n_blocks = self._partition(centers)
         sums = (
             np.zeros((n_blocks, *frame.force_shape(centers))),
             np.zeros((n_blocks, 4, k)),
-            np.zeros((n_blocks, 2)),
+            np.zeros((n_blocks, 3)),
         )
         inverse = inverse_frequencies(f, frame.dtype)
         moved = anchors is not centers and not np.array_equal(anchors, centers)
@@ -102,6 +103,7 @@ class ClusteringObjective:
             occupied=occupied,
             changed=float(scalars[0]),
             kl=float(scalars[1]) if judged else np.nan,
+            log_sum=float(scalars[2]) if judged else np.nan,
             weight=self.total,
         )
 
@@ -118,18 +120,12 @@ class ClusteringObjective:
         """
         dof = self.dof + self.frame.shape[1] - 1
         factor = np.sqrt(dof / self.dof)
-        frame, size, n_blocks = self.frame.scaled(factor), *self._partition(centers)
-        points, rows = frame.points(centers * factor), frame.rows
-        form = frame.dtype.type(dof), np.empty(len(centers), frame.dtype)
-        evidence = np.empty(n_blocks)
-
-        def task(start, stop):
-            clustering.evidence_blocks(
-                rows, self.weight, points, form, size, start, stop, evidence
-            )
-
-        self.threads.rows(task, n_blocks, self._work(len(centers)))
-        return float(evidence.sum()) / self.total
+        even = ClusteringObjective(
+            self.frame.scaled(factor), self.weight, dof, self.threads
+        )
+        here = centers * factor
+        sums = even.step(here, here, np.ones(len(centers)), judged=True)
+        return sums.log_sum / self.total
 
     def _work(self, k):
         """The work of a step in evaluations of a pair in the plane."""

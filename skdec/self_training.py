@@ -12,6 +12,9 @@ from sklearn.metrics import pairwise_distances_argmin_min
 # Centroids closer than this, in bandwidths, give memberships that cannot be told apart.
 SAME_CENTROID = 1e-2
 
+# How far from the origin a centroid gets, in lengths of the longest row.
+OUTSIDE = 4.0
+
 # In lengths of the step before.
 LONGEST_EXTRAPOLATION = 1.5
 
@@ -61,8 +64,9 @@ class SelfTraining:
         all rows, just its own.
     n_iter, n_steps, n_reseeds : int
         Passes over the data, steps, and clusters begun anew.
-    evidence : float
-        By which starts are compared; set by the estimator.
+    evidence, collapsed : float, int
+        By which starts are compared: mean log Σ_j of Student-t densities, and how many
+        clusters have no row labelled with them, or the centroid of another.
     converged : bool
         Whether labels and centroids came to rest.
     history : History
@@ -72,9 +76,10 @@ class SelfTraining:
     def __init__(self, centers, descent, settings, random_state, name=""):
         self.centers, self.descent, self.settings = centers, descent, settings
         self.random_state, self.name = random_state, name
-        self.frequencies, self._steps = None, (None, None)
+        self.frequencies, self._steps, self._radius = None, (None, None), 0.0
         self.n_iter = self.n_steps = self.n_reseeds = 0
-        self.converged, self.evidence, self.history = False, -np.inf, History()
+        self.evidence, self.collapsed = -np.inf, 0
+        self.converged, self.history = False, History()
 
     def step(self, objective, labels=None, share=1.0):
         """Refresh the target if that is due, and follow it once.
@@ -100,11 +105,10 @@ class SelfTraining:
         mean = sums.frequencies / sums.weight
         self._before = self.frequencies
         self.frequencies = self.frequencies + rate * (mean - self.frequencies)
-        self._steps = (
-            self._steps[1],
-            self.descent.move(self.centers, sums) - self.centers,
-        )
-        self.centers = self.centers + self._steps[1]
+        self._radius = max(self._radius, objective.frame.radius)
+        before = self.centers
+        self.centers = _within(OUTSIDE * self._radius, self.descent.move(before, sums))
+        self._steps = self._steps[1], self.centers - before
         self.n_steps += 1
         return sums, due
 
@@ -144,11 +148,11 @@ class SelfTraining:
             self.n_iter += 1
             # from refresh to refresh, for between them P is stale
             if refreshed:
-                self._judge(checked, changed, kl)
-                if self.converged:
-                    self._reseed(objective, occupied)
+                self._judge(checked, changed, kl, occupied)
+                self._reseed(objective, occupied)
                 checked, changed, refreshed = self.centers, 0.0, False
-        return self
+        self.evidence = objective.evidence(self.centers)
+        self.collapsed = _number_collapsed(self.centers, occupied)
 
     def _batches(self, n_rows):
         size = self.settings.batch_size
@@ -160,10 +164,11 @@ class SelfTraining:
         for batch in np.array_split(order, -(-n_rows // size)):
             yield np.sort(batch)
 
-    def _judge(self, checked, changed, kl):
+    def _judge(self, checked, changed, kl, occupied):
         # labels alone would stop at once: after a k-means start the first refreshes
         # change none while the centroids still move
-        shift = np.sqrt(np.mean((self.centers - checked) ** 2))
+        moved = (self.centers - checked)[occupied > 0]
+        shift = np.sqrt(np.mean(moved**2))
         tol = self.settings.tol
         self.converged = bool(changed <= tol and shift <= tol)
         self.history.n_iter.append(self.n_iter)
@@ -176,13 +181,16 @@ class SelfTraining:
             )
 
     def _reseed(self, objective, occupied):
-        """Begin clusters that ended without any row anew, far from the others.
+        """Begin clusters that lost all rows anew, far from the others.
 
-        At a row drawn as k-means++ draws its seeds; at most once a cluster on average,
-        as one that the data leave no room for would come back for ever.
+        Once the rest has settled, as they may recover, or when they run away.  At a row
+        drawn as k-means++ draws its seeds; at most once a cluster on average, as one
+        that the data leave no room for would come back for ever.
         """
-        empty = np.flatnonzero(occupied <= 0)
-        k, frame = len(occupied), objective.frame
+        empty = occupied <= 0
+        if not self.converged:
+            empty &= np.linalg.norm(self.centers, axis=1) > OUTSIDE / 2 * self._radius
+        empty, k, frame = np.flatnonzero(empty), len(occupied), objective.frame
         if len(empty) == 0 or self.n_reseeds + len(empty) > k:
             return
         kept = frame.outside(self.centers[occupied > 0]) / frame.unit
@@ -206,11 +214,15 @@ class SelfTraining:
         self.descent.forget()
 
 
-def number_collapsed(centers, occupied):
-    """How many clusters have no row labelled with them, or the centroid of another.
+def _within(radius, centers):
+    """The centroids; one that is repelled by more than attracts it would run away."""
+    lengths = np.linalg.norm(centers, axis=1, keepdims=True)
+    share = np.ones_like(lengths)
+    np.divide(radius, lengths, out=share, where=lengths > radius)
+    return centers * share
 
-    ``occupied`` is the weight of the rows labelled with each.
-    """
+
+def _number_collapsed(centers, occupied):
     lost = occupied <= 0
     for j in range(1, len(centers)):
         distances = np.linalg.norm(centers[:j] - centers[j], axis=1)

@@ -79,6 +79,6 @@ def target(Q, f, threads):
 
 def inverse_frequencies(f, dtype):
     """1/f_j up to a common factor, which p does not depend on; 0 where f_j = 0."""
-    inverse = np.zeros_like(f)
-    np.divide(f.max(), f, out=inverse, where=f > 0)
-    return np.minimum(inverse, LARGEST_INVERSE).astype(dtype)
+    inverse, least = np.zeros_like(f), f.max() / LARGEST_INVERSE
+    np.divide(f.max(), np.maximum(f, least), out=inverse, where=f > 0)
+    return inverse.astype(dtype)

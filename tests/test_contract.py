@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:the start that was kept did not settle"),
     pytest.mark.filterwarnings("ignore:the perplexity cannot be reached"),
     pytest.mark.filterwarnings("ignore:.* new points found no place in the map"),
-    pytest.mark.filterwarnings("ignore:.* clusters have collapsed"),
+    pytest.mark.filterwarnings("ignore:.* clusters collapsed"),
     pytest.mark.filterwarnings("ignore:n_clusters .* exceeds the number of distinct"),
     pytest.mark.filterwarnings("ignore:Number of distinct clusters"),
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning"),

@@ -95,6 +95,19 @@ def assign(D, dof, near, total, T, Q):
             Q_j[lane] *= T[lane]
 
 
+@reduction
+def chunk_evidence(near, total, dof, W, T):
+    """Σ_i w_i log Σ_j s_ij, from the nearest D and Σ_j s_ij/s°_i."""
+    for lane in range(LANES):
+        T[lane] = total[lane]
+    logarithms(T)
+    evidence = dot(W, T)
+    for lane in range(LANES):
+        T[lane] = near[lane]
+    energies(T, dof, False)
+    return evidence - dot(W, T)
+
+
 @stage
 def sharpen(Q, inverse, total, P):
     """p_ij = (q_ij²/f_j) / Σ_j' (q_ij'²/f_j'); a column with f_j = 0 gets p = 0.
@@ -221,37 +234,17 @@ def target_rows(Q_in, inverse, start, stop, P_out):
 
 
 @kernel
-def evidence_blocks(rows, weight, centers, form, size, start, stop, evidence):
-    """Σ_i w_i log Σ_j s_ij over each block of ``size`` rows; ``form`` as above."""
-    dof, like = form
-    D, Q, near, total, T, _, _ = workspace(len(like), like)
-    ZT = room(rows, len(like), like)
-    for block in range(start, stop):
-        evidence[block] = 0
-        end = min((block + 1) * size, len(weight))
-        for first in range(block * size, end, LANES):
-            fetch(rows, first, ZT)
-            measure(rows, centers, first, ZT, D)
-            assign(D, dof, near, total, T, Q)
-            logarithms(total)
-            energies(near, dof, False)
-            for lane in range(min(LANES, end - first)):
-                log_s = float(total[lane]) - float(near[lane])
-                evidence[block] += weight[first + lane] * log_s
-
-
-@kernel
 def step_blocks(rows, weight, points, model, size, start, stop, sums, labels):
     """Sums of one clustering step over each block of ``size`` rows.
 
     P is the target of Q at the anchors, held fixed: ``points`` is (centers, anchors),
     ``model`` is (ν, 1/f, moved, judged), moved telling that the two differ and judged
-    that KL at the anchors is wanted.  ``sums`` receives per block
+    that KL and evidence at the anchors are wanted.  ``sums`` receives per block
 
         forces   ∂KL/∂μ_j = Σ_i c_ij (μ_j − z_i)
         columns  Σ_i w_i 2g_ij p_ij, Σ_i w_i q_ij, Σ_i c_ij, and Σ_i w_i of the rows
                  labelled j
-        scalars  Σ_i w_i of the rows whose label changed, KL
+        scalars  Σ_i w_i of the rows whose label changed, KL, Σ_i w_i log Σ_j s_ij
 
     ``labels`` receives argmax_j q_ij, unless it is empty.
     """
@@ -274,6 +267,8 @@ def step_blocks(rows, weight, points, model, size, start, stop, sums, labels):
                 measure(rows, centers if turn else anchors, first, ZT, G)
                 assign(G, dof, near, total, T, Q)
                 if turn == 0:
+                    if judged:
+                        scalars[block, 2] += chunk_evidence(near, total, dof, W, T)
                     sharpen(Q, inverse, total, P)
                     if judged:
                         kl = chunk_divergence(P, Q, inverse, total, W, T)
