@@ -41,14 +41,19 @@ DIGITS_PERPLEXITIES = (15.0, 30.0, 50.0)
 SEEDS = range(5)
 
 
-def milliseconds(calls, rounds):
-    """Median milliseconds of each call, all of them in turn."""
+def milliseconds(calls, rounds, repeats=1):
+    """Median milliseconds of each call, in turns of a warm-up and ``repeats``.
+
+    For short calls more than one: a pool of threads goes on spinning for some time
+    after its last call, and would be charged to the other side.
+    """
     times = {name: [] for name in calls}
-    for round_ in range(rounds + 1):
+    for _ in range(rounds):
         for name, call in calls.items():
-            start = perf_counter()
             call()
-            if round_:  # the first compiles and warms up
+            for _ in range(repeats):
+                start = perf_counter()
+                call()
                 times[name].append(1e3 * (perf_counter() - start))
     return {name: median(values) for name, values in times.items()}
 
@@ -67,13 +72,10 @@ def lloyd_step(X, centers, threads):
     weight, labels = np.ones(len(X), X.dtype), np.zeros(len(X), np.int32)
     new, mass, shift = np.zeros_like(centers), *np.zeros((2, len(centers)), X.dtype)
 
-    def step():
-        with threadpool_limits(1, user_api="blas"):
-            lloyd_iter_chunked_dense(
-                X, weight, centers, new, mass, labels, shift, threads
-            )
-
-    return step
+    # like ours it runs with BLAS held to one thread, see steps()
+    return lambda: lloyd_iter_chunked_dense(
+        X, weight, centers, new, mass, labels, shift, threads
+    )
 
 
 def torch_step(X, centers, threads):
@@ -139,9 +141,9 @@ def steps(options):
             with Threads(options.threads, hold_blas=True) as threads:
                 calls = our_steps(X, centers, threads)
                 calls["lloyd"] = lloyd_step(X, centers, options.threads)
-                ms = milliseconds(calls, 4 * options.rounds)
+                ms = milliseconds(calls, options.rounds, 10)
             step = torch_step(X, centers, options.threads)
-            torch_ms = milliseconds({"torch": step}, options.rounds)["torch"]
+            torch_ms = milliseconds({"torch": step}, options.rounds, 3)["torch"]
             em = median(
                 mixture_seconds(X, centers, options.threads)
                 for _ in range(options.rounds)
@@ -208,7 +210,9 @@ from skdec import StudentTClustering
 import sklearn.cluster
 n, d, k, dtype = {n}, {d}, {k}, np.{dtype}
 if {density}:
-    X = sparse.random(n, d, {density}, format="csr", dtype=dtype, random_state=0)
+    rng, per_row = np.random.default_rng(0), int({density} * d)
+    where = np.repeat(np.arange(n), per_row), rng.integers(d, size=n * per_row)
+    X = sparse.csr_matrix((rng.random(n * per_row), where), (n, d), dtype)
     small = X[:2000]
 else:
     X, _ = data(n, d, k, dtype)
@@ -433,8 +437,36 @@ def summary(table):
         print(f"| worst against KMeans | {cells} | |")
 
 
+def degrees(options):
+    """Accuracy with ν = min(d, c) for several c; what dof="auto" goes by."""
+    largest = (1, 3, 4, 5, 7)
+    print("\n**accuracy with ν = min(d, c), means over 3 seeds**\n")
+    print(f"| data | d | KMeans | {' | '.join(f'c = {c}' for c in largest)} |")
+    print("|---|---|---|" + "---|" * len(largest))
+    sets = small_sets()
+    for seed in range(10):
+        sets[f"uneven blobs {seed}"] = uneven_blobs(seed)
+    for name, (X, y) in sets.items():
+        k, d = len(np.unique(y)), X.shape[1]
+        makes = [METHODS["KMeans"]] + [
+            lambda k, seed, nu=float(min(d, c)): StudentTClustering(
+                k, dof=nu, random_state=seed
+            )
+            for c in largest
+        ]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            means = [
+                np.mean([accuracy(m(k, s).fit_predict(X), y) for s in range(3)])
+                for m in makes
+            ]
+        cells = " | ".join(f"{mean:.3f}" for mean in means)
+        print(f"| {name} | {d} | {cells} |", flush=True)
+
+
 PARTS = {
     "steps": steps,
+    "degrees": degrees,
     "predictions": predictions,
     "whole": whole,
     "memory": memory,

@@ -527,8 +527,9 @@ def test_sparse_rows_are_dense_rows(form, dtype):
 
 
 def test_sparse_text_stays_sparse():
-    X = sparse.random_array((2000, 50_000), density=1e-3, format="csr",
-                            rng=np.random.default_rng(0))  # fmt: skip
+    rng = np.random.default_rng(0)
+    rows, columns = np.repeat(np.arange(2000), 50), rng.integers(50_000, size=100_000)
+    X = sparse.csr_matrix((rng.random(100_000), (rows, columns)), (2000, 50_000))
     tracemalloc.start()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
