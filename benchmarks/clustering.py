@@ -448,12 +448,11 @@ def degrees(options):
         sets[f"uneven blobs {seed}"] = uneven_blobs(seed)
     for name, (X, y) in sets.items():
         k, d = len(np.unique(y)), X.shape[1]
-        makes = [METHODS["KMeans"]] + [
-            lambda k, seed, nu=float(min(d, c)): StudentTClustering(
-                k, dof=nu, random_state=seed
+        makes = [METHODS["KMeans"]]
+        for nu in (float(min(d, c)) for c in largest):
+            makes.append(
+                lambda k, seed, nu=nu: StudentTClustering(k, dof=nu, random_state=seed)
             )
-            for c in largest
-        ]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             means = [
