@@ -102,7 +102,7 @@ def _starts(data, init, n_clusters, seeds, threads):
                 f"n_clusters ({n_clusters}) exceeds the number of distinct rows with "
                 f"positive weight ({rows.shape[0]}): some centroids coincide",
                 ConvergenceWarning,
-                stacklevel=5,
+                stacklevel=7,
             )
         dense = rows.toarray() if sparse.issparse(rows) else rows
         return [(np.resize(dense, (n_clusters, rows.shape[1])), 0.0)]

@@ -239,7 +239,7 @@ class StudentTClustering(
                 f"the start that was kept did not settle within max_iter="
                 f"{self.max_iter} steps: increase max_iter or tol",
                 ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
         if best.collapsed:
             warnings.warn(
@@ -248,7 +248,7 @@ class StudentTClustering(
                 f"Decrease n_clusters or bandwidth (it was {self.bandwidth_:g}), or "
                 "increase n_init",
                 ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
         return self
 
@@ -363,8 +363,10 @@ class StudentTClustering(
         """Keep a batch while few have come; whether to fit all that is kept."""
         if self._kept is None:
             return False
-        self._kept.append((X, weight, unit))
-        if sum(_n_stored(X) for X, *_ in self._kept) > KEPT_ENTRIES:
+        # a copy: a stream may well reuse its buffer
+        self._kept.append((X.copy(), weight, unit))
+        many = sum(_n_stored(X) for X, *_ in self._kept) > KEPT_ENTRIES
+        if many and len(self._kept) > 1:
             self._kept = None
             return False
         n_kept = sum(X.shape[0] for X, *_ in self._kept)

@@ -415,6 +415,28 @@ def test_partial_fit_keeps_the_first_rows_only_while_they_are_few():
     assert len(pickle.dumps(whole)) < BLOBS.nbytes
 
 
+def test_partial_fit_of_a_reused_buffer_and_of_a_large_first_batch(monkeypatch):
+    buffer, reused = BLOBS[:100].copy(), StudentTClustering(4, random_state=0)
+    fresh = StudentTClustering(4, random_state=0)
+    for start in (0, 100, 200):
+        buffer[:] = BLOBS[start : start + 100]
+        reused.partial_fit(buffer)
+        fresh.partial_fit(BLOBS[start : start + 100])
+    assert_array_equal(reused.cluster_centers_, fresh.cluster_centers_)
+    monkeypatch.setattr("skdec.clustering.KEPT_ENTRIES", 400)
+    large = StudentTClustering(4, random_state=0).partial_fit(BLOBS[:200])
+    whole = StudentTClustering(4, random_state=0).fit(BLOBS[:200])
+    assert_array_equal(large.cluster_centers_, whole.cluster_centers_)
+    assert large.partial_fit(BLOBS[200:]).n_steps_ == whole.n_steps_ + 1
+
+
+def test_warnings_point_to_the_caller():
+    with pytest.warns(ConvergenceWarning) as caught:
+        StudentTClustering(3, max_iter=2, random_state=0).fit(IRIS)
+        StudentTClustering(3).fit(np.ones((5, 2)))
+    assert [warning.filename for warning in caught] == [__file__] * 2
+
+
 def test_empty_and_coincident_centroids_are_begun_anew():
     far, twin = BLOBS[[0, 1, 2, 3]].copy(), BLOBS[[0, 0, 2, 3]].copy()
     far[3] = 1e6
