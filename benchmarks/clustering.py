@@ -97,7 +97,7 @@ def torch_step(X, centers, threads):
     return step
 
 
-def mixture_seconds(X, centers, threads):
+def mixture_step(X, centers, threads):
     """Milliseconds of an EM step: of six of them, less one, by five."""
 
     def fit(n_steps):
@@ -145,8 +145,7 @@ def steps(options):
             step = torch_step(X, centers, options.threads)
             torch_ms = milliseconds({"torch": step}, options.rounds, 3)["torch"]
             em = median(
-                mixture_seconds(X, centers, options.threads)
-                for _ in range(options.rounds)
+                mixture_step(X, centers, options.threads) for _ in range(options.rounds)
             )
             ours, n_d_k = ms["ours"], ", ".join(f"{n:,}" for n in size)
             print(

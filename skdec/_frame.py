@@ -6,7 +6,12 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import gen_batches
 
-from skdec._validation import power_of_two, with_short_indices, working_dtype
+from skdec._validation import (
+    largest_magnitude,
+    power_of_two,
+    with_short_indices,
+    working_dtype,
+)
 from skdec.kernels.rows import LaneRows, ProductRows, SparseRows
 
 # Below these, 1/h is not a number of the dtype.
@@ -44,8 +49,8 @@ class Frame:
             # 1/h would overflow: a power of two off everything changes nothing else
             self.unit = power_of_two(bandwidth)
         self.h = bandwidth / self.unit
-        values = X.data if self.sparse else X
-        largest = max(_largest(values), _largest(centers)) / self.unit / self.h
+        largest = max(largest_magnitude(X), largest_magnitude(centers))
+        largest = largest / self.unit / self.h
         self.dtype = working_dtype(dtype, largest, "X")
         if self.unit != 1 or self.dtype != dtype:
             X = X.astype(np.float64) / self.unit
@@ -142,8 +147,3 @@ class Frame:
         if self._norms is not None:
             other._norms = self._norms * self.dtype.type(factor**2)
         return other
-
-
-def _largest(values):
-    """max |x| without a temporary array."""
-    return max(float(values.max(initial=0)), -float(values.min(initial=0)))

@@ -11,12 +11,15 @@ from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import gen_batches
 
 from skdec._rows import merge_rows
-from skdec._validation import check_matrix, power_of_two
+from skdec._validation import check_matrix, largest_magnitude, power_of_two
 
 ROWS_PER_BATCH = 4096
 
 # Data of more numbers than this are not copied to be merged.
 MERGED_ENTRIES = 2**20
+
+# Of which the starts are found, however wide the data.
+LEAST_ROWS_PER_CLUSTER = 50
 
 # On fewer, k-means runs get in each other's way more than they gain side by side.
 WORTH_A_THREAD = 2**18
@@ -73,13 +76,14 @@ def begin(X, weight, init, n_clusters, seeds, threads):
         rows, weight = sample, sample_weight = merge_rows(X, weight)
     else:
         rows, weight = X, np.ones(X.shape[0]) if weight is None else weight
-        n_rows = max(n_clusters, MERGED_ENTRIES * X.shape[0] // stored)
+        n_rows = MERGED_ENTRIES * X.shape[0] // stored
+        n_rows = max(LEAST_ROWS_PER_CLUSTER * n_clusters, n_rows)
         drawn = np.flatnonzero(weight > 0)
         rng = np.random.RandomState(seeds[0])
         drawn = rng.permutation(drawn)[:n_rows]
         sample, sample_weight = merge_rows(X[drawn], weight[drawn])
     # a power of two, so exact: keeps squares in range for data at 1e-30 or 1e30
-    unit = power_of_two(float(abs(sample).max()))
+    unit = power_of_two(largest_magnitude(sample))
     sample = (sample / sample.dtype.type(unit)).astype(X.dtype, copy=False)
     found = _starts((sample, sample_weight, unit), init, n_clusters, seeds, threads)
     spread = _spread(sample, sample_weight, min(inertia for _, inertia in found))
@@ -138,11 +142,11 @@ def _spread(rows, weight, inertia):
 def _inertia(rows, weight, centers):
     return sum(
         float(weight[batch] @ np.square(nearest[0]))
-        for batch, nearest in _nearest_distances(rows, centers, 1)
+        for batch, nearest in nearest_distances(rows, centers, 1)
     )
 
 
-def _nearest_distances(X, centers, n_nearest, unit=1.0):
+def nearest_distances(X, centers, n_nearest, unit=1.0):
     """Distances of X/unit to the nearest centroids in batches of rows, float64."""
     measure = euclidean_distances if sparse.issparse(X) else cdist
     for batch in gen_batches(X.shape[0], ROWS_PER_BATCH):
@@ -159,8 +163,9 @@ def simplified_silhouette(X, centers, weight):
     if len(centers) == 1:
         return 0.0
     # in units of the data: squares neither overflow nor vanish
-    unit = np.float64(power_of_two(float(max(abs(X).max(), np.abs(centers).max()))))
+    largest = max(largest_magnitude(X), largest_magnitude(centers))
+    unit = np.float64(power_of_two(largest))
     values = np.empty(X.shape[0])
-    for batch, (a, b) in _nearest_distances(X, centers / unit, 2, unit):
+    for batch, (a, b) in nearest_distances(X, centers / unit, 2, unit):
         values[batch] = np.divide(b - a, b, out=np.zeros_like(b), where=b > 0)
     return float(np.average(values, weights=weight))

@@ -49,7 +49,7 @@ def check_points(Z, centers, **kwargs):
             f"centers must have as many columns as Z ({Z.shape[1]}); got shape "
             f"{centers.shape}"
         )
-    largest = float(max(abs(Z).max(), np.abs(centers).max()))
+    largest = max(largest_magnitude(Z), largest_magnitude(centers))
     working = working_dtype(Z.dtype, largest, "Z and centers")
     return Z.astype(working, copy=False), centers.astype(working), Z.dtype
 
@@ -65,6 +65,12 @@ def working_dtype(dtype, largest, name):
             f"{largest:g}"
         )
     return dtype
+
+
+def largest_magnitude(X):
+    """max |x|, dense or sparse, without a temporary array."""
+    values = X.data if sparse.issparse(X) else X
+    return max(float(values.max(initial=0)), -float(values.min(initial=0)))
 
 
 def check_weight(sample_weight, X):

@@ -83,8 +83,9 @@ class StudentTClustering(
     update_interval : int, default=1
         Steps between refreshes of the target P.
     batch_size : int, default=None
-        Rows per step, drawn anew in each pass.  Their target is made with running
-        frequencies f of all rows, so it does not depend on what else is in the batch.
+        Distinct rows per step, at most, drawn anew in each pass.  Their target is made
+        with running frequencies f of all rows, so it does not depend on what else is
+        in the batch.
         None, or at least as many as there are rows, means all rows in each step.
     random_state : int, RandomState instance or None, default=None
         Seeds the starts and the batches.
@@ -237,7 +238,7 @@ class StudentTClustering(
         if not best.converged:
             warnings.warn(
                 f"the start that was kept did not settle within max_iter="
-                f"{self.max_iter} steps: increase max_iter or tol",
+                f"{self.max_iter} passes: increase max_iter or tol",
                 ConvergenceWarning,
                 stacklevel=3,
             )
@@ -258,8 +259,9 @@ class StudentTClustering(
 
         The first rows, up to 2^18 stored numbers, are kept and fitted anew, as by
         ``fit``, whenever a quarter more of them have come.  Other batches are followed
-        by one step each, ever shorter, at the bandwidth found so far.  After ``fit``,
-        its centroids are what goes on.
+        by one step each, ever shorter, at the bandwidth found so far, without entries
+        in ``history_``, restarts of clusters or warnings.  Each new fit may number the
+        clusters anew.  After ``fit``, its centroids are what goes on.
 
         Parameters
         ----------
@@ -273,7 +275,8 @@ class StudentTClustering(
         Returns
         -------
         self : StudentTClustering
-            The estimator; ``labels_`` and ``kl_divergence_`` are those of this batch.
+            The estimator; ``labels_`` are those of this batch, ``kl_divergence_`` is
+            that of the rows just fitted or followed.
         """
         first = not hasattr(self, "cluster_centers_")
         X, weight, unit = self._check_training(X, sample_weight, reset=first)
@@ -281,6 +284,8 @@ class StudentTClustering(
             self._kept, self._n_fitted = [], 0
         if self._keep(X, weight, unit):
             self._fit(*_joined(self._kept))
+        elif first:
+            self._fit(X, weight, unit)
         else:
             self._follow(X, weight, unit)
         self.labels_ = self._labels(X)
@@ -306,7 +311,7 @@ class StudentTClustering(
                 run.run(objective)
                 if self.verbose:
                     print(
-                        f"[StudentTClustering] {run.name}: {run.n_iter} steps, "
+                        f"[StudentTClustering] {run.name}: {run.n_iter} passes, "
                         f"converged = {run.converged}, evidence = {run.evidence:.7f}"
                     )
             best = _best(runs)
@@ -363,12 +368,11 @@ class StudentTClustering(
         """Keep a batch while few have come; whether to fit all that is kept."""
         if self._kept is None:
             return False
-        # a copy: a stream may well reuse its buffer
-        self._kept.append((X.copy(), weight, unit))
-        many = sum(_n_stored(X) for X, *_ in self._kept) > KEPT_ENTRIES
-        if many and len(self._kept) > 1:
+        if sum(_n_stored(X) for X, *_ in self._kept) + _n_stored(X) > KEPT_ENTRIES:
             self._kept = None
             return False
+        # a copy: a stream may well reuse its buffer
+        self._kept.append((X.copy(), weight, unit))
         n_kept = sum(X.shape[0] for X, *_ in self._kept)
         due = n_kept >= GROWTH * self._n_fitted
         self._n_fitted = n_kept if due else self._n_fitted
@@ -383,6 +387,9 @@ class StudentTClustering(
             objective = self._objective(X, weight, threads)
             self._seen += objective.total * unit
             share = max(objective.total * unit / self._seen, LEAST_SHARE)
+            frame = objective.frame
+            # sparse rows, or another dtype, come with another origin
+            run.translate((self._origin / frame.unit - frame.origin) * frame.scale)
             before = run.centers
             run.step(objective, share=share)
             f, centers = run.frequencies, run.centers
@@ -394,7 +401,7 @@ class StudentTClustering(
         self._store(run, objective.frame, kl * unit)
 
     def _store(self, run, frame, kl):
-        self._run = run
+        self._run, self._origin = run, frame.origin.astype(np.float64) * frame.unit
         self.cluster_centers_ = frame.outside(run.centers).astype(self._dtype)
         self.cluster_frequencies_ = run.frequencies * self._seen
         self.kl_divergence_, self.evidence_ = float(kl), float(run.evidence)
@@ -552,8 +559,11 @@ def _joined(batches):
         for X, weight, own in batches
     ]
     parts = [X for X, *_ in batches]
-    stack = sparse.vstack if any(map(sparse.issparse, parts)) else np.concatenate
-    return stack(parts).astype(parts[-1].dtype), np.concatenate(weights), unit
+    if any(map(sparse.issparse, parts)):
+        rows = sparse.vstack([sparse.csr_matrix(part) for part in parts], format="csr")
+    else:
+        rows = np.concatenate(parts)
+    return rows, np.concatenate(weights), unit
 
 
 def _best(runs):

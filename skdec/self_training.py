@@ -7,13 +7,17 @@ One way for all data: rows → q → p (refreshed now and then, held fixed in be
 from dataclasses import dataclass, field
 
 import numpy as np
-from sklearn.metrics import pairwise_distances_argmin_min
+
+from skdec._starts import nearest_distances
+from skdec._validation import largest_magnitude
 
 # Centroids closer than this, in bandwidths, give memberships that cannot be told apart.
 SAME_CENTROID = 1e-2
 
 # How far from the origin a centroid gets, in lengths of the longest row.
 OUTSIDE = 4.0
+
+TINY = np.finfo(np.float64).tiny
 
 # In lengths of the step before.
 LONGEST_EXTRAPOLATION = 1.5
@@ -126,6 +130,11 @@ class SelfTraining:
         expected = self.frequencies + along * (self.frequencies - self._before)
         return np.maximum(expected, self.frequencies / 2)
 
+    def translate(self, by):
+        """Move the frame, not the centroids: what they are called in it changes."""
+        self.centers = self.centers + by
+        self._anchors, self._steps, self._radius = self._anchors + by, (None, None), 0.0
+
     def run(self, objective):
         """Steps until labels and centroids rest, or ``max_iter`` passes."""
         labels = np.full(len(objective.weight), -1, np.int32)
@@ -193,25 +202,33 @@ class SelfTraining:
         empty, k, frame = np.flatnonzero(empty), len(occupied), objective.frame
         if len(empty) == 0 or self.n_reseeds + len(empty) > k:
             return
-        kept = frame.outside(self.centers[occupied > 0]) / frame.unit
-        kept = kept.astype(frame.X.dtype)
-        distance = pairwise_distances_argmin_min(frame.X, kept)[1].astype(np.float64)
-        if not distance.max() > 0:
-            return
-        mass = objective.weight * (distance / distance.max()) ** 2
+        X, weight = frame.X, objective.weight.astype(np.float64)
+        distances = _distances(X, frame.outside(self.centers[occupied > 0]), frame.unit)
         # not of random_state, which an array as init should not hang on
-        rng = np.random.RandomState(self.n_reseeds)
-        rows = rng.choice(len(mass), len(empty), p=mass / mass.sum())
-        chosen = frame.X[rows]
-        chosen = chosen.toarray() if frame.sparse else chosen
+        rng, chosen = np.random.RandomState(self.n_reseeds), []
+        for _ in empty:
+            mass = weight * np.square(distances / max(distances.max(), TINY))
+            if not mass.sum() > 0:
+                return
+            row = X[[rng.choice(len(mass), p=mass / mass.sum())]]
+            chosen.append(frame.unit * (row.toarray() if frame.sparse else row)[0])
+            distances = np.minimum(distances, _distances(X, chosen[-1:], frame.unit))
         self.centers = self.centers.copy()
-        self.centers[empty] = frame.inside(chosen * frame.unit)
+        self.centers[empty] = frame.inside(np.array(chosen))
         self.frequencies = self.frequencies.copy()
         self.frequencies[empty] = 1 / k
         self.n_reseeds += len(empty)
         self.converged = False
         self._steps = None, None
         self.descent.forget()
+
+
+def _distances(X, centers, unit):
+    """Distance of each row to the nearest of the centroids, which are in units."""
+    centers = np.asarray(centers, dtype=np.float64) / unit
+    scale = max(largest_magnitude(X), largest_magnitude(centers), TINY)
+    batches = nearest_distances(X, centers / scale, 1, scale)
+    return np.concatenate([nearest[0] for _, nearest in batches])
 
 
 def _within(radius, centers):

@@ -251,7 +251,9 @@ def test_random_state():
 
 
 def test_max_iter_is_never_silent():
-    with pytest.warns(ConvergenceWarning, match="did not settle within max_iter=2"):
+    with pytest.warns(
+        ConvergenceWarning, match="did not settle within max_iter=2 passes"
+    ):
         model = StudentTClustering(3, max_iter=2, random_state=0).fit(IRIS)
     assert not model.converged_
     assert model.n_iter_ == 2
@@ -428,6 +430,35 @@ def test_partial_fit_of_a_reused_buffer_and_of_a_large_first_batch(monkeypatch):
     whole = StudentTClustering(4, random_state=0).fit(BLOBS[:200])
     assert_array_equal(large.cluster_centers_, whole.cluster_centers_)
     assert large.partial_fit(BLOBS[200:]).n_steps_ == whole.n_steps_ + 1
+
+
+@pytest.mark.parametrize("kept", [2**18, 1])
+def test_partial_fit_of_mixed_batches(kept, monkeypatch):
+    monkeypatch.setattr("skdec.clustering.KEPT_ENTRIES", kept)
+    forms = [np.asarray, sparse.csr_matrix, np.float32, sparse.csr_array]
+    mixed, plain = (StudentTClustering(4, random_state=0) for _ in range(2))
+    for number, start in enumerate(range(0, 280, 40)):
+        batch = BLOBS[start : start + 40]
+        mixed.partial_fit(forms[number % 4](batch))
+        plain.partial_fit(batch)
+        mixed = pickle.loads(pickle.dumps(mixed))
+    ordered = (np.sort(m.cluster_centers_, axis=0) for m in (mixed, plain))
+    assert_allclose(*ordered, atol=1e-3)
+
+
+@pytest.mark.parametrize("dtype, factor", [(float, 1), (float, 1e160), (float, 1e-160),
+                                           (np.float32, 1e-25)])  # fmt: skip
+def test_reseeding_finds_every_blob_at_any_scale(dtype, factor):
+    outlier = np.full((1, 4), 60.0)
+    start = np.vstack([BLOBS[:1], np.full((3, 4), 1e3) * [[1], [2], [3]]])
+    X = (np.vstack([BLOBS, outlier]) * factor).astype(dtype)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = StudentTClustering(
+            4, init=start * factor, bandwidth=0.5 * factor, max_iter=3000
+        ).fit(X)
+    assert model.n_reseeds_ > 0
+    assert len(np.unique(model.labels_)) == 4
 
 
 def test_warnings_point_to_the_caller():
