@@ -366,6 +366,30 @@ def test_target_of_a_row_does_not_depend_on_its_batch():
     assert_allclose(seen[0], expected)
 
 
+def started(centers):
+    frame = Frame(BLOBS, BLOBS[:4], 1.0).by_products()
+    with Threads(1) as threads:
+        objective = ClusteringObjective(frame, np.ones(len(BLOBS)), 1.0, threads)
+        run = SelfTraining(frame.inside(centers), StochasticDescent(), Settings(), None)
+        run.frequencies, run.n_steps = np.array([0.1, 0.2, 0.3, 0.4]), 100
+        run.step(objective, share=0.25)
+    return run, frame
+
+
+def test_frequencies_of_batches_are_a_running_mean():
+    Q = naive.soft_assignment(BLOBS, BLOBS[:4], 1.0)
+    run, _ = started(BLOBS[:4])
+    expected = 0.75 * np.array([0.1, 0.2, 0.3, 0.4]) + 0.25 * Q.mean(axis=0)
+    assert_allclose(run.frequencies, expected)
+
+
+def test_a_centroid_does_not_leave_the_data_behind():
+    centers = BLOBS[:4].copy()
+    centers[3] = 1e9
+    run, frame = started(centers)
+    assert np.linalg.norm(run.centers, axis=1).max() <= 4.001 * frame.radius
+
+
 @pytest.mark.parametrize("kept", [2**18, 2**16])  # the second: most of it is followed
 @pytest.mark.parametrize("name", ["blobs", "digits"])
 def test_partial_fit_ends_near_fit(name, kept, monkeypatch):
