@@ -10,8 +10,6 @@ dtype, with the same number of threads.  The peers are scikit-learn and, in the 
 
 import argparse
 import os
-import subprocess
-import sys
 import warnings
 from statistics import median
 from time import perf_counter
@@ -29,7 +27,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 import skdec
-from benchmarks.data import accuracy, mnist, uneven_blobs
+from benchmarks.data import accuracy, in_new_process, mnist, uneven_blobs
 from skdec import StudentTClustering
 from skdec._frame import Frame
 from skdec.execution import Threads
@@ -201,10 +199,10 @@ def whole(options):
 
 
 MEMORY = """
-import sys, threading, time
 import numpy as np
 from scipy import sparse
 from benchmarks.clustering import data
+from benchmarks.data import peak_memory
 from skdec import StudentTClustering
 import sklearn.cluster
 n, d, k, dtype = {n}, {d}, {k}, np.{dtype}
@@ -219,20 +217,7 @@ else:
 def fit(X):
     StudentTClustering(k, n_init={n_init}, max_iter=5, tol=1, random_state=0).fit(X)
 fit(small)
-def resident():
-    with open("/proc/self/statm") as f:
-        return int(f.read().split()[1]) * 4096
-base, peak, running = resident(), [0], [True]
-def watch():
-    while running:
-        peak[0] = max(peak[0], resident())
-        time.sleep(0.005)
-thread = threading.Thread(target=watch)
-thread.start()
-fit(X)
-running.clear()
-thread.join()
-print(peak[0] - base, base)
+print(*peak_memory(lambda: fit(X)))
 """
 
 
@@ -246,12 +231,7 @@ def memory(options):
     for n, d, k, dtype, density in cases:
         code = MEMORY.format(n=n, d=d, k=k, dtype=dtype, density=density,
                              n_init=2 if density else 3)  # fmt: skip
-        environment = dict(os.environ, PYTHONWARNINGS="ignore")
-        result = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True,
-            env=environment,
-        )  # fmt: skip
-        peak, base = map(int, result.stdout.split())
+        peak, base = in_new_process(code, PYTHONWARNINGS="ignore")
         size = n * d * np.dtype(dtype).itemsize
         size = int(1.5 * n * d * density * 8) if density else size
         print(

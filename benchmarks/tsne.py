@@ -10,10 +10,7 @@ extra ``bench``.  KL is that of one full P, whatever a peer itself reports.
 import argparse
 import contextlib
 import io
-import os
 import re
-import subprocess
-import sys
 import tempfile
 from statistics import median
 from time import perf_counter
@@ -25,7 +22,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from threadpoolctl import threadpool_limits
 
 import skdec
-from benchmarks.data import accuracy, digits, full_kl, mnist
+from benchmarks.data import accuracy, digits, full_kl, in_new_process, mnist
 
 SETTINGS = {"perplexity": 30.0, "random_state": 0}
 LINE = re.compile(r"\((\d+) iterations in ([\d.]+)s\)")
@@ -185,25 +182,12 @@ def placing(options):
 
 
 MEMORY = """
-import sys, threading, time
-import numpy as np, skdec
-from benchmarks.data import mnist
+import skdec
+from benchmarks.data import mnist, peak_memory
 X, _ = mnist({path!r}, {n})
 skdec.ExactTSNE(max_iter=60, affinities={mode!r}).fit(X[:500])
-def resident():
-    with open("/proc/self/statm") as f:
-        return int(f.read().split()[1]) * 4096
-base, peak, running = resident(), [0], [True]
-def watch():
-    while running:
-        peak[0] = max(peak[0], resident())
-        time.sleep(0.01)
-thread = threading.Thread(target=watch)
-thread.start()
-tsne = skdec.ExactTSNE(max_iter={max_iter}, tol=0, affinities={mode!r}).fit(X)
-running.clear()
-thread.join()
-print(peak[0] - base)
+tsne = skdec.ExactTSNE(max_iter={max_iter}, tol=0, affinities={mode!r})
+print(peak_memory(lambda: tsne.fit(X))[0])
 """
 
 
@@ -255,18 +239,6 @@ def whole(options):
             f"{tsne.truncated_mass_:.3f} | GaussianMixture(10), full | {found:.3f} |",
             flush=True,
         )
-
-
-def in_new_process(code, **environment):
-    """What ``code`` prints, as floats, run by a new interpreter."""
-    output = subprocess.run(
-        [sys.executable, "-c", code],
-        check=True,
-        capture_output=True,
-        text=True,
-        env={**os.environ, **environment},
-    ).stdout
-    return [float(word) for word in output.split()]
 
 
 IMPORT = """

@@ -564,7 +564,7 @@ def test_grid_search_picks_the_number_of_clusters(k, n_features):
 
 
 # ------------------------------------------------------------ larger data, sparse data
-def test_large_data_are_neither_copied_nor_merged(monkeypatch):
+def test_large_data_start_from_a_sample(monkeypatch):
     monkeypatch.setattr("skdec._starts.MERGED_ENTRIES", 600)
     X = np.vstack([BLOBS, BLOBS])
     merged = StudentTClustering(4, random_state=0).fit(BLOBS)
@@ -579,6 +579,20 @@ def test_large_data_are_neither_copied_nor_merged(monkeypatch):
     assert_allclose(
         weighted.predict_proba(BLOBS), repeated.predict_proba(BLOBS), atol=1e-6
     )
+
+
+def test_large_data_are_not_copied(monkeypatch, tmp_path):
+    monkeypatch.setattr("skdec._starts.MERGED_ENTRIES", 2**14)
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "X.npy", rng.normal(size=(100_000, 40)).astype(np.float32))
+    X = np.load(tmp_path / "X.npy", mmap_mode="r")
+    model = StudentTClustering(5, n_init=1, max_iter=2, tol=100, random_state=0)
+    model.fit(X[:20_000])  # compiles
+    tracemalloc.start()
+    model.fit(X)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < X.nbytes / 2
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
