@@ -12,16 +12,19 @@ from sklearn.base import (
     ClusterMixin,
     TransformerMixin,
     _fit_context,
+    clone,
 )
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state, gen_batches
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils import check_random_state, gen_batches, get_tags
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdec._frame import Frame
 from skdec._starts import begin, check_init, simplified_silhouette
-from skdec._validation import DOF, FLOATS, POSITIVE, check_weight
+from skdec._validation import DOF, FLOATS, POSITIVE, check_matrix, check_weight
 from skdec.execution import Threads
+from skdec.joint_training import JointTraining
 from skdec.objectives import ClusteringObjective
 from skdec.optimizers import CentroidDescent, StochasticDescent
 from skdec.self_training import SelfTraining, Settings
@@ -31,11 +34,24 @@ from skdec.targets import target
 ROWS_PER_BATCH = 65_536
 EVIDENCE_TIE = 1e-4  # nats per sample
 N_INIT = 10
+ENCODER_BATCH = 256
+ENCODER_REMEDY = (
+    "increase the encoder's reconstruction_weight (γ), or decrease the rate at which "
+    "it follows the clusters"
+)
 LARGEST_AUTO_DOF = 4
 # A stream is fitted as a whole until it has more stored numbers than this, whenever it
 # has grown by this factor; then a batch has at least this weight in running means.
 KEPT_ENTRIES, GROWTH, LEAST_SHARE = 2**18, 1.25, 0.02
 MAX_SEED = np.iinfo(np.int32).max
+
+
+def _without_encoder(estimator):
+    if estimator.encoder is not None:
+        raise AttributeError(
+            "partial_fit needs encoder=None: an encoder is pre-trained on all rows"
+        )
+    return True
 
 
 class StudentTClustering(
@@ -48,11 +64,17 @@ class StudentTClustering(
     .. math:: q_{ij} \propto (1 + \|z_i-\mu_j\|^2/(h^2\nu))^{-(\nu+1)/2},
 
     are matched to their own sharpened version p (see :func:`target_distribution`) by
-    descending KL(P‖Q) in the centroids, P being refreshed and held fixed in turn.  On
-    a fixed embedding, as here, labels are about as good as those of k-means, and worse
-    where clusters differ much in size: p divides by the frequencies f, which evens the
-    sizes out.  What is gained are graded memberships and a better choice among
-    restarts.
+    descending KL(P‖Q) in the centroids, P being refreshed and held fixed in turn.
+
+    Without an encoder z is x.  Labels are then about as good as those of k-means, and
+    worse where clusters differ much in size: p divides by the frequencies f, which
+    evens the sizes out.  What is gained are graded memberships and a better choice
+    among restarts.
+
+    With an encoder (see :mod:`skdec.encoders`) z = encoder(x) learns: the encoder is
+    pre-trained, its embedding clustered, and then encoder and centroids descend KL(P‖Q)
+    together, the encoder along ∂KL/∂z in batches.  That is DEC, or IDEC if the encoder
+    has to reconstruct x too.
 
     Parameters
     ----------
@@ -66,6 +88,10 @@ class StudentTClustering(
         Unit h of the distances; 1.0 is the formula of the paper.  "auto" is √ν/2, at
         most 1, times the within-cluster standard deviation per dimension of the best
         start, so that rescaling X changes neither labels nor memberships.
+    encoder : object with ``fit``, ``transform`` and ``step``, default=None
+        Gives the embedding z and learns it, as described in :mod:`skdec.encoders`; a
+        copy of it does, ``encoder_``.  A ``random_state`` of None among its parameters
+        becomes one drawn from that below.  None is z = x.
     init : {"k-means++", "random"}, callable or array of shape \
             (n_clusters, n_features), default="k-means++"
         Seeds of the k-means runs that give the starts: names and callables as in
@@ -75,41 +101,50 @@ class StudentTClustering(
         the fewest collapsed clusters the one with the highest evidence (see
         ``evidence_``) is kept, of those within 1e-4 of it the first.  "auto" is 10.
     max_iter : int, default=300
-        Passes over the data per start, at most.
+        Passes over the data per start, and of the training of the encoder, at most.
     tol : float, default=1e-3
         Stop when, since the last refresh of the target, the share of labels changed
         and the root mean square shift of the centroids per dimension in units of h are
-        both at most this.
-    update_interval : int, default=1
-        Steps between refreshes of the target P.
-    batch_size : int, default=None
-        Distinct rows per step, at most, drawn anew in each pass.  Their target is made
-        with running frequencies f of all rows, so it does not depend on what else is
-        in the batch.
-        None, or at least as many as there are rows, means all rows in each step.
+        both at most this.  The training of the encoder stops when the share of labels
+        changed is so in three refreshes in a row.
+    update_interval : "auto" or int, default="auto"
+        Steps between refreshes of the target P.  "auto" is 1, and for the encoder as
+        many as its batches in a pass.  Its target is refreshed on all rows.
+    batch_size : "auto", int or None, default="auto"
+        Distinct rows per step, at most, drawn anew in each pass.  None, or at least as
+        many as there are rows, means all rows in each step.  "auto" is None, and 256
+        for the encoder.  With an encoder, it is the size of its batches alone;
+        without, the target of a batch is made with running frequencies f of all rows,
+        so it does not depend on what else is in the batch.
     random_state : int, RandomState instance or None, default=None
-        Seeds the starts and the batches.
+        Seeds the starts, the batches and the encoder.
     n_jobs : int or None, default=-1
         Threads; -1 means all cores.  The result is bitwise the same for every value.
     verbose : int, default=0
-        Print a line per start; from 2, one per refresh.
+        Print a line per start, and per refresh of the encoder's target; from 2, one
+        per refresh of any.
 
     Attributes
     ----------
     cluster_centers_ : ndarray of shape (n_clusters, n_features)
-        Centroids μ, in X's dtype.
+        Centroids μ, in X's dtype; with an encoder of shape (n_clusters, n_components).
     labels_ : ndarray of shape (n_samples,)
         argmax_j q_ij of the training rows, int32; equal to ``predict(X)``.
     kl_divergence_ : float
         KL(P‖Q) at the centroids, in nats, a weighted sum over the samples.
+    encoder_ : object
+        The fitted encoder, if there is one.
+    encoding_ : ndarray of shape (n_samples, n_components)
+        The embedding z of the training rows, if there is an encoder.
     n_iter_ : int
-        Passes over the data of the start that was kept.
+        Passes over the data of the start that was kept, or of the encoder's training.
     n_steps_ : int
         Its steps; as many, unless there are batches.
     converged_ : bool
-        Whether that start settled before ``max_iter``.
+        Whether that start, or the encoder's training, settled before ``max_iter``.
     history_ : dict of ndarray
-        Of that start, an entry for each refresh (with batches, for each pass):
+        Of that start, or the encoder's training, an entry for each refresh (of a start
+        in batches, for each pass):
         "n_iter", the pass; "kl_divergence", KL(P‖Q) at the centroids before its step;
         "label_changes", the share of labels changed since the entry before.
     n_reseeds_ : int
@@ -132,9 +167,10 @@ class StudentTClustering(
     Warns
     -----
     ConvergenceWarning
-        If the start that was kept did not settle within ``max_iter``; if clusters
-        collapsed, that is, ended without rows or on the centroid of another; or if X
-        has fewer distinct rows than clusters.
+        If the start that was kept, or the encoder's training, did not settle within
+        ``max_iter``; if clusters collapsed, that is, ended without rows or on the
+        centroid of another; if the embedding shrank to a point; or if X has fewer
+        distinct rows than clusters.
 
     See Also
     --------
@@ -147,7 +183,8 @@ class StudentTClustering(
     Up to 2^20 stored numbers, identical rows are merged and put in order before the
     starts are drawn, so integer weights and repeated rows give the same fit, whatever
     the order of the rows.  Larger data are used as they are, without a copy, and the
-    starts are found in a random sample of that size.
+    starts are found in a random sample of that size.  An encoder's batches are of rows
+    as they are.
 
     Distances of a fit are had from matrix products where rounding allows an error of at
     most 1e-3 h² (float32) or 1e-9 h² (float64), else from differences, as those of
@@ -157,6 +194,8 @@ class StudentTClustering(
     ----------
     Xie, Girshick, Farhadi: Unsupervised deep embedding for clustering analysis,
     ICML 2016.
+    Guo, Gao, Liu, Yin: Improved deep embedded clustering with local structure
+    preservation, IJCAI 2017.
 
     Examples
     --------
@@ -172,12 +211,20 @@ class StudentTClustering(
         "n_clusters": [Interval(Integral, 1, None, closed="left")],
         "dof": [StrOptions({"auto"}), DOF],
         "bandwidth": [StrOptions({"auto"}), POSITIVE],
+        "encoder": [HasMethods(["fit", "transform", "step"]), None],
         "init": [StrOptions({"k-means++", "random"}), callable, "array-like"],
         "n_init": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
-        "update_interval": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [None, Interval(Integral, 1, None, closed="left")],
+        "update_interval": [
+            StrOptions({"auto"}),
+            Interval(Integral, 1, None, closed="left"),
+        ],
+        "batch_size": [
+            StrOptions({"auto"}),
+            None,
+            Interval(Integral, 1, None, closed="left"),
+        ],
         "random_state": ["random_state"],
         "n_jobs": [None, Integral],
         "verbose": ["verbose"],
@@ -189,12 +236,13 @@ class StudentTClustering(
         *,
         dof="auto",
         bandwidth="auto",
+        encoder=None,
         init="k-means++",
         n_init="auto",
         max_iter=300,
         tol=1e-3,
-        update_interval=1,
-        batch_size=None,
+        update_interval="auto",
+        batch_size="auto",
         random_state=None,
         n_jobs=-1,
         verbose=0,
@@ -202,6 +250,7 @@ class StudentTClustering(
         self.n_clusters = n_clusters
         self.dof = dof
         self.bandwidth = bandwidth
+        self.encoder = encoder
         self.init = init
         self.n_init = n_init
         self.max_iter = max_iter
@@ -233,26 +282,20 @@ class StudentTClustering(
             The fitted estimator.
         """
         X, weight, unit = self._check_training(X, sample_weight)
-        best = self._fit(X, weight, unit)
-        self._kept, self.labels_ = None, self._labels(X)
-        if not best.converged:
-            warnings.warn(
-                f"the start that was kept did not settle within max_iter="
-                f"{self.max_iter} passes: increase max_iter or tol",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
-        if best.collapsed:
-            warnings.warn(
-                f"{best.collapsed} of {self.n_clusters} clusters collapsed: no row "
-                "is labelled with them, or they share their centroid with another.  "
-                f"Decrease n_clusters or bandwidth (it was {self.bandwidth_:g}), or "
-                "increase n_init",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
+        self._kept = None
+        if self.encoder is None:
+            best = self._fit(X, weight, unit)
+            self.labels_ = self._labels(X)
+            self._warn_of(best)
+            return self
+        self._pretrain(X, weight)
+        start = self._fit(self._encode(X), weight, unit)
+        best = self._learn(X, weight, unit, start)
+        self.labels_ = self._labels(self.encoding_)
+        self._warn_of(best)
         return self
 
+    @available_if(_without_encoder)
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, sample_weight=None):
         """Follow a batch of rows, as data stream in or do not fit into memory.
@@ -292,9 +335,9 @@ class StudentTClustering(
         return self
 
     def _check_training(self, X, sample_weight, reset=True):
-        X = validate_data(
-            self, X, dtype=FLOATS, order="C", accept_sparse="csr", reset=reset
-        )
+        X = self._validate(X, self.encoder, reset)
+        if reset:
+            self.encoder_ = None
         if reset and X.shape[0] < self.n_clusters:
             raise ValueError(
                 f"n_clusters ({self.n_clusters}) must not exceed n_samples "
@@ -315,16 +358,75 @@ class StudentTClustering(
                         f"converged = {run.converged}, evidence = {run.evidence:.7f}"
                     )
             best = _best(runs)
-            f = objective.frequencies(best.centers)
-            sums = objective.step(best.centers, best.centers, f, judged=True)
-        best.history.kl = [kl * unit for kl in best.history.kl]
-        best.frequencies = f / objective.total
-        self._seen = objective.total * unit
-        self._store(best, objective.frame, sums.kl * unit)
+            self._finish(best, objective, unit)
         if len(objective.weight) < self.n_clusters:
             # fewer distinct rows than clusters: that has been said
             best.collapsed = 0
         return best
+
+    def _pretrain(self, X, weight):
+        encoder = clone(self.encoder)
+        if encoder.get_params().get("random_state", 0) is None:
+            rng = check_random_state(self.random_state)
+            encoder.set_params(random_state=rng.randint(MAX_SEED))
+        given = {} if weight is None else {"sample_weight": weight}
+        self.encoder_ = encoder.fit(X, **given)
+
+    def _learn(self, X, weight, unit, start):
+        """Train the encoder with the clusters; returns that training."""
+        weight = np.ones(X.shape[0]) if weight is None else weight
+        size = ENCODER_BATCH if self.batch_size == "auto" else self.batch_size
+        settings = Settings(
+            self.max_iter,
+            self.tol,
+            self.update_interval,
+            X.shape[0] if size is None else size,
+            self.verbose,
+        )
+        # BLAS is not held: the encoder needs it
+        with Threads(self.n_jobs) as threads:
+
+            def embed():
+                Z = self._encode(X)
+                return Z, self._objective(Z, weight, threads)
+
+            rng = np.random.RandomState(start.random_state.randint(MAX_SEED))
+            training = JointTraining(self.encoder_, X, weight, embed, settings, rng)
+            self.encoding_, objective = training.run(start.centers)
+            training.n_reseeds = start.n_reseeds
+            training.evidence = objective.evidence(training.centers)
+            self._finish(training, objective, unit)
+        return training
+
+    def _finish(self, run, objective, unit):
+        """Attributes from where a run ended."""
+        f = objective.frequencies(run.centers)
+        sums = objective.step(run.centers, run.centers, f, judged=True)
+        run.history.kl = [kl * unit for kl in run.history.kl]
+        run.frequencies = f / objective.total
+        self._seen = objective.total * unit
+        self._store(run, objective.frame, sums.kl * unit)
+
+    def _warn_of(self, run):
+        """Say what a run fell short of, and the remedies."""
+        joint, said = self.encoder_ is not None, []
+        if joint and run.vanished:
+            said.append(f"the embedding shrank to a point: {ENCODER_REMEDY}")
+        elif not run.converged:
+            what = "the encoder's training" if joint else "the start that was kept"
+            said.append(
+                f"{what} did not settle within max_iter={self.max_iter} passes: "
+                "increase max_iter or tol"
+            )
+        if run.collapsed:
+            said.append(
+                f"{run.collapsed} of {self.n_clusters} clusters collapsed: no row is "
+                "labelled with them, or they share their centroid with another.  "
+                f"Decrease n_clusters or bandwidth (it was {self.bandwidth_:g}), or "
+                f"increase n_init{f'; or {ENCODER_REMEDY}' if joint else ''}"
+            )
+        for message in said:
+            warnings.warn(message, ConvergenceWarning, stacklevel=4)
 
     def _begin(self, X, weight, threads):
         """The objective and, for every start, what carries it through."""
@@ -339,10 +441,14 @@ class StudentTClustering(
         self.bandwidth_ = float(auto if self.bandwidth == "auto" else self.bandwidth)
         self._reference = begun.centers[0]
         objective = self._objective(begun.rows, begun.weight, threads)
-        settings = Settings(
-            self.max_iter, self.tol, self.update_interval, self.batch_size, self.verbose
-        )
-        batches = self.batch_size is not None and self.batch_size < len(begun.weight)
+        settings = Settings(self.max_iter, self.tol, verbose=self.verbose - 1)
+        if self.encoder is None:
+            if self.update_interval != "auto":
+                settings.update_interval = self.update_interval
+            if self.batch_size != "auto":
+                settings.batch_size = self.batch_size
+        size = settings.batch_size
+        batches = size is not None and size < len(begun.weight)
         descent = StochasticDescent if batches else CentroidDescent
         frame = objective.frame
         return objective, [
@@ -426,7 +532,7 @@ class StudentTClustering(
         labels : ndarray of shape (n_samples,)
             The argmax of ``predict_proba(X)``, int32.
         """
-        return self._labels(self._check(X))
+        return self._labels(self.encode(X))
 
     def predict_proba(self, X):
         """Compute the memberships q of each row in each cluster.
@@ -441,7 +547,7 @@ class StudentTClustering(
         Q : ndarray of shape (n_samples, n_clusters)
             Soft assignments in X's dtype; rows sum to 1.
         """
-        X = self._check(X)
+        X = self.encode(X)
         with Threads(self.n_jobs) as threads:
             return self._memberships(X, threads)
 
@@ -481,7 +587,7 @@ class StudentTClustering(
         score : float
             Between 0 and 1, higher is better; 0 for a single cluster.
         """
-        X = self._check(X)
+        X = self.encode(X)
         weight, _ = check_weight(sample_weight, X)
         return simplified_silhouette(X, self.cluster_centers_, weight)
 
@@ -503,7 +609,7 @@ class StudentTClustering(
             In nats, float64; of the training rows, weighted, they sum to
             ``kl_divergence_``.
         """
-        X = self._check(X)
+        X = self.encode(X)
         kl = np.empty(X.shape[0])
         with Threads(self.n_jobs) as threads:
             for batch in gen_batches(X.shape[0], ROWS_PER_BATCH):
@@ -512,11 +618,49 @@ class StudentTClustering(
                 kl[batch] = rel_entr(P, Q).sum(axis=1)
         return kl
 
-    def _check(self, X):
+    def encode(self, X):
+        """Compute the embedding z in which rows are compared with the centroids.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to encode.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components)
+            ``encoder_.transform(X)`` in X's dtype; without an encoder X itself,
+            validated.
+        """
         check_is_fitted(self)
+        X = self._validate(X, self.encoder_)
+        return X if self.encoder_ is None else self._encode(X)
+
+    def _validate(self, X, encoder, reset=False):
+        takes_sparse = encoder is None or get_tags(encoder).input_tags.sparse
         return validate_data(
-            self, X, dtype=FLOATS, order="C", accept_sparse="csr", reset=False
+            self,
+            X,
+            dtype=FLOATS,
+            order="C",
+            accept_sparse="csr" if takes_sparse else False,
+            reset=reset,
         )
+
+    def _encode(self, X):
+        Z = self.encoder_.transform(X)
+        Z = check_matrix(Z, "encoder.transform(X)", ensure_all_finite=False)
+        if len(Z) != X.shape[0]:
+            raise ValueError(
+                f"encoder.transform(X) must have {X.shape[0]} rows, as X has; got "
+                f"{len(Z)}"
+            )
+        if not np.isfinite(Z).all():
+            raise FloatingPointError(
+                "the encoder's embedding is not finite: decrease the rates at which it "
+                "learns"
+            )
+        return Z.astype(X.dtype, copy=False)
 
     def _frame(self, X):
         return Frame(X, self.cluster_centers_, self.bandwidth_)
@@ -543,7 +687,9 @@ class StudentTClustering(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        tags.input_tags.sparse = True
+        tags.input_tags.sparse = (
+            self.encoder is None or get_tags(self.encoder).input_tags.sparse
+        )
         return tags
 
 

@@ -29,7 +29,7 @@ class Settings:
 
     max_iter: int = 300
     tol: float = 1e-3
-    update_interval: int = 1
+    update_interval: int | str = 1
     batch_size: int | None = None
     verbose: int = 0
 
@@ -161,7 +161,7 @@ class SelfTraining:
                 self._reseed(objective, occupied)
                 checked, changed, refreshed = self.centers, 0.0, False
         self.evidence = objective.evidence(self.centers)
-        self.collapsed = _number_collapsed(self.centers, occupied)
+        self.collapsed = number_collapsed(self.centers, occupied)
 
     def _batches(self, n_rows):
         size = self.settings.batch_size
@@ -183,7 +183,7 @@ class SelfTraining:
         self.history.n_iter.append(self.n_iter)
         self.history.kl.append(kl)
         self.history.changed.append(min(changed, 1.0))
-        if self.settings.verbose > 1:
+        if self.settings.verbose > 0:
             print(
                 f"[StudentTClustering] {self.name} step {self.n_iter}: KL = {kl:.5f}, "
                 f"changed = {changed:.5f}, shift = {shift:.5f}"
@@ -239,7 +239,8 @@ def _within(radius, centers):
     return centers * share
 
 
-def _number_collapsed(centers, occupied):
+def number_collapsed(centers, occupied):
+    """Clusters without a row labelled with them, or on the centroid of another."""
     lost = occupied <= 0
     for j in range(1, len(centers)):
         distances = np.linalg.norm(centers[:j] - centers[j], axis=1)

@@ -1,0 +1,298 @@
+"""A deep embedding that learns: an autoencoder, pre-trained, then the chain rule."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import _fit_context
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from skdec._validation import POSITIVE
+from skdec.encoders._base import Encoder, mean_gradient
+
+MAX_SEED = np.iinfo(np.int32).max
+
+
+class AutoencoderEncoder(Encoder):
+    r"""Embedding by an autoencoder, for DEC and IDEC; needs PyTorch.
+
+    ``fit`` pre-trains encoder and decoder to undo dropout of their input,
+
+    .. math:: L = \sum_i w_i \|\tilde x_i - g(f(\mathrm{dropout}(\tilde x_i)))\|^2,
+
+    where x̃ is x, centred and in units of ``scale_``.  A step of the clustering follows
+
+    .. math:: \frac1b \sum_i w_i (KL_i + \gamma \|\tilde x_i - g(z_i)\|^2 / d),
+              \qquad z_i = f(\tilde x_i)
+
+    over the b rows of d features in a batch, without dropout.  γ = 0 is DEC, whose
+    decoder has no part in it; γ > 0 is IDEC.
+
+    Parameters
+    ----------
+    hidden_dims : sequence of int, default=(500, 500, 2000, 10)
+        Widths of the encoder's layers; the last is the number of components.  The
+        decoder mirrors them.
+    modules : pair of torch.nn.Module, default=None
+        Encoder and decoder to use instead of layers of ``hidden_dims``: between
+        float32 rows of n_features and of any number of components.  They are copied and
+        start from the weights they have; with ``epochs=0`` those of another,
+        pre-trained encoder are taken as they are.
+    activation : {"relu", "leaky_relu", "elu", "gelu", "tanh", "sigmoid"} or callable, \
+            default="relu"
+        Between the layers, not after the last ones.  A callable returns a module.
+    dropout : float, default=0.2
+        Share of the input that is set to the mean in pre-training, at least 0 and less
+        than 1.
+    epochs : int, default=50
+        Passes over the data in pre-training.
+    batch_size : int, default=256
+        Rows in a step of pre-training, at most.
+    learning_rate : float, default=1e-3
+        Rate of the optimiser in pre-training.
+    clustering_rate : float, default=1e-4
+        Rate of the optimiser in a step of the clustering.
+    optimizer : {"adam", "sgd"} or callable, default="adam"
+        "sgd" has momentum 0.9.  A callable, such as a class of torch.optim, is given
+        the parameters and ``lr``.
+    reconstruction_weight : float, default=0.1
+        γ.
+    precision : {"single", "mixed"}, default="single"
+        With "mixed" the matrix products of training are in bfloat16, faster where the
+        processor has it; embeddings are always in single precision.
+    device : {"auto", "cpu", "cuda"} or str, default="auto"
+        Where to compute, as PyTorch names it; "auto" is a GPU if there is one.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the weights, the batches and dropout.  Dropout within ``modules`` has
+        PyTorch's own seed.
+    verbose : int, default=0
+        Print a line per epoch.
+
+    Attributes
+    ----------
+    encoder_, decoder_ : torch.nn.Module
+        The networks f and g, in evaluation mode.
+    loss_history_ : ndarray of shape (epochs,)
+        Mean squared error per feature of the reconstruction, with dropout, in each
+        epoch of pre-training.
+    mean_ : ndarray of shape (n_features,)
+        Mean of the training rows.
+    scale_ : float
+        Root of the mean variance of the features.
+    n_components_ : int
+        Number of components of the embedding.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features seen during fit, when all are strings.
+
+    Raises
+    ------
+    ImportError
+        In ``fit``, if PyTorch is not installed.
+
+    Notes
+    -----
+    A fitted encoder is pickled from the CPU and can be loaded without a GPU.
+
+    References
+    ----------
+    Xie, Girshick, Farhadi: Unsupervised deep embedding for clustering analysis,
+    ICML 2016, section 3.2.
+    Guo, Gao, Liu, Yin: Improved deep embedded clustering with local structure
+    preservation, IJCAI 2017, equation 8.
+    """
+
+    _parameter_constraints: dict = {
+        "hidden_dims": ["array-like"],
+        "modules": [tuple, list, None],
+        "activation": [
+            StrOptions({"relu", "leaky_relu", "elu", "gelu", "tanh", "sigmoid"}),
+            callable,
+        ],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "epochs": [Interval(Integral, 0, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [POSITIVE],
+        "clustering_rate": [POSITIVE],
+        "optimizer": [StrOptions({"adam", "sgd"}), callable],
+        "reconstruction_weight": [Interval(Real, 0, None, closed="left")],
+        "precision": [StrOptions({"single", "mixed"})],
+        "device": [str],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        hidden_dims=(500, 500, 2000, 10),
+        *,
+        modules=None,
+        activation="relu",
+        dropout=0.2,
+        epochs=50,
+        batch_size=256,
+        learning_rate=1e-3,
+        clustering_rate=1e-4,
+        optimizer="adam",
+        reconstruction_weight=0.1,
+        precision="single",
+        device="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        self.hidden_dims = hidden_dims
+        self.modules = modules
+        self.activation = activation
+        self.dropout = dropout
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.clustering_rate = clustering_rate
+        self.optimizer = optimizer
+        self.reconstruction_weight = reconstruction_weight
+        self.precision = precision
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None):
+        """Pre-train the autoencoder.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows.
+        y : Ignored
+            Present for API consistency.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights; 1 each by default.
+
+        Returns
+        -------
+        self : AutoencoderEncoder
+            The fitted encoder.
+        """
+        torch_side = _torch_side()
+        X, weight = self._begin(X, sample_weight)
+        rng = check_random_state(self.random_state)
+        seeds = rng.randint(MAX_SEED, size=2)
+        self._networks = torch_side.Networks(
+            *self._pair(torch_side, X.shape[1], seeds[0]),
+            self.device,
+            self.precision == "mixed",
+        )
+        self._stepping = False
+        # also finds out whether given modules take such rows
+        self.n_components_ = self._encode(X[:1]).shape[1]
+        self._pretrain(X, weight, rng, seeds[1])
+        return self
+
+    def _pair(self, torch_side, n_features, seed):
+        if self.modules is not None:
+            return self.modules
+        widths = [n_features, *self.hidden_dims]
+        if len(widths) < 2 or not all(
+            isinstance(width, Integral) and width >= 1 for width in widths
+        ):
+            raise ValueError(
+                "hidden_dims must be a non-empty sequence of positive integers; got "
+                f"{self.hidden_dims!r}"
+            )
+        return torch_side.mirrored(widths, self.activation, int(seed))
+
+    def _pretrain(self, X, weight, rng, seed):
+        networks = self._networks
+        networks.begin(self.optimizer, self.learning_rate, int(seed))
+        weight = np.ones(X.shape[0]) if weight is None else weight / weight.mean()
+        rows, self.loss_history_ = np.flatnonzero(weight), np.empty(self.epochs)
+        networks.train(True)
+        for epoch in range(self.epochs):
+            error, n_batches = 0.0, -(-len(rows) // self.batch_size)
+            for batch in np.array_split(rng.permutation(rows), n_batches):
+                x = self._scaled(X[batch])
+                mean = networks.restore(x, weight[batch], self.dropout)
+                error += mean * len(batch) / X.shape[0]
+            self.loss_history_[epoch] = error
+            if self.verbose:
+                print(f"[AutoencoderEncoder] epoch {epoch + 1}: error = {error:.5f}")
+            if not np.isfinite(error):
+                raise FloatingPointError(
+                    f"pre-training diverged in epoch {epoch + 1}: decrease "
+                    f"learning_rate (it was {self.learning_rate:g})"
+                )
+        networks.train(False)
+
+    def step(self, X, gradient, sample_weight=None):
+        """Take one step on a batch, as :mod:`skdec.encoders` describes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The batch.
+        gradient : callable
+            Gives ∂KL/∂Z of the batch's embedding Z.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights w of the rows in the error of reconstruction.
+
+        Returns
+        -------
+        self : AutoencoderEncoder
+            The encoder, one step further.
+        """
+        X = self._check(X)
+        if not self._stepping:
+            self._networks.begin(self.optimizer, self.clustering_rate)
+            self._stepping = True
+        self._networks.follow(
+            self._scaled(X),
+            lambda Z: mean_gradient(gradient, Z),
+            np.ones(X.shape[0]) if sample_weight is None else sample_weight,
+            self.reconstruction_weight,
+        )
+        return self
+
+    @property
+    def encoder_(self):
+        """The network f."""
+        return self._networks.encoder
+
+    @property
+    def decoder_(self):
+        """The network g."""
+        return self._networks.decoder
+
+    def _scaled(self, X):
+        """Some rows, dense and scaled, in single precision."""
+        X = X.toarray() if sparse.issparse(X) else X
+        return ((X - self.mean_) / self.scale_).astype(np.float32)
+
+    def _encode(self, X):
+        return self._networks.encode(self._scaled(X))
+
+    def _decode(self, Z):
+        return self._networks.decode(Z)
+
+    @property
+    def _n_features_out(self):
+        return self.n_components_
+
+    def __getstate__(self):
+        # the optimiser is not kept: steps after loading begin anew
+        return {**super().__getstate__(), "_stepping": False}
+
+
+def _torch_side():
+    """The module that imports PyTorch, or an error that says how to get it."""
+    try:
+        from skdec.encoders import _networks
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise ImportError(
+            "AutoencoderEncoder needs PyTorch, which is not installed: "
+            "pip install 'skdec[deep]'"
+        ) from error
+    return _networks

@@ -1,0 +1,104 @@
+"""What encoders share: validated rows in, scaled batches to the model, Z out."""
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import gen_batches
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skdec._validation import FLOATS, check_matrix, check_weight
+
+ROWS_PER_BATCH = 4096
+
+
+class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Rows x as (x − mean_)/scale_ through a model that subclasses have.
+
+    ``mean_`` is per feature and ``scale_`` one number for all, so that variances on
+    average are 1 and keep their proportions.  A subclass gives ``_encode``, of
+    validated rows, and ``_decode``, to scaled rows.
+    """
+
+    def _check(self, X, reset=False):
+        if not reset:
+            check_is_fitted(self)
+        return validate_data(
+            self, X, dtype=FLOATS, order="C", accept_sparse="csr", reset=reset
+        )
+
+    def _begin(self, X, sample_weight):
+        """Validated rows and weights; sets ``mean_`` and ``scale_``."""
+        X = self._check(X, reset=True)
+        weight, _ = check_weight(sample_weight, X)
+        scaler = StandardScaler(with_mean=not sparse.issparse(X))
+        scaler.fit(X, sample_weight=weight)
+        self.mean_ = np.asarray(scaler.mean_, dtype=np.float64)
+        self.scale_ = float(np.sqrt(np.mean(scaler.var_)))
+        if not np.isfinite(self.scale_):
+            raise ValueError("X is too large: its variance overflows")
+        # of constant rows, or nearly so, the differences are left as they are
+        self.scale_ = self.scale_ or 1.0
+        return X, weight
+
+    def transform(self, X):
+        """Encode rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to encode.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components)
+            The embedding, in X's dtype.
+        """
+        X = self._check(X)
+        Z = np.empty((X.shape[0], self._n_features_out), X.dtype)
+        for batch in gen_batches(X.shape[0], ROWS_PER_BATCH):
+            Z[batch] = self._encode(X[batch])
+        return Z
+
+    def inverse_transform(self, Z):
+        """Decode embeddings.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, n_components)
+            Embeddings.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            Rows in the units of the training data, in Z's dtype.
+        """
+        check_is_fitted(self)
+        Z = check_matrix(Z, "Z")
+        if Z.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"Z must have {self._n_features_out} columns, as the embedding has; "
+                f"got shape {Z.shape}"
+            )
+        X = np.empty((len(Z), self.n_features_in_), Z.dtype)
+        for batch in gen_batches(len(Z), ROWS_PER_BATCH):
+            X[batch] = self._decode(Z[batch]) * self.scale_ + self.mean_
+        return X
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.input_tags.sparse = True
+        return tags
+
+
+def mean_gradient(gradient, Z):
+    """∂L/∂Z of the mean L over the rows of a batch, and check what was returned."""
+    G = np.asarray(gradient(Z))
+    if G.shape != Z.shape:
+        raise ValueError(f"gradient must return shape {Z.shape}; got {G.shape}")
+    return G / len(Z)

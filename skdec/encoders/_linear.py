@@ -1,0 +1,202 @@
+"""A linear embedding that learns: principal components, then the chain rule."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from scipy.linalg import svd
+from scipy.sparse.linalg import LinearOperator, svds
+from sklearn.base import _fit_context
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from skdec._validation import POSITIVE
+from skdec.encoders._base import Encoder, mean_gradient
+
+N_COMPONENTS = 10
+DECAY, SQUARE_DECAY, SMALLEST = 0.9, 0.999, 1e-8
+
+
+class LinearEncoder(Encoder):
+    r"""Linear embedding Z = X̃ W that starts from principal components.
+
+    X̃ is X, centred and in units of ``scale_``.  A step follows the chain rule exactly,
+
+    .. math:: \frac{\partial L}{\partial W} = \frac1b \tilde X^T
+              \frac{\partial KL}{\partial Z} + \gamma \frac{\partial}{\partial W}
+              \frac1b \sum_i w_i \|\tilde x_i - \tilde x_i W W^T\|^2
+
+    over the b rows of a batch, by Adam (Kingma & Ba 2015).  The smallest case of an
+    embedding that learns with its clusters, without dependencies; see
+    :class:`AutoencoderEncoder` for a deep one.
+
+    Parameters
+    ----------
+    n_components : "auto" or int, default="auto"
+        Dimensions of the embedding, at most n_samples and n_features.  "auto" is 10, or
+        as many as there can be.
+    learning_rate : float, default=1e-3
+        Rate of Adam in a step.  The columns of W begin with length 1.
+    reconstruction_weight : float, default=0.1
+        γ, the weight of the error of reconstruction, which keeps W from collapsing.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the search for principal components.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, n_features)
+        The transpose of W, float64.
+    mean_ : ndarray of shape (n_features,)
+        Mean of the training rows.
+    scale_ : float
+        Root of the mean variance of the features.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features seen during fit, when all are strings.
+
+    See Also
+    --------
+    sklearn.decomposition.PCA : The same embedding before any step.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skdec import StudentTClustering
+    >>> from skdec.encoders import LinearEncoder
+    >>> X = load_iris().data
+    >>> encoder = LinearEncoder(n_components=2)
+    >>> model = StudentTClustering(3, encoder=encoder, random_state=0).fit(X)
+    >>> model.encoding_.shape
+    (150, 2)
+    """
+
+    _parameter_constraints: dict = {
+        "n_components": [
+            StrOptions({"auto"}),
+            Interval(Integral, 1, None, closed="left"),
+        ],
+        "learning_rate": [POSITIVE],
+        "reconstruction_weight": [Interval(Real, 0, None, closed="left")],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        n_components="auto",
+        *,
+        learning_rate=1e-3,
+        reconstruction_weight=0.1,
+        random_state=None,
+    ):
+        self.n_components = n_components
+        self.learning_rate = learning_rate
+        self.reconstruction_weight = reconstruction_weight
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None):
+        """Find the principal components.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows.
+        y : Ignored
+            Present for API consistency.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights; 1 each by default.
+
+        Returns
+        -------
+        self : LinearEncoder
+            The fitted encoder.
+        """
+        X, weight = self._begin(X, sample_weight)
+        most = min(X.shape)
+        n_components = self.n_components
+        if n_components == "auto":
+            n_components = min(N_COMPONENTS, most)
+        if n_components > most:
+            raise ValueError(
+                f"n_components ({n_components}) must not exceed the smaller of "
+                f"n_samples and n_features ({most})"
+            )
+        roots = np.ones(X.shape[0]) if weight is None else np.sqrt(weight)
+        weighted = LinearOperator(
+            X.shape,
+            matvec=lambda v: roots * self._project(X, v.ravel()),
+            rmatvec=lambda u: self._gather(X, roots * u.ravel()),
+            dtype=np.float64,
+        )
+        if n_components < most:
+            first = check_random_state(self.random_state).uniform(-1, 1, most)
+            directions = svds(weighted, n_components, v0=first)[2][::-1]
+        else:
+            dense = weighted @ np.eye(X.shape[1])
+            directions = svd(dense, full_matrices=False)[2][:n_components]
+        # signs as scikit-learn's PCA has them
+        largest = np.argmax(np.abs(directions), axis=1)
+        signs = np.sign(directions[np.arange(n_components), largest])
+        self.components_ = np.ascontiguousarray(directions * signs[:, None])
+        self._n_steps, self._moments = 0, np.zeros((2, *self.components_.shape))
+        return self
+
+    def step(self, X, gradient, sample_weight=None):
+        """Take one step on a batch, as :mod:`skdec.encoders` describes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The batch.
+        gradient : callable
+            Gives ∂KL/∂Z of the batch's embedding Z.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights w of the rows in the error of reconstruction.
+
+        Returns
+        -------
+        self : LinearEncoder
+            The encoder, one step further.
+        """
+        X = self._check(X)
+        slope = self._slope(X, gradient, sample_weight)
+        self._n_steps += 1
+        mean, square = self._moments
+        mean += (1 - DECAY) * (slope - mean)
+        square += (1 - SQUARE_DECAY) * (slope**2 - square)
+        mean = mean / (1 - DECAY**self._n_steps)
+        square = square / (1 - SQUARE_DECAY**self._n_steps)
+        step = self.learning_rate * mean / (np.sqrt(square) + SMALLEST)
+        self.components_ = self.components_ - step
+        return self
+
+    def _slope(self, X, gradient, sample_weight):
+        """∂L/∂Wᵀ, without a dense copy of sparse rows."""
+        C, Z = self.components_, self._encode(X)
+        toward = mean_gradient(gradient, Z).astype(np.float64, copy=False)
+        slope = self._gather(X, toward).T
+        if self.reconstruction_weight:
+            weight = np.ones(len(Z)) if sample_weight is None else sample_weight
+            factor = 2 * self.reconstruction_weight / len(Z)
+            wZ = np.asarray(weight)[:, None] * Z
+            inner = self._gather(X, wZ @ (C @ C.T) - 2 * wZ).T
+            slope = slope + factor * (inner + (Z.T @ wZ) @ C)
+        return slope
+
+    def _project(self, X, A):
+        """X̃ A."""
+        return (X @ A - self.mean_ @ A) / self.scale_
+
+    def _gather(self, X, B):
+        """X̃ᵀ B."""
+        return (X.T @ B - np.multiply.outer(self.mean_, B.sum(axis=0))) / self.scale_
+
+    def _encode(self, X):
+        return self._project(X, self.components_.T)
+
+    def _decode(self, Z):
+        return Z @ self.components_
+
+    @property
+    def _n_features_out(self):
+        return len(self.components_)

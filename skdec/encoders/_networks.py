@@ -1,0 +1,162 @@
+"""The PyTorch side of AutoencoderEncoder: networks, and the steps they take."""
+
+import copy
+from itertools import pairwise
+
+import torch
+from torch import nn
+
+ACTIVATIONS = {
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+}
+
+SGD_MOMENTUM = 0.9
+
+
+def mirrored(widths, activation, seed):
+    """Encoder of linear layers of these widths, and the decoder that goes back."""
+    activation = ACTIVATIONS.get(activation, activation)
+    # a generator of their own: the user's random numbers are not touched
+    generator = torch.Generator().manual_seed(seed)
+    return tuple(
+        _layers(order, activation, generator) for order in (widths, widths[::-1])
+    )
+
+
+def _layers(widths, activation, generator):
+    layers = []
+    for fan_in, fan_out in pairwise(widths):
+        layer = nn.utils.skip_init(nn.Linear, fan_in, fan_out)
+        bound = fan_in**-0.5
+        with torch.no_grad():
+            layer.weight.uniform_(-bound, bound, generator=generator)
+            layer.bias.uniform_(-bound, bound, generator=generator)
+        layers += [layer, activation()]
+    return nn.Sequential(*layers[:-1])
+
+
+class Networks:
+    """Encoder f and decoder g on their device, and the optimiser that moves them.
+
+    Parameters
+    ----------
+    encoder, decoder : torch.nn.Module
+        The networks; they are copied.
+    device : str
+        Where they compute: "auto", or a name of PyTorch's.
+    mixed : bool
+        Whether to train with matrix products in bfloat16.
+    """
+
+    def __init__(self, encoder, decoder, device, mixed):
+        self.mixed = mixed
+        self.device = _device(device)
+        self.encoder = copy.deepcopy(encoder).to(self.device)
+        self.decoder = copy.deepcopy(decoder).to(self.device)
+
+    def begin(self, optimizer, rate, seed=0):
+        """Start anew with an optimiser, and a seed for dropout."""
+        parameters = [*self.encoder.parameters(), *self.decoder.parameters()]
+        if optimizer == "adam":
+            # the default steps one tensor at a time, several times as slow
+            self._optimizer = torch.optim.Adam(parameters, lr=rate, fused=True)
+        elif optimizer == "sgd":
+            self._optimizer = torch.optim.SGD(
+                parameters, lr=rate, momentum=SGD_MOMENTUM
+            )
+        else:
+            self._optimizer = optimizer(parameters, lr=rate)
+        self._generator = torch.Generator(self.device).manual_seed(seed)
+
+    def train(self, on):
+        """Training or evaluation mode, which dropout within given modules heeds."""
+        self.encoder.train(on)
+        self.decoder.train(on)
+
+    def restore(self, x, weight, dropout):
+        """One step of pre-training; returns the mean squared error of a row."""
+        x = self._tensor(x)
+        given = x
+        if dropout:
+            draws = torch.rand(x.shape, generator=self._generator, device=self.device)
+            given = x * (draws >= dropout) / (1 - dropout)
+        with self._autocast():
+            restored = self.decoder(self.encoder(given))
+        error = self._error(restored, x, weight)
+        self._optimizer.zero_grad()
+        error.backward()
+        self._optimizer.step()
+        return float(error.detach())
+
+    def follow(self, x, gradient, weight, reconstruction_weight):
+        """One step along ∂KL/∂Z, and γ times the error of reconstruction."""
+        x = self._tensor(x)
+        with self._autocast():
+            z = self.encoder(x)
+        toward = self._tensor(gradient(z.detach().float().cpu().numpy()))
+        outputs, slopes = [z], [toward.to(z.dtype)]
+        if reconstruction_weight:
+            with self._autocast():
+                restored = self.decoder(z)
+            error = self._error(restored, x, weight)
+            outputs.append(reconstruction_weight * error)
+            slopes.append(None)
+        self._optimizer.zero_grad()
+        torch.autograd.backward(outputs, slopes)
+        self._optimizer.step()
+
+    def encode(self, x):
+        """f(x), single precision."""
+        return self._apply(self.encoder, x)
+
+    def decode(self, z):
+        """g(z), single precision."""
+        return self._apply(self.decoder, z)
+
+    def _apply(self, module, rows):
+        with torch.inference_mode():
+            return module(self._tensor(rows)).float().cpu().numpy()
+
+    def _error(self, restored, x, weight):
+        """Weighted mean over the rows of ‖x − restored‖²/d."""
+        errors = (restored.float() - x).square().mean(dim=1)
+        return (errors * self._tensor(weight)).mean()
+
+    def _tensor(self, array):
+        return torch.as_tensor(array, dtype=torch.float32, device=self.device)
+
+    def _autocast(self):
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed)
+
+    def __getstate__(self):
+        """The networks on the CPU, without their optimiser."""
+        return {
+            "mixed": self.mixed,
+            "device": str(self.device),
+            "encoder": copy.deepcopy(self.encoder).cpu(),
+            "decoder": copy.deepcopy(self.decoder).cpu(),
+        }
+
+    def __setstate__(self, state):
+        lost = state["device"] != "cpu" and not torch.cuda.is_available()
+        device = "cpu" if lost else state["device"]
+        self.__init__(state["encoder"], state["decoder"], device, state["mixed"])
+
+
+def _device(name):
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(
+            f"device must name one that PyTorch can use here, or be 'auto'; got "
+            f"{name!r}: {error}"
+        ) from error
+    return device

@@ -1,0 +1,137 @@
+"""Clusters and their embedding learn together: DEC with its encoder.
+
+At a refresh, on all rows: x → z → q → f → p, and one step of the centroids.  Then, in
+batches, p and the centroids held: x → z → ∂KL(P‖Q)/∂z → the encoder.
+"""
+
+import numpy as np
+
+from skdec.divergence import clustering_loss
+from skdec.optimizers import CentroidDescent
+from skdec.self_training import History, number_collapsed
+from skdec.similarity import memberships
+from skdec.targets import frequencies, target
+
+# Refreshes in a row at which labels rest: at some, in between, none happens to change.
+QUIET_REFRESHES = 3
+
+# Share of its first spread below which an embedding has vanished.
+VANISHED = 1e-3
+
+
+class JointTraining:
+    """The training of an encoder by its clusters.
+
+    Parameters
+    ----------
+    encoder : object with ``step``
+        As described in ``skdec.encoders``.
+    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
+        Rows, validated.
+    weight : ndarray of shape (n_samples,)
+        Their weights.
+    embed : callable
+        Gives the embedding of all rows as it is now, and its ClusteringObjective.
+    settings : Settings
+        When to refresh and to stop.
+    random_state : RandomState
+        Draws batches.
+
+    Attributes
+    ----------
+    centers : ndarray of shape (n_clusters, n_components)
+        Centroids now, in the frame of the objective.
+    n_iter, n_steps : int
+        Passes over the data, and steps of the encoder.
+    collapsed : int
+        Clusters without a row, or on the centroid of another.
+    vanished : bool
+        Whether the embedding shrank to a point; the training ends there.
+    converged : bool
+        Whether labels came to rest.
+    history : History
+        KL and the share of labels changed, at each refresh.
+    """
+
+    def __init__(self, encoder, X, weight, embed, settings, random_state):
+        self.encoder, self.X, self.embed = encoder, X, embed
+        self.settings, self.random_state = settings, random_state
+        self.weight = weight / weight.mean()
+        self.rows = np.flatnonzero(weight > 0)
+        self.n_batches = -(-len(self.rows) // settings.batch_size)
+        self.n_iter = self.n_steps = self.n_reseeds = self.collapsed = 0
+        self.converged, self.vanished, self.history = False, False, History()
+        self._first_spread = 0.0
+
+    def run(self, centers):
+        """Refresh and follow until labels rest, or ``max_iter`` passes.
+
+        Returns the embedding of all rows, and their objective, at the end.
+        """
+        self.centers, self.descent = centers, CentroidDescent(momentum=0.0)
+        self._labels = np.full(self.X.shape[0], -1, np.int32)
+        interval = self.settings.update_interval
+        interval = self.n_batches if interval == "auto" else interval
+        last = self.settings.max_iter * self.n_batches
+        batches = self._batches()
+        while True:
+            Z, objective = self._refresh()
+            if self.converged or self.vanished or self.n_steps >= last:
+                return Z, objective
+            for _ in range(min(interval, last - self.n_steps)):
+                self.step(next(batches))
+
+    def _refresh(self):
+        """p of all rows, a step of the centroids, and whether that was enough."""
+        Z, objective = self.embed()
+        frame, dof, before = objective.frame, objective.dof, self.centers
+        Q = memberships(frame, frame.outside(before), dof, objective.threads)
+        f = frequencies(Q, objective.weight)
+        self._target, self._at = target(Q, f, objective.threads), (frame, dof)
+        sums = objective.step(before, before, f, labels=self._labels, judged=True)
+        self.centers = self.descent.move(before, sums)
+        self.collapsed = number_collapsed(before, sums.occupied)
+        self._judge(sums, objective.total, _spread(frame.inside(Z)))
+        return Z, objective
+
+    def _judge(self, sums, total, spread):
+        history, settings = self.history, self.settings
+        history.n_iter.append(self.n_iter)
+        history.kl.append(sums.kl)
+        history.changed.append(sums.changed / total)
+        self._first_spread = self._first_spread or spread
+        self.vanished = not spread > VANISHED * self._first_spread
+        # the first entry has nothing to compare with
+        recent = history.changed[1:][-QUIET_REFRESHES:]
+        quiet = len(recent) == QUIET_REFRESHES and max(recent) <= settings.tol
+        self.converged = quiet and not self.vanished
+        if settings.verbose:
+            print(
+                f"[StudentTClustering] pass {self.n_iter}: KL = {sums.kl:.5f}, "
+                f"changed = {history.changed[-1]:.5f}"
+            )
+
+    def step(self, rows):
+        """One step of the encoder along ∂KL/∂z of a batch."""
+        weight, P, (frame, dof) = self.weight[rows], self._target[rows], self._at
+
+        def gradient(Z):
+            _, slope, _ = clustering_loss(
+                frame.inside(Z), self.centers, dof=dof, P=P, sample_weight=weight
+            )
+            return slope * (frame.scale / frame.unit)
+
+        self.encoder.step(self.X[rows], gradient, sample_weight=weight)
+        self.n_steps += 1
+        self.n_iter = -(-self.n_steps // self.n_batches)
+
+    def _batches(self):
+        while True:
+            order = self.random_state.permutation(self.rows)
+            for batch in np.array_split(order, self.n_batches):
+                yield np.sort(batch)
+
+
+def _spread(Z):
+    """Mean |z − mean z|: no squares, which could vanish before it does."""
+    return float(np.abs(Z - Z.mean(axis=0)).mean())
