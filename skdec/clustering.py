@@ -390,12 +390,13 @@ class StudentTClustering(
                 Z = self._encode(X)
                 return Z, self._objective(Z, weight, threads)
 
-            rng = np.random.RandomState(start.random_state.randint(MAX_SEED))
-            training = JointTraining(self.encoder_, X, weight, embed, settings, rng)
-            self.encoding_, objective = training.run(start.centers)
-            training.n_reseeds = start.n_reseeds
+            data = X, weight
+            training = JointTraining(start, self.encoder_, data, embed, settings)
+            self.encoding_, objective = training.run()
             training.evidence = objective.evidence(training.centers)
             self._finish(training, objective, unit)
+        # partial_fit, which would go on from it, needs no encoder
+        self._run = None
         return training
 
     def _finish(self, run, objective, unit):

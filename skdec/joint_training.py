@@ -24,18 +24,16 @@ class JointTraining:
 
     Parameters
     ----------
+    start : SelfTraining
+        What clustered the first embedding; its random_state draws the batches.
     encoder : object with ``step``
         As described in ``skdec.encoders``.
-    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
-        Rows, validated.
-    weight : ndarray of shape (n_samples,)
-        Their weights.
+    data : tuple of ({ndarray, CSR matrix}, ndarray)
+        Rows, validated, and their weights.
     embed : callable
         Gives the embedding of all rows as it is now, and its ClusteringObjective.
     settings : Settings
         When to refresh and to stop.
-    random_state : RandomState
-        Draws batches.
 
     Attributes
     ----------
@@ -43,6 +41,8 @@ class JointTraining:
         Centroids now, in the frame of the objective.
     n_iter, n_steps : int
         Passes over the data, and steps of the encoder.
+    n_reseeds : int
+        Of the start.
     collapsed : int
         Clusters without a row, or on the centroid of another.
     vanished : bool
@@ -53,35 +53,35 @@ class JointTraining:
         KL and the share of labels changed, at each refresh.
     """
 
-    def __init__(self, encoder, X, weight, embed, settings, random_state):
-        self.encoder, self.X, self.embed = encoder, X, embed
-        self.settings, self.random_state = settings, random_state
-        self.weight = weight / weight.mean()
+    def __init__(self, start, encoder, data, embed, settings):
+        self.centers, self.random_state = start.centers, start.random_state
+        self.n_reseeds, self.descent = start.n_reseeds, CentroidDescent(momentum=0.0)
+        self.encoder, self.embed, self.settings = encoder, embed, settings
+        self.X, weight = data
         self.rows = np.flatnonzero(weight > 0)
+        self.weight = weight / weight[self.rows].mean()
         self.n_batches = -(-len(self.rows) // settings.batch_size)
-        self.n_iter = self.n_steps = self.n_reseeds = self.collapsed = 0
+        self._labels, self._first_spread = np.full(len(weight), -1, np.int32), 0.0
+        self.n_iter = self.n_steps = self.collapsed = 0
         self.converged, self.vanished, self.history = False, False, History()
-        self._first_spread = 0.0
 
-    def run(self, centers):
+    def run(self):
         """Refresh and follow until labels rest, or ``max_iter`` passes.
 
-        Returns the embedding of all rows, and their objective, at the end.
+        Returns the embedding of all rows, and its objective, at the end.
         """
-        self.centers, self.descent = centers, CentroidDescent(momentum=0.0)
-        self._labels = np.full(self.X.shape[0], -1, np.int32)
         interval = self.settings.update_interval
         interval = self.n_batches if interval == "auto" else interval
         last = self.settings.max_iter * self.n_batches
         batches = self._batches()
         while True:
-            Z, objective = self._refresh()
+            Z, objective = self.refresh()
             if self.converged or self.vanished or self.n_steps >= last:
                 return Z, objective
             for _ in range(min(interval, last - self.n_steps)):
                 self.step(next(batches))
 
-    def _refresh(self):
+    def refresh(self):
         """p of all rows, a step of the centroids, and whether that was enough."""
         Z, objective = self.embed()
         frame, dof, before = objective.frame, objective.dof, self.centers

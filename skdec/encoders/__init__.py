@@ -12,7 +12,7 @@ method more:
     of the batch, an array, it returns G = ∂KL/∂Z of the same shape, row i being
     w_i ∂KL_i/∂z_i.  The encoder follows −G by the chain rule, and may add a loss of
     its own, whose rows it weights with ``sample_weight``; the weights are 1 on
-    average over all data.  What it returns is ignored.
+    average, and rows without weight do not come.  What it returns is ignored.
 
 Nothing else is asked of it, and it needs to inherit from nothing but scikit-learn's
 BaseEstimator: the smallest one is in tests/test_encoders.py.

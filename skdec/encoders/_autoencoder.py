@@ -206,15 +206,16 @@ class AutoencoderEncoder(Encoder):
     def _pretrain(self, X, weight, rng, seed):
         networks = self._networks
         networks.begin(self.optimizer, self.learning_rate, int(seed))
-        weight = np.ones(X.shape[0]) if weight is None else weight / weight.mean()
+        weight = np.ones(X.shape[0]) if weight is None else weight
         rows, self.loss_history_ = np.flatnonzero(weight), np.empty(self.epochs)
+        weight = weight / weight[rows].mean()
         networks.train(True)
         for epoch in range(self.epochs):
             error, n_batches = 0.0, -(-len(rows) // self.batch_size)
             for batch in np.array_split(rng.permutation(rows), n_batches):
                 x = self._scaled(X[batch])
                 mean = networks.restore(x, weight[batch], self.dropout)
-                error += mean * len(batch) / X.shape[0]
+                error += mean * len(batch) / len(rows)
             self.loss_history_[epoch] = error
             if self.verbose:
                 print(f"[AutoencoderEncoder] epoch {epoch + 1}: error = {error:.5f}")

@@ -11,7 +11,13 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdec._validation import FLOATS, check_matrix, check_weight
+from skdec._validation import (
+    FLOATS,
+    LARGEST,
+    check_matrix,
+    check_weight,
+    largest_magnitude,
+)
 
 ROWS_PER_BATCH = 4096
 
@@ -35,12 +41,15 @@ class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """Validated rows and weights; sets ``mean_`` and ``scale_``."""
         X = self._check(X, reset=True)
         weight, _ = check_weight(sample_weight, X)
+        largest, limit = largest_magnitude(X), LARGEST[np.dtype(np.float64)]
+        if largest > limit:
+            raise ValueError(
+                f"X must stay below {limit:g} in magnitude; got {largest:g}"
+            )
         scaler = StandardScaler(with_mean=not sparse.issparse(X))
         scaler.fit(X, sample_weight=weight)
         self.mean_ = np.asarray(scaler.mean_, dtype=np.float64)
         self.scale_ = float(np.sqrt(np.mean(scaler.var_)))
-        if not np.isfinite(self.scale_):
-            raise ValueError("X is too large: its variance overflows")
         # of constant rows, or nearly so, the differences are left as they are
         self.scale_ = self.scale_ or 1.0
         return X, weight

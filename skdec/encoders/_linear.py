@@ -13,6 +13,7 @@ from skdec._validation import POSITIVE
 from skdec.encoders._base import Encoder, mean_gradient
 
 N_COMPONENTS = 10
+ROUNDING = 1e-7
 DECAY, SQUARE_DECAY, SMALLEST = 0.9, 0.999, 1e-8
 
 
@@ -33,7 +34,7 @@ class LinearEncoder(Encoder):
     ----------
     n_components : "auto" or int, default="auto"
         Dimensions of the embedding, at most n_samples and n_features.  "auto" is 10, or
-        as many as there can be.
+        as many as there are in which X varies.
     learning_rate : float, default=1e-3
         Rate of Adam in a step.  The columns of W begin with length 1.
     reconstruction_weight : float, default=0.1
@@ -130,10 +131,15 @@ class LinearEncoder(Encoder):
         )
         if n_components < most:
             first = check_random_state(self.random_state).uniform(-1, 1, most)
-            directions = svds(weighted, n_components, v0=first)[2][::-1]
+            _, lengths, directions = svds(weighted, n_components, v0=first)
+            lengths, directions = lengths[::-1], directions[::-1]
         else:
             dense = weighted @ np.eye(X.shape[1])
-            directions = svd(dense, full_matrices=False)[2][:n_components]
+            _, lengths, directions = svd(dense, full_matrices=False)
+        if self.n_components == "auto":
+            # others would point anywhere
+            n_components = max(1, np.sum(lengths > ROUNDING * lengths[0]))
+        directions = directions[:n_components]
         # signs as scikit-learn's PCA has them
         largest = np.argmax(np.abs(directions), axis=1)
         signs = np.sign(directions[np.arange(n_components), largest])

@@ -1,0 +1,446 @@
+"""Encoders: the protocol with a toy, the linear encoder, and learning with clusters."""
+
+import pickle
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.base import BaseEstimator, clone
+from sklearn.datasets import load_iris, make_blobs
+from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import adjusted_rand_score
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skdec import StudentTClustering
+from skdec.encoders import LinearEncoder
+from skdec.execution import Threads
+from skdec.joint_training import JointTraining
+from skdec.self_training import SelfTraining, Settings
+from tests import naive
+
+IRIS = load_iris().data
+BLOBS, TRUTH = make_blobs(200, n_features=5, centers=3, random_state=1)
+
+
+class Toy(BaseEstimator):
+    """Z = X W, from the first columns of X; keeps what it was given."""
+
+    def __init__(self, rate=1e-3, n_components=2):
+        self.rate, self.n_components = rate, n_components
+
+    def fit(self, X, y=None, sample_weight=None):
+        self.W_, self.seen_, self.n_transforms_ = np.eye(X.shape[1]), [], 0
+        self.W_ = self.W_[:, : self.n_components]
+        return self
+
+    def transform(self, X):
+        self.n_transforms_ += 1
+        return X @ self.W_
+
+    def step(self, X, gradient, sample_weight=None):
+        Z = X @ self.W_
+        G = gradient(Z)
+        self.seen_.append((X, Z, G, sample_weight, self.n_transforms_))
+        self.W_ = self.W_ - self.rate * X.T @ G / len(X)
+
+
+class Shrinking(Toy):
+    """Shrinks whatever it is told."""
+
+    def step(self, X, gradient, sample_weight=None):
+        self.W_ = self.W_ / 10
+
+
+class Merging(Toy):
+    """Moves all rows but one to one place, and the last with what it had."""
+
+    def step(self, X, gradient, sample_weight=None):
+        self.W_ = self.W_ * [1, 0] if np.ptp(X @ self.W_[:, 1]) > 0 else self.W_
+
+
+class Broken(Toy):
+    """Gives what no embedding may be."""
+
+    def transform(self, X):
+        Z = super().transform(X)
+        return Z[:-1] if self.rate == 0 else np.where(len(self.seen_), np.nan, Z)
+
+
+def toy_model(k=3, encoder=None, **parameters):
+    encoder = Toy() if encoder is None else encoder
+    return StudentTClustering(k, encoder=encoder, random_state=0, **parameters)
+
+
+# ----------------------------------------------------------------------- the protocol
+@pytest.mark.parametrize("dof", [1.0, 2.5])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("scale", [1.0, 1e-30, 1e30])
+def test_a_step_is_given_the_gradient(dof, dtype, scale, rng):
+    X = (BLOBS * scale).astype(dtype)
+    weight = rng.uniform(0.5, 2, len(X))
+    model = toy_model(dof=dof, max_iter=1, batch_size=64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X, sample_weight=weight)
+    h, encoder = model.bandwidth_, clone(model.encoder).fit(X)
+
+    def embed():
+        Z = encoder.transform(X)
+        return Z, model._objective(Z, weight, threads)
+
+    settings = Settings(max_iter=1, batch_size=50)
+    with Threads() as threads:
+        Z_all, objective = embed()
+        frame = objective.frame
+        start = SelfTraining(frame.inside(Z_all[[3, 20, 77]]), None, settings, rng)
+        training = JointTraining(start, encoder, (X, weight), embed, settings)
+        training.refresh()
+    rows = np.arange(40, 90)
+    training.step(rows)
+    _, Z, G, given, _ = encoder.seen_[-1]
+    first, centers = (
+        frame.outside(start.centers) / h,
+        frame.outside(training.centers) / h,
+    )
+    Q = naive.soft_assignment(Z_all.astype(float) / h, first, dof)
+    P = naive.target_distribution(Q, weight)[rows]
+    w = weight[rows] / weight.mean()
+    expected, _ = naive.clustering_gradients(Z.astype(float) / h, centers, dof, P, w)
+    loose = 1e-3 if dtype is np.float32 else 1e-9
+    assert_allclose(G * h, expected, rtol=loose, atol=loose * np.abs(expected).max())
+    assert_allclose(given, w)
+    assert np.abs(centers - first).max() > 1e-3
+
+
+def test_the_copy_learns_and_predicts():
+    toy = Toy(rate=1e-2)
+    model = toy_model(encoder=toy).fit(BLOBS)
+    assert not hasattr(toy, "W_")
+    assert model.converged_
+    Z = BLOBS @ model.encoder_.W_
+    assert np.abs(model.encoder_.W_ - np.eye(5)[:, :2]).max() > 1e-3
+    assert_array_equal(model.encoding_, Z)
+    assert_array_equal(model.encode(BLOBS), Z)
+    assert model.cluster_centers_.shape == (3, 2)
+    assert model.n_features_in_ == 5
+    Q = naive.soft_assignment(
+        Z / model.bandwidth_, model.cluster_centers_ / model.bandwidth_, model.dof_
+    )
+    assert_allclose(model.transform(BLOBS), Q, atol=1e-9)
+    assert_array_equal(model.labels_, Q.argmax(axis=1))
+    assert_array_equal(model.labels_, model.predict(BLOBS))
+    P = naive.target_distribution(Q, np.ones(200))
+    kl = naive.kl_divergence(P, Q, np.ones(200))
+    assert_allclose(model.kl_divergence_, kl, rtol=1e-6)
+    assert_allclose(model.kl_samples(BLOBS).sum(), kl, rtol=1e-6)
+    assert_allclose(model.cluster_frequencies_, Q.sum(axis=0))
+    assert model.history_["kl_divergence"][-1] < model.history_["kl_divergence"][0]
+    assert 0 < model.score(BLOBS) < 1
+    copy = pickle.loads(pickle.dumps(model))
+    assert_array_equal(copy.predict_proba(BLOBS), model.predict_proba(BLOBS))
+
+
+@pytest.mark.parametrize("interval", ["auto", 5])
+def test_batches_and_refreshes(interval):
+    with pytest.warns(ConvergenceWarning, match="encoder's training did not settle"):
+        model = toy_model(
+            batch_size=64, update_interval=interval, max_iter=2, tol=0.0
+        ).fit(BLOBS)
+    seen = model.encoder_.seen_
+    assert [len(X) for X, *_ in seen] == 8 * [50]
+    for one in (seen[:4], seen[4:]):
+        passed = np.concatenate([X for X, *_ in one])
+        assert_array_equal(np.unique(passed, axis=0), np.unique(BLOBS, axis=0))
+    # the first embedding, then one for every refresh
+    every = 4 if interval == "auto" else interval
+    assert [at for *_, at in seen] == [2 + i // every for i in range(8)]
+    assert model.n_iter_ == 2
+    assert model.n_steps_ == 8
+    refreshes = np.arange(0, 9, every)
+    refreshes = np.append(refreshes, 8) if refreshes[-1] < 8 else refreshes
+    assert_array_equal(model.history_["n_iter"], -(-refreshes // 4))
+
+
+def test_batches_by_default():
+    X, _ = make_blobs(600, n_features=5, centers=3, random_state=1)
+    encoder = toy_model().fit(X).encoder_
+    assert {len(batch) for batch, *_ in encoder.seen_} == {200}
+    encoder = toy_model(batch_size=None).fit(X).encoder_
+    assert {len(batch) for batch, *_ in encoder.seen_} == {600}
+
+
+def test_stops_when_labels_have_rested():
+    settled = toy_model(tol=1e-3).fit(BLOBS)
+    changes = settled.history_["label_changes"]
+    assert settled.converged_
+    assert max(changes[-3:]) <= 1e-3
+    assert settled.n_iter_ == len(changes) - 1 >= 3
+
+
+@pytest.mark.parametrize("encoder", [Toy(), LinearEncoder(2)])
+def test_integer_weights_are_repeated_rows(encoder, rng):
+    weight = rng.integers(0, 4, len(BLOBS))
+    repeated = np.repeat(BLOBS, weight, axis=0)
+    init = BLOBS[[3, 20, 77], :2]
+    settings = {"init": init, "batch_size": None, "bandwidth": 1.0, "max_iter": 20}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        weighted = toy_model(encoder=encoder, **settings)
+        weighted.fit(BLOBS, sample_weight=weight)
+        plain = toy_model(encoder=encoder, **settings).fit(repeated)
+    assert_allclose(weighted.encode(BLOBS), plain.encode(BLOBS), rtol=1e-6, atol=1e-6)
+    assert_allclose(
+        weighted.predict_proba(BLOBS), plain.predict_proba(BLOBS), atol=1e-6
+    )
+    assert_allclose(weighted.kl_divergence_, plain.kl_divergence_, rtol=1e-5)
+
+
+def test_rows_without_weight_are_labelled_only():
+    weight = np.ones(len(BLOBS))
+    weight[::5] = 0
+    model = toy_model().fit(BLOBS, sample_weight=weight)
+    assert len(model.labels_) == len(model.encoding_) == len(BLOBS)
+    assert all((given > 0).all() for *_, given, _ in model.encoder_.seen_)
+    assert all(len(X) == 160 for X, *_ in model.encoder_.seen_)
+
+
+def test_the_same_seed_gives_the_same_fit():
+    for X in (BLOBS, BLOBS.astype(np.float32)):
+        first, second = (
+            toy_model(encoder=LinearEncoder(3), batch_size=50, n_jobs=n_jobs).fit(X)
+            for n_jobs in (1, 2)
+        )
+        assert first.encoder_.random_state is not None
+        assert first.encoding_.dtype == X.dtype
+        assert first.predict_proba(X).dtype == X.dtype
+        assert_array_equal(first.encoding_, second.encoding_)
+        assert_array_equal(first.cluster_centers_, second.cluster_centers_)
+
+
+@pytest.mark.parametrize("encoder", [PCA(), "pca", LinearEncoder])
+def test_what_is_no_encoder(encoder):
+    # the class itself has the methods, but is no object to clone
+    expected = (TypeError, ValueError)
+    with pytest.raises(expected, match="encoder|instance|class"):
+        toy_model(encoder=encoder).fit(BLOBS)
+
+
+def test_embeddings_that_cannot_be():
+    with pytest.raises(ValueError, match=r"encoder.transform\(X\) must have 200 rows"):
+        toy_model(encoder=Broken(rate=0)).fit(BLOBS)
+    with pytest.raises(FloatingPointError, match="decrease the rates"):
+        toy_model(encoder=Broken()).fit(BLOBS)
+    with pytest.raises(ValueError, match="init must have shape"):
+        toy_model(init=BLOBS[:3]).fit(BLOBS)
+
+
+def test_gradients_of_another_shape(rng):
+    encoder = LinearEncoder(2).fit(BLOBS)
+    with pytest.raises(ValueError, match=r"shape \(200, 2\); got \(200, 3\)"):
+        encoder.step(BLOBS, lambda Z: rng.normal(size=(200, 3)))
+
+
+def test_collapse_is_reported():
+    with pytest.warns(ConvergenceWarning) as caught:
+        model = toy_model(encoder=Shrinking()).fit(BLOBS)
+    said = [str(warning.message) for warning in caught]
+    assert any("shrank to a point" in text and "(γ)" in text for text in said)
+    assert not model.converged_
+    assert model.n_iter_ < 10
+    assert np.isfinite(model.transform(BLOBS)).all()
+    grid = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])[np.arange(80) % 4]
+    grid = grid * 10 + np.random.RandomState(0).normal(size=(80, 2))
+    with pytest.warns(ConvergenceWarning, match="2 of 4 clusters collapsed.*rate"):
+        toy_model(4, encoder=Merging()).fit(grid)
+
+
+def test_partial_fit_needs_no_encoder():
+    model = toy_model()
+    assert not hasattr(model, "partial_fit")
+    with pytest.raises(AttributeError, match="partial_fit"):
+        model.partial_fit(BLOBS)
+    assert hasattr(StudentTClustering(), "partial_fit")
+
+
+def test_refits_with_and_without():
+    model = toy_model().fit(BLOBS)
+    model.set_params(encoder=None)
+    # as fitted, until it is fitted anew
+    assert model.encode(BLOBS).shape == (200, 2)
+    model.fit(BLOBS)
+    assert model.encoder_ is None
+    assert_array_equal(model.encode(BLOBS), BLOBS)
+    plain = StudentTClustering(3, random_state=0).fit(BLOBS)
+    assert_array_equal(model.cluster_centers_, plain.cluster_centers_)
+
+
+def test_progress(capsys):
+    toy_model(verbose=1).fit(BLOBS)
+    lines = capsys.readouterr().out.splitlines()
+    assert sum("start" in line for line in lines) == 10
+    assert sum("] pass" in line and "changed" in line for line in lines) >= 4
+
+
+# ---------------------------------------------------------------------------- linear
+def test_starts_from_principal_components(rng):
+    X = rng.normal(size=(60, 6)) * [6, 5, 4, 3, 2, 1] + 100
+    for n_components in (3, 6, "auto"):
+        encoder = LinearEncoder(n_components).fit(X)
+        pca = PCA(6).fit(X)
+        k = len(encoder.components_)
+        assert k == (6 if n_components == "auto" else n_components)
+        signs = np.sign(np.sum(encoder.components_ * pca.components_[:k], axis=1))
+        assert_allclose(
+            encoder.components_, signs[:, None] * pca.components_[:k], atol=1e-6
+        )
+        expected = pca.transform(X)[:, :k] * signs / encoder.scale_
+        assert_allclose(encoder.transform(X), expected, atol=1e-6)
+    assert_allclose(encoder.inverse_transform(encoder.transform(X)), X)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix])
+@pytest.mark.parametrize("gamma", [0.0, 0.7])
+def test_the_linear_chain_rule(kind, gamma, rng):
+    X = rng.normal(size=(12, 4)) * [1, 2, 3, 4] + 1
+    weight, target = rng.uniform(0.5, 2, 12), rng.normal(size=(12, 2))
+    encoder = LinearEncoder(2, reconstruction_weight=gamma).fit(kind(X))
+    encoder.components_ = rng.normal(size=(2, 4))
+
+    def loss(components):
+        x = (X - encoder.mean_) / encoder.scale_
+        Z = x @ components.T
+        error = np.sum((x - Z @ components) ** 2, axis=1)
+        rows = np.sum((Z - target) ** 2, axis=1) / 2
+        return np.mean(weight * (rows + gamma * error))
+
+    expected = naive.finite_difference(loss, encoder.components_)
+    slope = encoder._slope(kind(X), lambda Z: weight[:, None] * (Z - target), weight)
+    assert_allclose(slope, expected, rtol=1e-6, atol=1e-6)
+    before = encoder.components_
+    encoder.step(kind(X), lambda Z: weight[:, None] * (Z - target), weight)
+    # the first step of Adam is the rate, in the gradient's signs
+    assert_allclose(before - encoder.components_, 1e-3 * np.sign(slope), rtol=1e-4)
+
+
+def test_learning_leaves_out_what_does_not_tell_clusters(rng):
+    X, truth = make_blobs(600, n_features=2, centers=4, random_state=2)
+    noise = rng.uniform(-1, 1, size=(600, 3)) * [30, 25, 20]
+    X = np.hstack([X, noise])
+    fixed, learned = [], []
+    for seed in range(3):
+        encoder = LinearEncoder(5, reconstruction_weight=0.0, learning_rate=1e-2)
+        start = StudentTClustering(4, random_state=seed).fit(encoder.fit_transform(X))
+        model = StudentTClustering(4, encoder=encoder, random_state=seed, tol=0.01)
+        fixed.append(adjusted_rand_score(truth, start.labels_))
+        learned.append(adjusted_rand_score(truth, model.fit(X).labels_))
+    assert np.mean(learned) > np.mean(fixed)
+
+
+def test_sparse_rows_and_frames():
+    X = np.where(BLOBS > 2, BLOBS, 0)
+    dense = toy_model(encoder=LinearEncoder(2)).fit(X)
+    for other in (sparse.csr_matrix(X), sparse.csr_array(X), pd.DataFrame(X)):
+        model = toy_model(encoder=LinearEncoder(2)).fit(other)
+        assert_allclose(model.encoding_, dense.encoding_, rtol=1e-5, atol=1e-6)
+        assert_array_equal(model.predict(other), dense.labels_)
+    with pytest.raises(TypeError, match="[Ss]parse"):
+        toy_model(encoder=NoSparse()).fit(sparse.csr_matrix(X))
+
+
+class NoSparse(Toy):
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = False
+        return tags
+
+
+def test_parameters_of_the_encoder_in_a_grid():
+    pipeline = make_pipeline(
+        StandardScaler(), toy_model(encoder=LinearEncoder(), n_init=2, tol=0.1)
+    )
+    grid = {"studenttclustering__encoder__n_components": [1, 2, 3]}
+    search = GridSearchCV(pipeline, grid, cv=2).fit(IRIS)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    best = search.best_estimator_[-1]
+    assert best.encoding_.shape[1] in (1, 2, 3)
+
+
+def test_names_and_set_output():
+    X = pd.DataFrame(BLOBS, columns=list("abcde"))
+    encoder = LinearEncoder(2).set_output(transform="pandas").fit(X)
+    assert list(encoder.transform(X).columns) == ["linearencoder0", "linearencoder1"]
+    model = toy_model(encoder=encoder).set_output(transform="pandas").fit(X)
+    assert list(model.transform(X).columns) == list(model.get_feature_names_out())
+    assert list(model.feature_names_in_) == list("abcde")
+    assert isinstance(model.encode(X), np.ndarray)
+
+
+def test_bad_parameters_of_the_linear_encoder():
+    with pytest.raises(
+        ValueError, match=r"n_components \(6\) must not exceed .* \(5\)"
+    ):
+        LinearEncoder(6).fit(BLOBS)
+    with pytest.raises(ValueError, match="'learning_rate' parameter"):
+        LinearEncoder(learning_rate=0.0).fit(BLOBS)
+    with pytest.raises(ValueError, match="Z must have 2 columns"):
+        LinearEncoder(2).fit(BLOBS).inverse_transform(BLOBS)
+    with pytest.raises(ValueError, match="X must stay below"):
+        LinearEncoder(2).fit(BLOBS * 1e200)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_any_scale(scale):
+    plain = toy_model(encoder=LinearEncoder(2)).fit(BLOBS)
+    scaled = toy_model(encoder=LinearEncoder(2)).fit(BLOBS * scale)
+    assert_allclose(scaled.encoding_, plain.encoding_, rtol=1e-6, atol=1e-6)
+    assert_array_equal(scaled.labels_, plain.labels_)
+
+
+@parametrize_with_checks(
+    [
+        LinearEncoder(),
+        LinearEncoder(n_components=1),
+        StudentTClustering(2, encoder=LinearEncoder(), n_init=2, tol=0.1),
+    ],
+    expected_failed_checks=lambda estimator: dict.fromkeys(
+        ("check_estimator_sparse_matrix", "check_estimator_sparse_array")
+        if isinstance(estimator, StudentTClustering)
+        else (),
+        "reads tags.classifier_tags.multi_class, which a clusterer does not have",
+    ),
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+# ------------------------------------------------------------------ without PyTorch
+def test_the_autoencoder_says_what_to_install():
+    code = """
+import sys
+from skdec.encoders import AutoencoderEncoder
+sys.modules["torch"] = None  # as if it were not installed
+encoder = AutoencoderEncoder(hidden_dims=(3, 2))
+try:
+    encoder.fit([[0.0, 1.0], [1.0, 0.0]])
+except ImportError as error:
+    assert "pip install 'skdec[deep]'" in str(error), error
+else:
+    raise AssertionError("no error")
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_importing_encoders_does_not_import_torch():
+    code = "import sys, skdec.encoders; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
