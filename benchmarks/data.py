@@ -23,16 +23,21 @@ def digits():
     return load_digits().data
 
 
-def mnist(path, n=70_000):
-    """The first n rows of MNIST on 50 principal components, float32, and labels."""
+def mnist_pixels(path, n=70_000):
+    """The first n rows of MNIST, float32, and labels."""
     if path:
         with np.load(path) as stored:
-            X, y = stored["X"][:n], stored["y"][:n]
+            X, y = stored["X"], stored["y"]
     else:
         X, y = fetch_openml("mnist_784", return_X_y=True, as_frame=False)
-        X, y = X[:n], y[:n].astype(int)
-    X = PCA(50, random_state=0).fit_transform(X.astype(np.float32))
-    return np.ascontiguousarray(X, dtype=np.float32), y.astype(int)
+    return X[:n].astype(np.float32), y[:n].astype(int)
+
+
+def mnist(path, n=70_000):
+    """The first n rows of MNIST on 50 principal components, float32, and labels."""
+    X, y = mnist_pixels(path, n)
+    X = PCA(50, random_state=0).fit_transform(X)
+    return np.ascontiguousarray(X, dtype=np.float32), y
 
 
 def full_kl(X, embedding, perplexity=30.0):

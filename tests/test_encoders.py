@@ -230,7 +230,7 @@ def test_the_same_seed_gives_the_same_fit():
 def test_what_is_no_encoder(encoder):
     # the class itself has the methods, but is no object to clone
     expected = (TypeError, ValueError)
-    with pytest.raises(expected, match="encoder|instance|class"):
+    with pytest.raises(expected, match=r"encoder|instance|class"):
         toy_model(encoder=encoder).fit(BLOBS)
 
 
@@ -352,7 +352,7 @@ def test_sparse_rows_and_frames():
         model = toy_model(encoder=LinearEncoder(2)).fit(other)
         assert_allclose(model.encoding_, dense.encoding_, rtol=1e-5, atol=1e-6)
         assert_array_equal(model.predict(other), dense.labels_)
-    with pytest.raises(TypeError, match="[Ss]parse"):
+    with pytest.raises(TypeError, match=r"[Ss]parse"):
         toy_model(encoder=NoSparse()).fit(sparse.csr_matrix(X))
 
 
@@ -385,9 +385,7 @@ def test_names_and_set_output():
 
 
 def test_bad_parameters_of_the_linear_encoder():
-    with pytest.raises(
-        ValueError, match=r"n_components \(6\) must not exceed .* \(5\)"
-    ):
+    with pytest.raises(ValueError, match=r"n_components \(6\) must not exceed"):
         LinearEncoder(6).fit(BLOBS)
     with pytest.raises(ValueError, match="'learning_rate' parameter"):
         LinearEncoder(learning_rate=0.0).fit(BLOBS)

@@ -23,10 +23,10 @@ class AutoencoderEncoder(Encoder):
 
     where x̃ is x, centred and in units of ``scale_``.  A step of the clustering follows
 
-    .. math:: \frac1b \sum_i w_i (KL_i + \gamma \|\tilde x_i - g(z_i)\|^2 / d),
+    .. math:: \frac1b \sum_i w_i (KL_i + \gamma \|\tilde x_i - g(z_i)\|^2),
               \qquad z_i = f(\tilde x_i)
 
-    over the b rows of d features in a batch, without dropout.  γ = 0 is DEC, whose
+    over the b rows of a batch, without dropout.  γ = 0 is DEC, whose
     decoder has no part in it; γ > 0 is IDEC.
 
     Parameters
@@ -185,6 +185,7 @@ class AutoencoderEncoder(Encoder):
             self.precision == "mixed",
         )
         self._stepping = False
+        self._networks.train(False)
         # also finds out whether given modules take such rows
         self.n_components_ = self._encode(X[:1]).shape[1]
         self._pretrain(X, weight, rng, seeds[1])
@@ -192,7 +193,7 @@ class AutoencoderEncoder(Encoder):
 
     def _pair(self, torch_side, n_features, seed):
         if self.modules is not None:
-            return self.modules
+            return torch_side.check_pair(self.modules)
         widths = [n_features, *self.hidden_dims]
         if len(widths) < 2 or not all(
             isinstance(width, Integral) and width >= 1 for width in widths
@@ -215,7 +216,7 @@ class AutoencoderEncoder(Encoder):
             for batch in np.array_split(rng.permutation(rows), n_batches):
                 x = self._scaled(X[batch])
                 mean = networks.restore(x, weight[batch], self.dropout)
-                error += mean * len(batch) / len(rows)
+                error += mean * len(batch) / len(rows) / X.shape[1]
             self.loss_history_[epoch] = error
             if self.verbose:
                 print(f"[AutoencoderEncoder] epoch {epoch + 1}: error = {error:.5f}")

@@ -40,6 +40,17 @@ def _layers(widths, activation, generator):
     return nn.Sequential(*layers[:-1])
 
 
+def check_pair(modules):
+    """The pair of networks given by a user, or an error."""
+    pair = tuple(modules)
+    if len(pair) != 2 or not all(isinstance(module, nn.Module) for module in pair):
+        raise ValueError(
+            "modules must be a pair of torch.nn.Module, encoder and decoder; got "
+            f"{modules!r}"
+        )
+    return pair
+
+
 class Networks:
     """Encoder f and decoder g on their device, and the optimiser that moves them.
 
@@ -79,7 +90,7 @@ class Networks:
         self.decoder.train(on)
 
     def restore(self, x, weight, dropout):
-        """One step of pre-training; returns the mean squared error of a row."""
+        """One step of pre-training; returns the mean of ‖x − restored‖²."""
         x = self._tensor(x)
         given = x
         if dropout:
@@ -123,8 +134,8 @@ class Networks:
             return module(self._tensor(rows)).float().cpu().numpy()
 
     def _error(self, restored, x, weight):
-        """Weighted mean over the rows of ‖x − restored‖²/d."""
-        errors = (restored.float() - x).square().mean(dim=1)
+        """Weighted mean over the rows of ‖x − restored‖²."""
+        errors = (restored.float() - x).square().sum(dim=1)
         return (errors * self._tensor(weight)).mean()
 
     def _tensor(self, array):

@@ -1,0 +1,224 @@
+"""Deep clustering: DEC and IDEC next to what they start from, and next to ClustPy.
+
+    python -m benchmarks.deep [--mnist PATH] [--only digits mnist clustpy]
+                              [--seeds 0 1 2 3 4] [--cache FOLDER]
+
+No label is used but for the scores.  With ``--cache`` the rows of a seed that were
+measured before are not measured again.  The peer of ``--only clustpy`` is in the extra
+``bench``.
+"""
+
+import argparse
+import os
+import warnings
+from time import perf_counter
+
+import joblib
+import numpy as np
+from sklearn.cluster import KMeans
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+
+from benchmarks.data import accuracy, mnist_pixels
+from skdec import ExactTSNE, StudentTClustering
+from skdec.encoders import AutoencoderEncoder
+
+EPOCHS = {"digits": 100, "mnist": 30}
+CLUSTPY_ROWS, CLUSTPY_EPOCHS = 10_000, {"digits": (100, 50), "mnist": (30, 15)}
+GAMMAS = {"DEC (γ = 0)": 0.0, "IDEC (γ = 0.1)": 0.1}
+
+
+def timed(call):
+    """What a call gives, and its seconds; runs that did not settle are told apart."""
+    start = perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        result = call()
+    return result, perf_counter() - start
+
+
+def scores(labels, truth):
+    """Accuracy (Hungarian), NMI and ARI."""
+    return (
+        accuracy(labels, truth),
+        normalized_mutual_info_score(truth, labels),
+        adjusted_rand_score(truth, labels),
+    )
+
+
+def pretrained(X, seed, epochs, **parameters):
+    """The autoencoder all rows of a seed begin with."""
+    encoder = AutoencoderEncoder(
+        epochs=epochs, precision="mixed", random_state=seed, **parameters
+    )
+    return encoder.fit(X)
+
+
+def deep_model(encoder, gamma, seed, **parameters):
+    """DEC or IDEC from a pre-trained encoder, as it is."""
+    network = AutoencoderEncoder(
+        modules=(encoder.encoder_, encoder.decoder_),
+        epochs=0,
+        reconstruction_weight=gamma,
+        precision="mixed",
+    )
+    return StudentTClustering(
+        10, encoder=network, random_state=seed, **{"max_iter": 40, **parameters}
+    )
+
+
+def phases(X, y, seed, epochs, with_map):
+    """Name of each method → ACC, NMI, ARI, seconds, passes of a seed."""
+    rows = {}
+
+    def clustered(name, model, Z):
+        model, seconds = timed(lambda: model.fit(Z))
+        rows[name] = *scores(model.labels_, y), seconds, getattr(model, "n_iter_", 0)
+
+    principal = PCA(min(50, X.shape[1]), random_state=seed).fit_transform(X)
+    clustered("k-means, pixels", KMeans(10, n_init=10, random_state=seed), X)
+    clustered("k-means, PCA 50", KMeans(10, n_init=10, random_state=seed), principal)
+    encoder, seconds = timed(lambda: pretrained(X, seed, epochs))
+    rows["pre-training"] = np.nan, np.nan, np.nan, seconds, epochs
+    Z = encoder.transform(X)
+    clustered("k-means, encoding", KMeans(10, n_init=10, random_state=seed), Z)
+    clustered("StudentTClustering, encoding",
+              StudentTClustering(10, random_state=seed), Z)  # fmt: skip
+    for name, gamma in GAMMAS.items():
+        clustered(name, deep_model(encoder, gamma, seed), X)
+    if with_map:
+        tsne = ExactTSNE(affinities="neighbors", exaggeration=4.0, max_iter=400,
+                         random_state=seed)  # fmt: skip
+        map_, seconds = timed(lambda: tsne.fit_transform(Z))
+        rows["map of the encoding"] = np.nan, np.nan, np.nan, seconds, tsne.n_iter_
+        clustered("StudentTClustering, map of the encoding",
+                  StudentTClustering(10, random_state=seed), map_)  # fmt: skip
+    return rows
+
+
+def table(title, measured):
+    """Means and standard deviations over seeds."""
+    print(f"\n**{title}, means ± standard deviations over {len(measured)} seeds**\n")
+    print("| | accuracy | NMI | ARI | seconds | passes |\n|---|---|---|---|---|---|")
+    for name in measured[0]:
+        values = np.array([rows[name] for rows in measured], dtype=float)
+        mean, deviation = values.mean(axis=0), values.std(axis=0)
+        cells = [
+            "" if np.isnan(m) else f"{m:.3f} ± {s:.3f}"
+            for m, s in zip(mean[:3], deviation[:3], strict=True)
+        ]
+        cells += [f"{mean[3]:.1f}", f"{mean[4]:.0f}" if mean[4] else ""]
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+
+
+def kept(options, name, measure, *arguments):
+    """What ``measure`` gives, from disk if it was measured before."""
+    if not options.cache:
+        return measure(*arguments)
+    os.makedirs(options.cache, exist_ok=True)
+    path = os.path.join(options.cache, f"{name}.joblib")
+    if not os.path.exists(path):
+        joblib.dump(measure(*arguments), path)
+    return joblib.load(path)
+
+
+def digits(options):
+    """All phases on scikit-learn's digits."""
+    X, y = load_digits(return_X_y=True)
+    X = X.astype(np.float32)
+    pretrained(X[:300], 0, 1)  # the first call of everything costs more
+    measured = [
+        kept(options, f"digits-{seed}", phases, X, y, seed, EPOCHS["digits"], False)
+        for seed in options.seeds
+    ]
+    table(f"digits {X.shape}", measured)
+
+
+def whole_mnist(options):
+    """All phases on MNIST, and the map of its encoding."""
+    X, y = mnist_pixels(options.mnist)
+    measured = []
+    for seed in options.seeds:
+        measured.append(
+            kept(options, f"mnist-{seed}", phases, X, y, seed, EPOCHS["mnist"], True)
+        )
+        table(f"MNIST {X.shape}", measured)
+
+
+# --------------------------------------------------------------------------- ClustPy
+def clustpy_side(X, y, seed, epochs, name):
+    """Scores, and seconds of an epoch of clustering, of one of ClustPy's two."""
+    import torch
+    from clustpy.deep import DEC, IDEC
+    from clustpy.deep.neural_networks import FeedforwardAutoencoder
+
+    before, during = epochs
+    torch.manual_seed(seed)
+    network = FeedforwardAutoencoder(
+        [X.shape[1], 500, 500, 2000, 10], activation_fn=torch.nn.ReLU
+    )
+    network.fit(n_epochs=before, optimizer_params={"lr": 1e-3}, batch_size=256, data=X)
+    make = {"DEC": DEC, "IDEC": IDEC}[name]
+    model = make(
+        10, neural_network=network, clustering_epochs=during, random_state=seed,
+        device=torch.device("cpu"),
+    )  # fmt: skip
+    _, seconds = timed(lambda: model.fit(X))
+    return *scores(model.dec_labels_, y), seconds / during
+
+
+def our_side(X, y, seed, epochs, name):
+    """The same of ours, from an autoencoder of the same layers and epochs."""
+    before, during = epochs
+    encoder = pretrained(X, seed, before)
+    gamma = {"DEC": 0.0, "IDEC": 0.1}[name]
+    model = deep_model(encoder, gamma, seed, max_iter=during)
+    model, seconds = timed(lambda: model.fit(X))
+    return *scores(model.labels_, y), seconds / model.n_iter_
+
+
+def clustpy(options):
+    """DEC and IDEC side by side: same data, layers, and epochs before and at most."""
+    sets = {"digits": load_digits(return_X_y=True)}
+    if options.mnist:
+        X, y = mnist_pixels(options.mnist)
+        sets["mnist"] = X[:CLUSTPY_ROWS], y[:CLUSTPY_ROWS]
+    for data, (X, y) in sets.items():
+        X = X.astype(np.float32)
+        X = (X - X.mean(axis=0)) / np.float32(np.sqrt(X.var(axis=0).mean()))
+        print(f"\n**{data} {X.shape}, {len(options.seeds)} seeds**\n")
+        print("| | accuracy | NMI | ARI | s per epoch |\n|---|---|---|---|---|")
+        for name in ("DEC", "IDEC"):
+            for side in (clustpy_side, our_side):
+                rows = [
+                    kept(options, f"{side.__name__}-{data}-{name}-{seed}", side,
+                         X, y, seed, CLUSTPY_EPOCHS[data], name)
+                    for seed in options.seeds
+                ]  # fmt: skip
+                mean, deviation = np.mean(rows, axis=0), np.std(rows, axis=0)
+                cells = [f"{mean[i]:.3f} ± {deviation[i]:.3f}" for i in range(3)]
+                seconds = np.median(rows, axis=0)[3]
+                who = side.__name__.removesuffix("_side")
+                print(f"| {name}, {who} | {' | '.join(cells)} | {seconds:.3f} |",
+                      flush=True)  # fmt: skip
+
+
+PARTS = {"digits": digits, "mnist": whole_mnist, "clustpy": clustpy}
+
+
+def main():
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--mnist", help="an npz file with X and y; else OpenML's")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=list(range(5)))
+    parser.add_argument("--cache", help="folder to keep what was measured in")
+    options = parser.parse_args()
+    for name in options.only:
+        PARTS[name](options)
+
+
+if __name__ == "__main__":
+    main()

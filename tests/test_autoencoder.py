@@ -1,0 +1,297 @@
+"""AutoencoderEncoder: its steps against torch.autograd, and as an estimator."""
+
+import pickle
+import warnings
+
+import joblib
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.datasets import load_digits, make_blobs
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from benchmarks.data import accuracy
+from skdec import StudentTClustering, clustering_loss, target_distribution
+from skdec.encoders import AutoencoderEncoder
+
+torch = pytest.importorskip("torch", reason="needs the extra 'deep'")
+
+BLOBS, TRUTH = make_blobs(150, n_features=6, centers=3, random_state=1)
+SMALL = {"hidden_dims": (16, 2), "epochs": 5, "random_state": 0}
+
+
+def small(**parameters):
+    return AutoencoderEncoder(**{**SMALL, **parameters})
+
+
+def parameters_of(encoder):
+    modules = encoder.encoder_, encoder.decoder_
+    return [p.detach().clone() for module in modules for p in module.parameters()]
+
+
+# ------------------------------------------------------------------------- gradients
+def dec_loss(pair, x, centers, P, weight, dof, gamma):
+    """The whole of DEC's loss on tensors, as a user of PyTorch would write it."""
+    z = pair[0](x)
+    D = (z[:, None] - centers).square().sum(dim=2)
+    s = (1 + D / dof) ** (-(dof + 1) / 2)
+    Q = s / s.sum(dim=1, keepdim=True)
+    rows = (P * (P.log() - Q.log())).sum(dim=1)
+    rows = rows + gamma * (pair[1](z) - x).square().sum(dim=1)
+    return (weight * rows).mean()
+
+
+@pytest.mark.parametrize("dof", [1.0, 2.5])
+@pytest.mark.parametrize("gamma", [0.0, 0.3])
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_steps_are_those_of_autograd(dof, gamma, activation, rng):
+    rate = 0.1
+    encoder = small(
+        optimizer=lambda parameters, lr: torch.optim.SGD(parameters, lr=lr),
+        clustering_rate=rate,
+        reconstruction_weight=gamma,
+        activation=activation,
+    ).fit(BLOBS)
+    weight = rng.uniform(0.5, 2, len(BLOBS))
+    Z = encoder.transform(BLOBS)
+    centers = Z[[0, 50, 100]]
+    P = target_distribution(rng.dirichlet(np.ones(3), len(BLOBS)))
+    before = parameters_of(encoder)
+    tensors = [
+        torch.as_tensor(array, dtype=torch.float32)
+        for array in ((BLOBS - encoder.mean_) / encoder.scale_, centers, P, weight)
+    ]
+    pair = encoder.encoder_, encoder.decoder_
+    loss = dec_loss(pair, *tensors, dof, gamma)
+    wanted = [p for module in pair for p in module.parameters()]
+    slopes = torch.autograd.grad(loss, wanted, allow_unused=True)
+
+    def gradient(Z):
+        loss = clustering_loss(Z, centers, dof=dof, P=P, sample_weight=weight)
+        return loss[1]
+
+    encoder.step(BLOBS, gradient, sample_weight=weight)
+    after = parameters_of(encoder)
+    largest = max(float(slope.abs().max()) for slope in slopes if slope is not None)
+    for old, new, slope in zip(before, after, slopes, strict=True):
+        expected = torch.zeros_like(old) if slope is None else slope
+        # relative to the largest entry, and what the difference of weights rounds
+        assert_allclose(
+            (old - new) / rate, expected, rtol=1e-5, atol=1e-5 * max(largest, 1)
+        )
+    decoder = slice(len(before) // 2, None)
+    moved = [
+        not torch.equal(old, new)
+        for old, new in zip(before[decoder], after[decoder], strict=True)
+    ]
+    assert all(moved) if gamma else not any(moved)
+
+
+# --------------------------------------------------------------------- pre-training
+def test_pretraining_restores_the_rows():
+    encoder = small(epochs=200, hidden_dims=(64, 4), dropout=0.0).fit(BLOBS)
+    assert len(encoder.loss_history_) == 200
+    assert encoder.loss_history_[-1] < 0.1 < encoder.loss_history_[0]
+    restored = encoder.inverse_transform(encoder.transform(BLOBS))
+    error = np.mean((restored - BLOBS) ** 2) / encoder.scale_**2
+    assert_allclose(error, encoder.loss_history_[-1], rtol=0.3)
+    # dropout makes it harder
+    assert small(epochs=200, dropout=0.5).fit(BLOBS).loss_history_[-1] > 2 * error
+
+
+def test_the_same_seed_gives_the_same_networks():
+    before = torch.get_rng_state()
+    first, second = small().fit(BLOBS), small().fit(BLOBS)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert_array_equal(first.transform(BLOBS), second.transform(BLOBS))
+    other = small(random_state=1).fit(BLOBS)
+    assert np.abs(first.transform(BLOBS) - other.transform(BLOBS)).max() > 1e-3
+
+
+def test_weights_of_rows():
+    weight = np.where(TRUTH == 0, 0.0, 1.0)
+    encoder = small(epochs=100).fit(BLOBS, sample_weight=weight)
+    alone = small(epochs=100).fit(BLOBS[TRUTH > 0])
+    assert_allclose(encoder.mean_, alone.mean_)
+    assert_allclose(encoder.scale_, alone.scale_)
+    assert_allclose(encoder.loss_history_[-1], alone.loss_history_[-1], rtol=0.5)
+
+
+def test_modules_of_ones_own():
+    pair = torch.nn.Linear(6, 3), torch.nn.Linear(3, 6)
+    weights = pair[0].weight.detach().clone()
+    encoder = AutoencoderEncoder(modules=pair, epochs=0).fit(BLOBS)
+    assert encoder.transform(BLOBS).shape == (150, 3)
+    assert torch.equal(encoder.encoder_.weight, weights)
+    encoder.step(BLOBS, np.ones_like)
+    clone(encoder).set_params(epochs=3).fit(BLOBS)
+    assert torch.equal(pair[0].weight, weights)
+    assert not torch.equal(encoder.encoder_.weight, weights)
+
+
+def test_modules_that_heed_training(rng):
+    """Batch normalisation learns in pre-training, and rests while clusters form."""
+    pair = (
+        torch.nn.Sequential(torch.nn.BatchNorm1d(6), torch.nn.Linear(6, 2)),
+        torch.nn.Linear(2, 6),
+    )
+    encoder = AutoencoderEncoder(modules=pair, epochs=2, random_state=0).fit(BLOBS)
+    assert not encoder.encoder_.training
+    running = encoder.encoder_[0].running_mean.clone()
+    assert running.abs().max() > 0 or encoder.encoder_[0].num_batches_tracked > 0
+    seen = []
+    encoder.step(BLOBS[:5], lambda Z: seen.append(Z) or np.zeros_like(Z))
+    assert torch.equal(encoder.encoder_[0].running_mean, running)
+    assert_allclose(seen[0], encoder.transform(BLOBS[:5]), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", torch.optim.AdamW])
+@pytest.mark.parametrize("activation", ["gelu", torch.nn.Softplus])
+def test_optimizers_and_activations(optimizer, activation):
+    encoder = small(epochs=30, optimizer=optimizer, activation=activation)
+    losses = encoder.fit(BLOBS).loss_history_
+    assert losses[-1] < losses[0]
+
+
+def test_mixed_precision():
+    single = small(epochs=50).fit(BLOBS)
+    mixed = small(epochs=50, precision="mixed").fit(BLOBS)
+    assert mixed.transform(BLOBS).dtype == np.float64
+    assert_allclose(mixed.loss_history_[-1], single.loss_history_[-1], rtol=0.2)
+    Z = mixed.transform(BLOBS)
+    mixed.step(BLOBS, np.ones_like)
+    assert (mixed.transform(BLOBS) < Z).mean() > 0.9
+
+
+def test_progress(capsys):
+    small(verbose=1).fit(BLOBS)
+    assert capsys.readouterr().out.count("[AutoencoderEncoder] epoch") == 5
+
+
+@pytest.mark.parametrize(
+    "parameters, message",
+    [
+        ({"hidden_dims": ()}, "hidden_dims must be a non-empty sequence of positive"),
+        ({"hidden_dims": (3, 0)}, r"hidden_dims must be .* got \(3, 0\)"),
+        ({"hidden_dims": (3, 2.5)}, "hidden_dims must be"),
+        ({"device": "abacus"}, "device must name one .* got 'abacus'"),
+        ({"dropout": 1.0}, "'dropout' parameter"),
+        ({"optimizer": "newton"}, "'optimizer' parameter"),
+        ({"modules": (torch.nn.Linear(6, 2),)}, "modules must be a pair"),
+        ({"modules": ("f", "g")}, "modules must be a pair"),
+    ],
+)
+def test_bad_parameters(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        small(**parameters).fit(BLOBS)
+
+
+def test_divergence_is_an_error():
+    with pytest.raises(FloatingPointError, match="decrease learning_rate"):
+        small(optimizer="sgd", learning_rate=1e30).fit(BLOBS)
+    model = StudentTClustering(
+        3, encoder=small(optimizer="sgd", learning_rate=1e-3, clustering_rate=1e30)
+    )
+    with pytest.raises(FloatingPointError, match="decrease the rates"):
+        model.fit(BLOBS)
+
+
+# ---------------------------------------------------------------------- an estimator
+def test_persistence(tmp_path):
+    model = StudentTClustering(3, encoder=small(), random_state=0, tol=0.1).fit(BLOBS)
+    joblib.dump(model, tmp_path / "model")
+    for copy in (pickle.loads(pickle.dumps(model)), joblib.load(tmp_path / "model")):
+        assert_array_equal(copy.predict_proba(BLOBS), model.predict_proba(BLOBS))
+        assert_array_equal(copy.encoding_, model.encoding_)
+        copy.encoder_.step(BLOBS, np.ones_like)
+    assert_array_equal(model.encode(BLOBS), model.encoding_)
+
+
+def test_loads_without_the_gpu_it_was_trained_on():
+    encoder = small().fit(BLOBS)
+    state = encoder._networks.__getstate__()
+    assert {p.device.type for p in state["encoder"].parameters()} == {"cpu"}
+    if not torch.cuda.is_available():
+        # what a machine with a GPU would have written
+        encoder._networks.__setstate__({**state, "device": "cuda:0"})
+        assert encoder._networks.device.type == "cpu"
+    assert encoder.transform(BLOBS).shape == (150, 2)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu():
+    cpu, gpu = small(device="cpu").fit(BLOBS), small(device="cuda").fit(BLOBS)
+    assert next(gpu.encoder_.parameters()).device.type == "cuda"
+    assert_allclose(gpu.loss_history_, cpu.loss_history_, rtol=0.1)
+    pickle.loads(pickle.dumps(gpu)).transform(BLOBS)
+
+
+def test_names_and_set_output():
+    encoder = small().set_output(transform="pandas").fit(BLOBS)
+    names = ["autoencoderencoder0", "autoencoderencoder1"]
+    assert list(encoder.transform(BLOBS).columns) == names
+    assert list(encoder.get_feature_names_out()) == names
+    model = StudentTClustering(3, encoder=encoder, random_state=0, tol=0.1).fit(BLOBS)
+    assert isinstance(model.encoding_, np.ndarray)
+
+
+def test_sparse_rows():
+    X = np.where(BLOBS > 0, BLOBS, 0)
+    dense, rows = small().fit(X), small().fit(sparse.csr_matrix(X))
+    assert_allclose(rows.transform(sparse.csr_array(X)), dense.transform(X), atol=1e-4)
+
+
+def test_parameters_in_a_grid():
+    model = StudentTClustering(
+        3, encoder=small(epochs=2), n_init=2, tol=0.1, random_state=0
+    )
+    grid = {"encoder__hidden_dims": [(8, 2), (8, 3)]}
+    search = GridSearchCV(model, grid, cv=2, n_jobs=2).fit(BLOBS)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    width = search.best_params_["encoder__hidden_dims"][-1]
+    assert search.best_estimator_.encoding_.shape == (150, width)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+@parametrize_with_checks(
+    [AutoencoderEncoder(hidden_dims=(8, 2), epochs=2)],
+    expected_failed_checks=lambda _: dict.fromkeys(
+        (
+            "check_sample_weight_equivalence_on_dense_data",
+            "check_sample_weight_equivalence_on_sparse_data",
+        ),
+        "dropout is drawn for every row, repeated or not",
+    ),
+)
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+# ------------------------------------------------------------------------- clustering
+@pytest.mark.parametrize("gamma, gain", [(0.0, 0.02), (0.1, 0.005)])
+def test_learning_beats_the_start_on_digits(gamma, gain):
+    X, y = load_digits(return_X_y=True)
+    encoder = AutoencoderEncoder(
+        (200, 10), epochs=30, reconstruction_weight=gamma, random_state=0
+    ).fit(X)
+    Z = encoder.transform(X)
+    start = StudentTClustering(10, random_state=0).fit(Z)
+    model = StudentTClustering(
+        10,
+        encoder=clone(encoder).set_params(
+            modules=(encoder.encoder_, encoder.decoder_), epochs=0
+        ),
+        random_state=0,
+        max_iter=30,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X)
+    assert_array_equal(model.encoder_.loss_history_, [])
+    assert accuracy(model.labels_, y) > accuracy(start.labels_, y) + gain
+    assert model.history_["kl_divergence"][-1] < model.history_["kl_divergence"][0]
