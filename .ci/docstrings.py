@@ -5,7 +5,7 @@ import sys
 
 from numpydoc.validate import validate
 
-import skdec
+import skdec.encoders
 
 # See Also, examples and an extended summary are for where they help (the classes and
 # functions have examples); the sections' own order and contents are all checked
@@ -26,13 +26,14 @@ FOREIGN = {
 
 def public_names():
     """Yield every public function, class and method defined here."""
-    for name in skdec.__all__:
-        yield f"skdec.{name}"
-        thing = getattr(skdec, name)
-        if inspect.isclass(thing):
-            for method in vars(thing):
-                if not method.startswith("_") and method not in FOREIGN:
-                    yield f"skdec.{name}.{method}"
+    for module in (skdec, skdec.encoders):
+        for name in module.__all__:
+            thing = getattr(module, name)
+            yield f"{module.__name__}.{name}"
+            if inspect.isclass(thing):
+                for method in dir(thing):
+                    if not method.startswith("_") and method not in FOREIGN:
+                        yield f"{module.__name__}.{name}.{method}"
 
 
 def main():

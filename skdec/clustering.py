@@ -5,33 +5,25 @@ from numbers import Integral, Real
 
 import numpy as np
 from scipy import sparse
-from scipy.special import rel_entr
 from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    ClusterMixin,
-    TransformerMixin,
     _fit_context,
     clone,
 )
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state, gen_batches, get_tags
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skdec._fitted import FittedClustering
 from skdec._frame import Frame
-from skdec._starts import begin, check_init, simplified_silhouette
-from skdec._validation import DOF, FLOATS, POSITIVE, check_matrix, check_weight
+from skdec._starts import begin, check_init
+from skdec._validation import DOF, POSITIVE, check_weight
 from skdec.execution import Threads
 from skdec.joint_training import JointTraining
 from skdec.objectives import ClusteringObjective
 from skdec.optimizers import CentroidDescent, StochasticDescent
 from skdec.self_training import SelfTraining, Settings
-from skdec.similarity import memberships, most_probable
-from skdec.targets import target
 
-ROWS_PER_BATCH = 65_536
 EVIDENCE_TIE = 1e-4  # nats per sample
 N_INIT = 10
 ENCODER_BATCH = 256
@@ -54,9 +46,7 @@ def _without_encoder(estimator):
     return True
 
 
-class StudentTClustering(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator
-):
+class StudentTClustering(FittedClustering):
     r"""Student-t clustering with self-sharpened targets, as in DEC.
 
     Soft assignments of points to centroids,
@@ -108,8 +98,8 @@ class StudentTClustering(
         both at most this.  The training of the encoder stops when the share of labels
         changed is so in three refreshes in a row.
     update_interval : "auto" or int, default="auto"
-        Steps between refreshes of the target P.  "auto" is 1, and for the encoder as
-        many as its batches in a pass.  Its target is refreshed on all rows.
+        Steps between refreshes of the target P.  "auto" is 1, and for the encoder,
+        whose target is refreshed on all rows, 30 or the batches of a pass, if fewer.
     batch_size : "auto", int or None, default="auto"
         Distinct rows per step, at most, drawn anew in each pass.  None, or at least as
         many as there are rows, means all rows in each step.  "auto" is None, and 256
@@ -519,179 +509,6 @@ class StudentTClustering(
             "kl_divergence": np.array(run.history.kl),
             "label_changes": np.array(run.history.changed),
         }
-
-    def predict(self, X):
-        """Label each row with its most probable cluster.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to label.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-            The argmax of ``predict_proba(X)``, int32.
-        """
-        return self._labels(self.encode(X))
-
-    def predict_proba(self, X):
-        """Compute the memberships q of each row in each cluster.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to assign.
-
-        Returns
-        -------
-        Q : ndarray of shape (n_samples, n_clusters)
-            Soft assignments in X's dtype; rows sum to 1.
-        """
-        X = self.encode(X)
-        with Threads(self.n_jobs) as threads:
-            return self._memberships(X, threads)
-
-    def transform(self, X):
-        """Compute the memberships q, as ``predict_proba``.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to assign.
-
-        Returns
-        -------
-        Q : ndarray of shape (n_samples, n_clusters)
-            Soft assignments in X's dtype; rows sum to 1.
-        """
-        return self.predict_proba(X)
-
-    def score(self, X, y=None, sample_weight=None):
-        """Simplified silhouette of X with respect to the fitted centroids.
-
-        The mean of (b − a)/max(a, b), where a and b are a row's distances to its
-        nearest and second nearest centroid.  Unlike −inertia or −KL it does not grow
-        with the number of clusters, so a grid search over ``n_clusters`` can use it.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to score.
-        y : Ignored
-            Present for API consistency.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights; 1 each by default.
-
-        Returns
-        -------
-        score : float
-            Between 0 and 1, higher is better; 0 for a single cluster.
-        """
-        X = self.encode(X)
-        weight, _ = check_weight(sample_weight, X)
-        return simplified_silhouette(X, self.cluster_centers_, weight)
-
-    def kl_samples(self, X):
-        """Divergence of each row's target from its memberships: where q is torn.
-
-        KL_i = Σ_j p_ij log(p_ij/q_ij) with p ∝ q²/f from the fitted frequencies f.  It
-        is 0 for a row that belongs to one cluster alone and largest for rows between
-        clusters.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to judge.
-
-        Returns
-        -------
-        kl : ndarray of shape (n_samples,)
-            In nats, float64; of the training rows, weighted, they sum to
-            ``kl_divergence_``.
-        """
-        X = self.encode(X)
-        kl = np.empty(X.shape[0])
-        with Threads(self.n_jobs) as threads:
-            for batch in gen_batches(X.shape[0], ROWS_PER_BATCH):
-                Q = self._memberships(X[batch], threads).astype(np.float64)
-                P = target(Q, self.cluster_frequencies_, threads)
-                kl[batch] = rel_entr(P, Q).sum(axis=1)
-        return kl
-
-    def encode(self, X):
-        """Compute the embedding z in which rows are compared with the centroids.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to encode.
-
-        Returns
-        -------
-        Z : ndarray of shape (n_samples, n_components)
-            ``encoder_.transform(X)`` in X's dtype; without an encoder X itself,
-            validated.
-        """
-        check_is_fitted(self)
-        X = self._validate(X, self.encoder_)
-        return X if self.encoder_ is None else self._encode(X)
-
-    def _validate(self, X, encoder, reset=False):
-        takes_sparse = encoder is None or get_tags(encoder).input_tags.sparse
-        return validate_data(
-            self,
-            X,
-            dtype=FLOATS,
-            order="C",
-            accept_sparse="csr" if takes_sparse else False,
-            reset=reset,
-        )
-
-    def _encode(self, X):
-        Z = self.encoder_.transform(X)
-        Z = check_matrix(Z, "encoder.transform(X)", ensure_all_finite=False)
-        if len(Z) != X.shape[0]:
-            raise ValueError(
-                f"encoder.transform(X) must have {X.shape[0]} rows, as X has; got "
-                f"{len(Z)}"
-            )
-        if not np.isfinite(Z).all():
-            raise FloatingPointError(
-                "the encoder's embedding is not finite: decrease the rates at which it "
-                "learns"
-            )
-        return Z.astype(X.dtype, copy=False)
-
-    def _frame(self, X):
-        return Frame(X, self.cluster_centers_, self.bandwidth_)
-
-    def _memberships(self, X, threads):
-        Q = memberships(self._frame(X), self.cluster_centers_, self.dof_, threads)
-        return Q.astype(X.dtype, copy=False)
-
-    def _labels(self, X):
-        # argmax q and no other rule: from q in the dtype in which it is given out
-        frame = self._frame(X)
-        with Threads(self.n_jobs) as threads:
-            if frame.dtype == X.dtype:
-                return most_probable(frame, self.cluster_centers_, self.dof_, threads)
-            labels = np.empty(X.shape[0], np.int32)
-            for batch in gen_batches(X.shape[0], ROWS_PER_BATCH):
-                labels[batch] = self._memberships(X[batch], threads).argmax(axis=1)
-            return labels
-
-    @property
-    def _n_features_out(self):
-        return len(self.cluster_centers_)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        tags.input_tags.sparse = (
-            self.encoder is None or get_tags(self.encoder).input_tags.sparse
-        )
-        return tags
 
 
 def _n_stored(X):

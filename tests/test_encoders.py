@@ -318,7 +318,7 @@ def test_the_linear_chain_rule(kind, gamma, rng):
     def loss(components):
         x = (X - encoder.mean_) / encoder.scale_
         Z = x @ components.T
-        error = np.sum((x - Z @ components) ** 2, axis=1)
+        error = np.mean((x - Z @ components) ** 2, axis=1)
         rows = np.sum((Z - target) ** 2, axis=1) / 2
         return np.mean(weight * (rows + gamma * error))
 

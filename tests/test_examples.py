@@ -151,3 +151,23 @@ def test_a_grid_search_takes_distant_pairs_for_one(choice):
     true, make_data = choice.DATA["3 distant pairs of blobs, 2 features"]
     assert true == 6
     assert choice.search(choice.METHODS["StudentTClustering"], make_data(0))[0] == 3
+
+
+def test_deep_clustering_prints_a_table_and_saves_the_picture(
+    monkeypatch, capsys, tmp_path
+):
+    pytest.importorskip("torch", reason="needs the extra 'deep'")
+    pytest.importorskip("matplotlib", reason="needs the extra 'plot'")
+    deep = load("plot_deep_clustering")
+    path = tmp_path / "deep.png"
+    monkeypatch.setattr(sys, "argv", ["", "--epochs", "20", "--output", str(path)])
+    fit_all = deep.fit_all
+    monkeypatch.setattr(
+        deep, "fit_all", lambda X, epochs: fit_all(X, epochs, hidden_dims=(200, 10))
+    )
+    deep.main()
+    lines = capsys.readouterr().out.splitlines()
+    table = {line[:38].strip(): line[38:].split() for line in lines[1:5]}
+    assert path.exists()
+    before = float(table["StudentTClustering on its embedding"][0])
+    assert float(table["both learning together (IDEC)"][0]) >= before

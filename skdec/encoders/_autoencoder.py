@@ -4,9 +4,10 @@ from numbers import Integral, Real
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import _fit_context
+from sklearn.base import _fit_context, clone
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
 
 from skdec._validation import POSITIVE
 from skdec.encoders._base import Encoder, mean_gradient
@@ -23,11 +24,12 @@ class AutoencoderEncoder(Encoder):
 
     where x̃ is x, centred and in units of ``scale_``.  A step of the clustering follows
 
-    .. math:: \frac1b \sum_i w_i (KL_i + \gamma \|\tilde x_i - g(z_i)\|^2),
+    .. math:: \frac1b \sum_i w_i (KL_i + \gamma \|\tilde x_i - g(z_i)\|^2 / d),
               \qquad z_i = f(\tilde x_i)
 
-    over the b rows of a batch, without dropout.  γ = 0 is DEC, whose
-    decoder has no part in it; γ > 0 is IDEC.
+    over the b rows of d features in a batch, without dropout.  γ = 0 is DEC, whose
+    decoder has no part in it; γ > 0 is IDEC.  The paper of IDEC gives the weight to
+    the KL instead: its 0.1 is γ = 10 here.
 
     Parameters
     ----------
@@ -37,15 +39,14 @@ class AutoencoderEncoder(Encoder):
     modules : pair of torch.nn.Module, default=None
         Encoder and decoder to use instead of layers of ``hidden_dims``: between
         float32 rows of n_features and of any number of components.  They are copied and
-        start from the weights they have; with ``epochs=0`` those of another,
-        pre-trained encoder are taken as they are.
+        start from the weights they have (see also :meth:`pretrained_copy`).
     activation : {"relu", "leaky_relu", "elu", "gelu", "tanh", "sigmoid"} or callable, \
             default="relu"
         Between the layers, not after the last ones.  A callable returns a module.
     dropout : float, default=0.2
         Share of the input that is set to the mean in pre-training, at least 0 and less
         than 1.
-    epochs : int, default=50
+    epochs : int, default=100
         Passes over the data in pre-training.
     batch_size : int, default=256
         Rows in a step of pre-training, at most.
@@ -56,8 +57,8 @@ class AutoencoderEncoder(Encoder):
     optimizer : {"adam", "sgd"} or callable, default="adam"
         "sgd" has momentum 0.9.  A callable, such as a class of torch.optim, is given
         the parameters and ``lr``.
-    reconstruction_weight : float, default=0.1
-        γ.
+    reconstruction_weight : float, default=10.0
+        Weight γ of the error of reconstruction while clusters form.
     precision : {"single", "mixed"}, default="single"
         With "mixed" the matrix products of training are in bfloat16, faster where the
         processor has it; embeddings are always in single precision.
@@ -131,12 +132,12 @@ class AutoencoderEncoder(Encoder):
         modules=None,
         activation="relu",
         dropout=0.2,
-        epochs=50,
+        epochs=100,
         batch_size=256,
         learning_rate=1e-3,
         clustering_rate=1e-4,
         optimizer="adam",
-        reconstruction_weight=0.1,
+        reconstruction_weight=10.0,
         precision="single",
         device="auto",
         random_state=None,
@@ -216,7 +217,7 @@ class AutoencoderEncoder(Encoder):
             for batch in np.array_split(rng.permutation(rows), n_batches):
                 x = self._scaled(X[batch])
                 mean = networks.restore(x, weight[batch], self.dropout)
-                error += mean * len(batch) / len(rows) / X.shape[1]
+                error += mean * len(batch) / len(rows)
             self.loss_history_[epoch] = error
             if self.verbose:
                 print(f"[AutoencoderEncoder] epoch {epoch + 1}: error = {error:.5f}")
@@ -255,6 +256,26 @@ class AutoencoderEncoder(Encoder):
             self.reconstruction_weight,
         )
         return self
+
+    def pretrained_copy(self, **parameters):
+        """An unfitted encoder that will begin with the weights of this one.
+
+        Fitting it does not train it further, so that several models can start from
+        one pre-training, on the same rows.
+
+        Parameters
+        ----------
+        **parameters
+            Parameters in which it is to differ.
+
+        Returns
+        -------
+        encoder : AutoencoderEncoder
+            A clone with ``modules=(encoder_, decoder_)`` and ``epochs=0``.
+        """
+        check_is_fitted(self)
+        modules = self.encoder_, self.decoder_
+        return clone(self).set_params(modules=modules, epochs=0, **parameters)
 
     @property
     def encoder_(self):

@@ -24,10 +24,11 @@ class LinearEncoder(Encoder):
 
     .. math:: \frac{\partial L}{\partial W} = \frac1b \tilde X^T
               \frac{\partial KL}{\partial Z} + \gamma \frac{\partial}{\partial W}
-              \frac1b \sum_i w_i \|\tilde x_i - \tilde x_i W W^T\|^2
+              \frac1b \sum_i \frac{w_i}d
+              \|\tilde x_i - \tilde x_i W W^T\|^2
 
-    over the b rows of a batch, by Adam (Kingma & Ba 2015).  The smallest case of an
-    embedding that learns with its clusters, without dependencies; see
+    over the b rows of d features in a batch, by Adam (Kingma & Ba 2015).  The smallest
+    case of an embedding that learns with its clusters, without dependencies; see
     :class:`AutoencoderEncoder` for a deep one.
 
     Parameters
@@ -37,8 +38,8 @@ class LinearEncoder(Encoder):
         as many as there are in which X varies.
     learning_rate : float, default=1e-3
         Rate of Adam in a step.  The columns of W begin with length 1.
-    reconstruction_weight : float, default=0.1
-        γ, the weight of the error of reconstruction, which keeps W from collapsing.
+    reconstruction_weight : float, default=10.0
+        Weight γ of the error of reconstruction, which keeps W from collapsing.
     random_state : int, RandomState instance or None, default=None
         Seeds the search for principal components.
 
@@ -86,7 +87,7 @@ class LinearEncoder(Encoder):
         n_components="auto",
         *,
         learning_rate=1e-3,
-        reconstruction_weight=0.1,
+        reconstruction_weight=10.0,
         random_state=None,
     ):
         self.n_components = n_components
@@ -183,7 +184,7 @@ class LinearEncoder(Encoder):
         slope = self._gather(X, toward).T
         if self.reconstruction_weight:
             weight = np.ones(len(Z)) if sample_weight is None else sample_weight
-            factor = 2 * self.reconstruction_weight / len(Z)
+            factor = 2 * self.reconstruction_weight / X.shape[1] / len(Z)
             wZ = np.asarray(weight)[:, None] * Z
             inner = self._gather(X, wZ @ (C @ C.T) - 2 * wZ).T
             slope = slope + factor * (inner + (Z.T @ wZ) @ C)

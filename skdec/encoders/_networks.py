@@ -90,7 +90,7 @@ class Networks:
         self.decoder.train(on)
 
     def restore(self, x, weight, dropout):
-        """One step of pre-training; returns the mean of ‖x − restored‖²."""
+        """One step of pre-training; returns the mean of ‖x − restored‖²/d."""
         x = self._tensor(x)
         given = x
         if dropout:
@@ -134,8 +134,8 @@ class Networks:
             return module(self._tensor(rows)).float().cpu().numpy()
 
     def _error(self, restored, x, weight):
-        """Weighted mean over the rows of ‖x − restored‖²."""
-        errors = (restored.float() - x).square().sum(dim=1)
+        """Weighted mean over the rows of ‖x − restored‖²/d."""
+        errors = (restored.float() - x).square().mean(dim=1)
         return (errors * self._tensor(weight)).mean()
 
     def _tensor(self, array):
