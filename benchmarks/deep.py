@@ -1,7 +1,7 @@
 """Deep clustering: DEC and IDEC next to what they start from, and next to ClustPy.
 
     python -m benchmarks.deep [--mnist PATH] [--only digits mnist clustpy]
-                              [--seeds 0 1 2 3 4] [--cache FOLDER]
+                              [--seeds 0 1 2 3 4] [--maps 0 1 2 3 4] [--cache FOLDER]
 
 No label is used but for the scores.  With ``--cache`` the rows of a seed that were
 measured before are not measured again.  The peer of ``--only clustpy`` is in the extra
@@ -25,7 +25,8 @@ from benchmarks.data import accuracy, mnist_pixels
 from skdec import ExactTSNE, StudentTClustering
 from skdec.encoders import AutoencoderEncoder
 
-EPOCHS = {"digits": 100, "mnist": 30}
+# passes of pre-training, and at most of what follows; dropout of the input in the first
+SETTINGS = {"digits": (100, 50, 0.2), "mnist": (20, 8, 0.0)}
 CLUSTPY_ROWS, CLUSTPY_EPOCHS = 10_000, {"digits": (100, 50), "mnist": (30, 15)}
 # the paper of IDEC weights the KL with 0.1, which is the reconstruction with 10
 GAMMAS = {"DEC": 0.0, "IDEC": 10.0}
@@ -49,25 +50,23 @@ def scores(labels, truth):
     )
 
 
-def pretrained(X, seed, epochs, **parameters):
-    """The autoencoder all rows of a seed begin with."""
+def pretrained(X, seed, epochs, dropout):
+    """The autoencoder that all rows of a seed begin with."""
     encoder = AutoencoderEncoder(
-        epochs=epochs, precision="mixed", random_state=seed, **parameters
+        epochs=epochs, dropout=dropout, precision="mixed", random_state=seed
     )
     return encoder.fit(X)
 
 
-def deep_model(encoder, gamma, seed, **parameters):
+def deep_model(encoder, gamma, seed, passes):
     """DEC or IDEC from a pre-trained encoder, as it is."""
     network = encoder.pretrained_copy(reconstruction_weight=gamma)
-    return StudentTClustering(
-        10, encoder=network, random_state=seed, **{"max_iter": 40, **parameters}
-    )
+    return StudentTClustering(10, encoder=network, random_state=seed, max_iter=passes)
 
 
-def phases(X, y, seed, epochs, with_map):
+def phases(X, y, seed, settings, with_map):
     """Name of each method → ACC, NMI, ARI, seconds, passes of a seed."""
-    rows = {}
+    rows, (epochs, passes, dropout) = {}, settings
 
     def clustered(name, model, Z):
         model, seconds = timed(lambda: model.fit(Z))
@@ -76,14 +75,14 @@ def phases(X, y, seed, epochs, with_map):
     principal = PCA(min(50, X.shape[1]), random_state=seed).fit_transform(X)
     clustered("k-means, pixels", KMeans(10, n_init=10, random_state=seed), X)
     clustered("k-means, PCA 50", KMeans(10, n_init=10, random_state=seed), principal)
-    encoder, seconds = timed(lambda: pretrained(X, seed, epochs))
+    encoder, seconds = timed(lambda: pretrained(X, seed, epochs, dropout))
     rows["pre-training"] = np.nan, np.nan, np.nan, seconds, epochs
     Z = encoder.transform(X)
     clustered("k-means, encoding", KMeans(10, n_init=10, random_state=seed), Z)
     clustered("StudentTClustering, encoding",
               StudentTClustering(10, random_state=seed), Z)  # fmt: skip
     for name, gamma in GAMMAS.items():
-        clustered(name, deep_model(encoder, gamma, seed), X)
+        clustered(name, deep_model(encoder, gamma, seed, passes), X)
     if with_map:
         tsne = ExactTSNE(affinities="neighbors", exaggeration=4.0, max_iter=400,
                          random_state=seed)  # fmt: skip
@@ -98,14 +97,14 @@ def table(title, measured):
     """Means and standard deviations over seeds."""
     print(f"\n**{title}, means ± standard deviations over {len(measured)} seeds**\n")
     print("| | accuracy | NMI | ARI | seconds | passes |\n|---|---|---|---|---|---|")
-    for name in measured[0]:
-        values = np.array([rows[name] for rows in measured], dtype=float)
+    for name in max(measured, key=len):
+        values = np.array([rows[name] for rows in measured if name in rows])
         mean, deviation = values.mean(axis=0), values.std(axis=0)
         cells = [
             "" if np.isnan(m) else f"{m:.3f} ± {s:.3f}"
             for m, s in zip(mean[:3], deviation[:3], strict=True)
         ]
-        cells += [f"{mean[3]:.1f}", f"{mean[4]:.0f}" if mean[4] else ""]
+        cells += [f"{mean[3]:.1f}", f"{mean[4]:.0f}"]
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
@@ -124,9 +123,9 @@ def digits(options):
     """All phases on scikit-learn's digits."""
     X, y = load_digits(return_X_y=True)
     X = X.astype(np.float32)
-    pretrained(X[:300], 0, 1)  # the first call of everything costs more
+    pretrained(X[:300], 0, 1, 0.2)  # the first call of everything costs more
     measured = [
-        kept(options, f"digits-{seed}", phases, X, y, seed, EPOCHS["digits"], False)
+        kept(options, f"digits-{seed}", phases, X, y, seed, SETTINGS["digits"], False)
         for seed in options.seeds
     ]
     table(f"digits {X.shape}", measured)
@@ -138,7 +137,16 @@ def whole_mnist(options):
     measured = []
     for seed in options.seeds:
         measured.append(
-            kept(options, f"mnist-{seed}", phases, X, y, seed, EPOCHS["mnist"], True)
+            kept(
+                options,
+                f"mnist-{seed}",
+                phases,
+                X,
+                y,
+                seed,
+                SETTINGS["mnist"],
+                seed in options.maps,
+            )  # fmt: skip
         )
         table(f"MNIST {X.shape}", measured)
 
@@ -168,8 +176,8 @@ def clustpy_side(X, y, seed, epochs, name):
 def our_side(X, y, seed, epochs, name):
     """The same of ours, from an autoencoder of the same layers and epochs."""
     before, during = epochs
-    encoder = pretrained(X, seed, before)
-    model = deep_model(encoder, GAMMAS[name], seed, max_iter=during)
+    encoder = pretrained(X, seed, before, 0.0)  # as ClustPy's
+    model = deep_model(encoder, GAMMAS[name], seed, during)
     model, seconds = timed(lambda: model.fit(X))
     return *scores(model.labels_, y), seconds / model.n_iter_
 
@@ -209,6 +217,8 @@ def main():
     parser.add_argument("--mnist", help="an npz file with X and y; else OpenML's")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--seeds", nargs="+", type=int, default=list(range(5)))
+    parser.add_argument("--maps", nargs="+", type=int, default=list(range(5)),
+                        help="seeds of MNIST that get a map too")  # fmt: skip
     parser.add_argument("--cache", help="folder to keep what was measured in")
     options = parser.parse_args()
     for name in options.only:

@@ -5,10 +5,7 @@ from numbers import Integral, Real
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import (
-    _fit_context,
-    clone,
-)
+from sklearn.base import _fit_context, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -122,9 +119,9 @@ class StudentTClustering(FittedClustering):
         argmax_j q_ij of the training rows, int32; equal to ``predict(X)``.
     kl_divergence_ : float
         KL(P‖Q) at the centroids, in nats, a weighted sum over the samples.
-    encoder_ : object
+    encoder_ : object or None
         The fitted encoder, if there is one.
-    encoding_ : ndarray of shape (n_samples, n_components)
+    encoding_ : ndarray of shape (n_samples, n_components) or None
         The embedding z of the training rows, if there is an encoder.
     n_iter_ : int
         Passes over the data of the start that was kept, or of the encoder's training.
@@ -274,14 +271,13 @@ class StudentTClustering(FittedClustering):
         X, weight, unit = self._check_training(X, sample_weight)
         self._kept = None
         if self.encoder is None:
-            best = self._fit(X, weight, unit)
-            self.labels_ = self._labels(X)
-            self._warn_of(best)
-            return self
-        self._pretrain(X, weight)
-        start = self._fit(self._encode(X), weight, unit)
-        best = self._learn(X, weight, unit, start)
-        self.labels_ = self._labels(self.encoding_)
+            Z, best = X, self._fit(X, weight, unit)
+        else:
+            self._pretrain(X, weight)
+            start = self._fit(self._encode(X), weight, unit)
+            Z, best = self._learn(X, weight, unit, start)
+            self.encoding_ = Z
+        self.labels_ = self._labels(Z)
         self._warn_of(best)
         return self
 
@@ -311,7 +307,7 @@ class StudentTClustering(FittedClustering):
             The estimator; ``labels_`` are those of this batch, ``kl_divergence_`` is
             that of the rows just fitted or followed.
         """
-        first = not hasattr(self, "cluster_centers_")
+        first = getattr(self, "_run", None) is None
         X, weight, unit = self._check_training(X, sample_weight, reset=first)
         if first:
             self._kept, self._n_fitted = [], 0
@@ -327,7 +323,7 @@ class StudentTClustering(FittedClustering):
     def _check_training(self, X, sample_weight, reset=True):
         X = self._validate(X, self.encoder, reset)
         if reset:
-            self.encoder_ = None
+            self.encoder_ = self.encoding_ = None
         if reset and X.shape[0] < self.n_clusters:
             raise ValueError(
                 f"n_clusters ({self.n_clusters}) must not exceed n_samples "
@@ -363,7 +359,7 @@ class StudentTClustering(FittedClustering):
         self.encoder_ = encoder.fit(X, **given)
 
     def _learn(self, X, weight, unit, start):
-        """Train the encoder with the clusters; returns that training."""
+        """Train the encoder with the clusters; returns z and that training."""
         weight = np.ones(X.shape[0]) if weight is None else weight
         size = ENCODER_BATCH if self.batch_size == "auto" else self.batch_size
         settings = Settings(
@@ -382,12 +378,12 @@ class StudentTClustering(FittedClustering):
 
             data = X, weight
             training = JointTraining(start, self.encoder_, data, embed, settings)
-            self.encoding_, objective = training.run()
+            Z, objective = training.run()
             training.evidence = objective.evidence(training.centers)
             self._finish(training, objective, unit)
         # partial_fit, which would go on from it, needs no encoder
         self._run = None
-        return training
+        return Z, training
 
     def _finish(self, run, objective, unit):
         """Attributes from where a run ended."""

@@ -91,7 +91,7 @@ class JointTraining:
         Z, objective = self.embed()
         frame, dof, before = objective.frame, objective.dof, self.centers
         Q = memberships(frame, frame.outside(before), dof, objective.threads)
-        f = frequencies(Q, objective.weight)
+        f = frequencies(Q, self.weight)
         self._target, self._at = target(Q, f, objective.threads), (frame, dof)
         sums = objective.step(before, before, f, labels=self._labels, judged=True)
         self.centers = self.descent.move(before, sums)

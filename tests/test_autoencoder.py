@@ -99,6 +99,9 @@ def test_pretraining_restores_the_rows():
     restored = encoder.inverse_transform(encoder.transform(BLOBS))
     error = np.mean((restored - BLOBS) ** 2) / encoder.scale_**2
     assert_allclose(error, encoder.loss_history_[-1], rtol=0.3)
+    Z = encoder.transform(BLOBS.astype(np.float32))
+    Z.flags.writeable = False
+    assert encoder.inverse_transform(Z).dtype == np.float32
     # dropout makes it harder
     assert small(epochs=200, dropout=0.5).fit(BLOBS).loss_history_[-1] > 2 * error
 

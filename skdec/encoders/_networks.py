@@ -3,6 +3,7 @@
 import copy
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -139,7 +140,9 @@ class Networks:
         return (errors * self._tensor(weight)).mean()
 
     def _tensor(self, array):
-        return torch.as_tensor(array, dtype=torch.float32, device=self.device)
+        # a copy, as PyTorch warns of arrays that cannot be written to
+        copied = np.array(array, dtype=np.float32)
+        return torch.from_numpy(copied).to(self.device)
 
     def _autocast(self):
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed)
