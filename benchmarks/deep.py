@@ -33,7 +33,7 @@ GAMMAS = {"DEC": 0.0, "IDEC": 10.0}
 
 
 def timed(call):
-    """What a call gives, and its seconds; runs that did not settle are told apart."""
+    """What a call gives, and its seconds."""
     start = perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -136,17 +136,9 @@ def whole_mnist(options):
     X, y = mnist_pixels(options.mnist)
     measured = []
     for seed in options.seeds:
+        name, with_map = f"mnist-{seed}", seed in options.maps
         measured.append(
-            kept(
-                options,
-                f"mnist-{seed}",
-                phases,
-                X,
-                y,
-                seed,
-                SETTINGS["mnist"],
-                seed in options.maps,
-            )  # fmt: skip
+            kept(options, name, phases, X, y, seed, SETTINGS["mnist"], with_map)
         )
         table(f"MNIST {X.shape}", measured)
 

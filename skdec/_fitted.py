@@ -15,6 +15,7 @@ from skdec._frame import Frame
 from skdec._starts import simplified_silhouette
 from skdec._validation import FLOATS, check_matrix, check_weight
 from skdec.execution import Threads
+from skdec.joint_training import DIVERGED
 from skdec.similarity import memberships, most_probable
 from skdec.targets import target
 
@@ -100,6 +101,8 @@ class FittedClustering(
         The mean of (b − a)/max(a, b), where a and b are a row's distances to its
         nearest and second nearest centroid.  Unlike −inertia or −KL it does not grow
         with the number of clusters, so a grid search over ``n_clusters`` can use it.
+        With an encoder the distances are those of its embedding, which learns to have
+        them so: scores of different encoders do not tell which is better.
 
         Parameters
         ----------
@@ -165,12 +168,14 @@ class FittedClustering(
                 f"encoder.transform(X) must have {X.shape[0]} rows, as X has; got "
                 f"{len(Z)}"
             )
+        with np.errstate(over="ignore"):
+            Z = Z.astype(X.dtype, copy=False)
         if not np.isfinite(Z).all():
-            raise FloatingPointError(
-                "the encoder's embedding is not finite: decrease the rates at which it "
-                "learns"
-            )
-        return Z.astype(X.dtype, copy=False)
+            raise FloatingPointError(DIVERGED)
+        return Z
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "cluster_centers_")
 
     def _frame(self, X):
         return Frame(X, self.cluster_centers_, self.bandwidth_)

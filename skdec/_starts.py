@@ -32,8 +32,8 @@ def check_init(init, n_clusters, n_features):
     centers = check_matrix(init, "init").astype(np.float64)
     if centers.shape != (n_clusters, n_features):
         raise ValueError(
-            f"init must have shape ({n_clusters}, {n_features}), that is (n_clusters, "
-            f"n_features); got {centers.shape}"
+            f"init must have shape ({n_clusters}, {n_features}), a row for each "
+            f"cluster and a column for each feature clustered; got {centers.shape}"
         )
     return centers
 

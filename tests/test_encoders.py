@@ -13,7 +13,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, clone
 from sklearn.datasets import load_iris, make_blobs
 from sklearn.decomposition import PCA
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import adjusted_rand_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -77,7 +77,9 @@ class Broken(Toy):
 
 def toy_model(k=3, encoder=None, **parameters):
     encoder = Toy() if encoder is None else encoder
-    return StudentTClustering(k, encoder=encoder, random_state=0, **parameters)
+    # on few rows, a single one that goes to and fro is much
+    settings = {"tol": 0.05, "random_state": 0, **parameters}
+    return StudentTClustering(k, encoder=encoder, **settings)
 
 
 # ----------------------------------------------------------------------- the protocol
@@ -161,7 +163,7 @@ def test_batches_and_refreshes(interval):
         passed = np.concatenate([X for X, *_ in one])
         assert_array_equal(np.unique(passed, axis=0), np.unique(BLOBS, axis=0))
     # the first embedding, then one for every refresh
-    every = 4 if interval == "auto" else interval
+    every = 30 if interval == "auto" else interval
     assert [at for *_, at in seen] == [2 + i // every for i in range(8)]
     assert model.n_iter_ == 2
     assert model.n_steps_ == 8
@@ -179,11 +181,11 @@ def test_batches_by_default():
 
 
 def test_stops_when_labels_have_rested():
-    settled = toy_model(tol=1e-3).fit(BLOBS)
+    settled = toy_model(tol=0.02).fit(BLOBS)
     changes = settled.history_["label_changes"]
     assert settled.converged_
-    assert max(changes[-3:]) <= 1e-3
-    assert settled.n_iter_ == len(changes) - 1 >= 3
+    assert max(changes[-3:]) <= 0.02
+    assert settled.n_steps_ == 30 * (len(changes) - 1) >= 90
 
 
 @pytest.mark.parametrize("encoder", [Toy(), LinearEncoder(2)])
@@ -226,11 +228,12 @@ def test_the_same_seed_gives_the_same_fit():
         assert_array_equal(first.cluster_centers_, second.cluster_centers_)
 
 
-@pytest.mark.parametrize("encoder", [PCA(), "pca", LinearEncoder])
+@pytest.mark.parametrize("encoder", [PCA(), "pca"])
 def test_what_is_no_encoder(encoder):
-    # the class itself has the methods, but is no object to clone
-    expected = (TypeError, ValueError)
-    with pytest.raises(expected, match=r"encoder|instance|class"):
+    message = (
+        "'encoder' parameter .* implementing 'fit', 'transform' and 'step' or None"
+    )
+    with pytest.raises(ValueError, match=message):
         toy_model(encoder=encoder).fit(BLOBS)
 
 
@@ -255,7 +258,7 @@ def test_collapse_is_reported():
     said = [str(warning.message) for warning in caught]
     assert any("shrank to a point" in text and "(γ)" in text for text in said)
     assert not model.converged_
-    assert model.n_iter_ < 10
+    assert model.n_iter_ < 100
     assert np.isfinite(model.transform(BLOBS)).all()
     grid = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])[np.arange(80) % 4]
     grid = grid * 10 + np.random.RandomState(0).normal(size=(80, 2))
@@ -266,8 +269,9 @@ def test_collapse_is_reported():
 def test_partial_fit_needs_no_encoder():
     model = toy_model()
     assert not hasattr(model, "partial_fit")
-    with pytest.raises(AttributeError, match="partial_fit"):
+    with pytest.raises(AttributeError) as raised:
         model.partial_fit(BLOBS)
+    assert "partial_fit needs encoder=None" in str(raised.value.__cause__)
     # what was fitted with one is begun anew without
     model.fit(BLOBS).set_params(encoder=None).partial_fit(BLOBS)
     assert model.cluster_centers_.shape == (3, 5)
@@ -283,6 +287,29 @@ def test_refits_with_and_without():
     assert_array_equal(model.encode(BLOBS), BLOBS)
     plain = StudentTClustering(3, random_state=0).fit(BLOBS)
     assert_array_equal(model.cluster_centers_, plain.cluster_centers_)
+
+
+def test_a_fit_that_fails_leaves_nothing_to_predict_with():
+    model = toy_model().fit(BLOBS)
+    model.set_params(encoder=Broken())
+    with pytest.raises(FloatingPointError, match="decrease the rates"):
+        model.fit(BLOBS)
+    with pytest.raises(NotFittedError):
+        model.predict(BLOBS)
+    model.set_params(encoder=None).partial_fit(BLOBS)
+    assert model.predict(BLOBS).shape == (200,)
+    # what is refused before work begins changes nothing
+    with pytest.raises(ValueError, match="n_clusters"):
+        model.fit(BLOBS[:2])
+    assert model.predict(BLOBS).shape == (200,)
+
+
+def test_the_start_settles_whatever_max_iter_is(capsys):
+    with pytest.warns(ConvergenceWarning, match="encoder's training"):
+        toy_model(max_iter=1, verbose=1).fit(BLOBS)
+    starts = [line for line in capsys.readouterr().out.splitlines() if "start" in line]
+    assert len(starts) == 10
+    assert all("converged = True" in line for line in starts)
 
 
 def test_progress(capsys):
@@ -307,6 +334,29 @@ def test_starts_from_principal_components(rng):
         expected = pca.transform(X)[:, :k] * signs / encoder.scale_
         assert_allclose(encoder.transform(X), expected, atol=1e-6)
     assert_allclose(encoder.inverse_transform(encoder.transform(X)), X)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_wide_rows_get_their_components_another_way(dtype, rng, monkeypatch):
+    X = (rng.normal(size=(40, 30)) @ rng.normal(size=(30, 60)) + 5).astype(dtype)
+    weight = rng.integers(0, 3, 40)
+    narrow = LinearEncoder(4).fit(X, sample_weight=weight)
+    monkeypatch.setattr("skdec.encoders._linear.LARGEST_GRAM", 0)
+    for rows in (X, sparse.csr_matrix(X)):
+        wide = LinearEncoder(4, random_state=0).fit(rows, sample_weight=weight)
+        loose = 1e-3 if dtype is np.float32 else 1e-6
+        assert_allclose(wide.components_, narrow.components_, atol=loose)
+    few = LinearEncoder().fit(X[:6])
+    assert few.components_.shape == (5, 60)
+    assert_allclose(few.inverse_transform(few.transform(X[:6])), X[:6], rtol=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_rows_that_are_all_the_same():
+    for d in (3, 40):
+        X = np.full((30, d), 0.1)
+        model = toy_model(encoder=LinearEncoder()).fit(X)
+        assert np.isfinite(model.transform(X)).all()
 
 
 @pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix])
@@ -335,16 +385,16 @@ def test_the_linear_chain_rule(kind, gamma, rng):
 
 def test_learning_leaves_out_what_does_not_tell_clusters(rng):
     X, truth = make_blobs(600, n_features=2, centers=4, random_state=2)
-    noise = rng.uniform(-1, 1, size=(600, 3)) * [30, 25, 20]
-    X = np.hstack([X, noise])
-    fixed, learned = [], []
-    for seed in range(3):
-        encoder = LinearEncoder(5, reconstruction_weight=0.0, learning_rate=1e-2)
-        start = StudentTClustering(4, random_state=seed).fit(encoder.fit_transform(X))
-        model = StudentTClustering(4, encoder=encoder, random_state=seed, tol=0.01)
-        fixed.append(adjusted_rand_score(truth, start.labels_))
-        learned.append(adjusted_rand_score(truth, model.fit(X).labels_))
-    assert np.mean(learned) > np.mean(fixed)
+    X = np.hstack([X, 3.5 * rng.normal(size=(600, 10))])
+    encoder = LinearEncoder(12, reconstruction_weight=0.0, learning_rate=1e-2)
+    start = StudentTClustering(4, random_state=0).fit(encoder.fit_transform(X))
+    model = StudentTClustering(4, encoder=encoder, random_state=0, tol=0.01).fit(X)
+    before, after = (
+        adjusted_rand_score(truth, fitted.labels_) for fitted in (start, model)
+    )
+    assert after > before + 0.05
+    tells, noise = np.split(np.linalg.norm(model.encoder_.components_, axis=0), [2])
+    assert tells.min() > noise.max()
 
 
 def test_sparse_rows_and_frames():
@@ -354,15 +404,9 @@ def test_sparse_rows_and_frames():
         model = toy_model(encoder=LinearEncoder(2)).fit(other)
         assert_allclose(model.encoding_, dense.encoding_, rtol=1e-5, atol=1e-6)
         assert_array_equal(model.predict(other), dense.labels_)
+    # a toy does not say that it takes sparse rows
     with pytest.raises(TypeError, match=r"[Ss]parse"):
-        toy_model(encoder=NoSparse()).fit(sparse.csr_matrix(X))
-
-
-class NoSparse(Toy):
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = False
-        return tags
+        toy_model().fit(sparse.csr_matrix(X))
 
 
 def test_parameters_of_the_encoder_in_a_grid():

@@ -15,7 +15,19 @@ method more:
     average, and rows without weight do not come.  What it returns is ignored.
 
 Nothing else is asked of it, and it needs to inherit from nothing but scikit-learn's
-BaseEstimator: the smallest one is in tests/test_encoders.py.
+BaseEstimator, whose tag ``input_tags.sparse`` says whether it takes CSR matrices too::
+
+    class Linear(BaseEstimator):
+        def fit(self, X, y=None, sample_weight=None):
+            self.W_ = np.eye(X.shape[1])
+            return self
+
+        def transform(self, X):
+            return X @ self.W_
+
+        def step(self, X, gradient, sample_weight=None):
+            G = gradient(X @ self.W_)
+            self.W_ = self.W_ - 1e-3 * X.T @ G / len(X)
 """
 
 from skdec.encoders._autoencoder import AutoencoderEncoder

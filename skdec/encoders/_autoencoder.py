@@ -1,5 +1,6 @@
 """A deep embedding that learns: an autoencoder, pre-trained, then the chain rule."""
 
+import copy
 from numbers import Integral, Real
 
 import numpy as np
@@ -20,9 +21,10 @@ class AutoencoderEncoder(Encoder):
 
     ``fit`` pre-trains encoder and decoder to undo dropout of their input,
 
-    .. math:: L = \sum_i w_i \|\tilde x_i - g(f(\mathrm{dropout}(\tilde x_i)))\|^2,
+    .. math:: \frac1b \sum_i w_i \|\tilde x_i - g(f(\tilde x_i \odot m_i))\|^2 / d,
 
-    where x̃ is x, centred and in units of ``scale_``.  A step of the clustering follows
+    where x̃ is x, centred and in units of ``scale_``, and m the mask of dropout.  A
+    step of the clustering follows
 
     .. math:: \frac1b \sum_i w_i (KL_i + \gamma \|\tilde x_i - g(z_i)\|^2 / d),
               \qquad z_i = f(\tilde x_i)
@@ -45,7 +47,7 @@ class AutoencoderEncoder(Encoder):
         Between the layers, not after the last ones.  A callable returns a module.
     dropout : float, default=0.2
         Share of the input that is set to the mean in pre-training, at least 0 and less
-        than 1.
+        than 1; the rest is divided by what remains of 1.
     epochs : int, default=100
         Passes over the data in pre-training.
     batch_size : int, default=256
@@ -186,9 +188,7 @@ class AutoencoderEncoder(Encoder):
             self.precision == "mixed",
         )
         self._stepping = False
-        self._networks.train(False)
-        # also finds out whether given modules take such rows
-        self.n_components_ = self._encode(X[:1]).shape[1]
+        self.n_components_ = self._check_widths(X[:1])
         self._pretrain(X, weight, rng, seeds[1])
         return self
 
@@ -204,6 +204,24 @@ class AutoencoderEncoder(Encoder):
                 f"{self.hidden_dims!r}"
             )
         return torch_side.mirrored(widths, self.activation, int(seed))
+
+    def _check_widths(self, row):
+        """Components of the embedding, if the networks go there and back."""
+        self._networks.train(False)
+        try:
+            z = self._encode(row)
+            shapes = z.shape, self._decode(z).shape
+        except RuntimeError as error:
+            raise ValueError(
+                f"modules must take rows of {row.shape[1]} features: {error}"
+            ) from error
+        if len(shapes[0]) != 2 or shapes[1] != row.shape:
+            raise ValueError(
+                f"modules must encode a row of {row.shape[1]} features as a row, and "
+                f"decode that as one of {row.shape[1]} features; got shapes "
+                f"{shapes[0]} and {shapes[1]}"
+            )
+        return shapes[0][1]
 
     def _pretrain(self, X, weight, rng, seed):
         networks = self._networks
@@ -274,7 +292,7 @@ class AutoencoderEncoder(Encoder):
             A clone with ``modules=(encoder_, decoder_)`` and ``epochs=0``.
         """
         check_is_fitted(self)
-        modules = self.encoder_, self.decoder_
+        modules = _on_cpu((self.encoder_, self.decoder_))
         return clone(self).set_params(modules=modules, epochs=0, **parameters)
 
     @property
@@ -290,7 +308,9 @@ class AutoencoderEncoder(Encoder):
     def _scaled(self, X):
         """Some rows, dense and scaled, in single precision."""
         X = X.toarray() if sparse.issparse(X) else X
-        return ((X - self.mean_) / self.scale_).astype(np.float32)
+        x = X - self.mean_.astype(X.dtype)
+        x /= X.dtype.type(self.scale_)
+        return x.astype(np.float32, copy=False)
 
     def _encode(self, X):
         return self._networks.encode(self._scaled(X))
@@ -303,8 +323,17 @@ class AutoencoderEncoder(Encoder):
         return self.n_components_
 
     def __getstate__(self):
-        # the optimiser is not kept: steps after loading begin anew
-        return {**super().__getstate__(), "_stepping": False}
+        state = {**super().__getstate__()}
+        if "_networks" in state:
+            # their optimiser is not kept: steps after loading begin anew
+            state["_stepping"] = False
+        if self.modules is not None:
+            state["modules"] = _on_cpu(self.modules)
+        return state
+
+
+def _on_cpu(modules):
+    return tuple(copy.deepcopy(module).cpu() for module in modules)
 
 
 def _torch_side():

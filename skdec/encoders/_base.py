@@ -19,7 +19,8 @@ from skdec._validation import (
     largest_magnitude,
 )
 
-ROWS_PER_BATCH = 4096
+# Rows encoded at a time, and numbers in them at most.
+ROWS_PER_BATCH, ENTRIES_PER_BATCH = 4096, 2**22
 
 
 class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -50,7 +51,7 @@ class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         scaler.fit(X, sample_weight=weight)
         self.mean_ = np.asarray(scaler.mean_, dtype=np.float64)
         self.scale_ = float(np.sqrt(np.mean(scaler.var_)))
-        # of constant rows, or nearly so, the differences are left as they are
+        # rows that are all the same have no scale
         self.scale_ = self.scale_ or 1.0
         return X, weight
 
@@ -69,7 +70,7 @@ class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """
         X = self._check(X)
         Z = np.empty((X.shape[0], self._n_features_out), X.dtype)
-        for batch in gen_batches(X.shape[0], ROWS_PER_BATCH):
+        for batch in self._batches(X.shape[0]):
             Z[batch] = self._encode(X[batch])
         return Z
 
@@ -94,9 +95,16 @@ class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 f"got shape {Z.shape}"
             )
         X = np.empty((len(Z), self.n_features_in_), Z.dtype)
-        for batch in gen_batches(len(Z), ROWS_PER_BATCH):
+        for batch in self._batches(len(Z)):
             X[batch] = self._decode(Z[batch]) * self.scale_ + self.mean_
         return X
+
+    def _batches(self, n_rows):
+        most = max(1, ENTRIES_PER_BATCH // self.n_features_in_)
+        return gen_batches(n_rows, min(ROWS_PER_BATCH, most))
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "_n_features_out")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -3,7 +3,8 @@
 from numbers import Integral, Real
 
 import numpy as np
-from scipy.linalg import svd
+from scipy import sparse
+from scipy.linalg import eigh, svd
 from scipy.sparse.linalg import LinearOperator, svds
 from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
@@ -14,6 +15,8 @@ from skdec.encoders._base import Encoder, mean_gradient
 
 N_COMPONENTS = 10
 ROUNDING = 1e-7
+# Wider X, of few rows or sparse, get their components from products with vectors.
+LARGEST_GRAM = 2000
 DECAY, SQUARE_DECAY, SMALLEST = 0.9, 0.999, 1e-8
 
 
@@ -124,19 +127,7 @@ class LinearEncoder(Encoder):
                 f"n_samples and n_features ({most})"
             )
         roots = np.ones(X.shape[0]) if weight is None else np.sqrt(weight)
-        weighted = LinearOperator(
-            X.shape,
-            matvec=lambda v: roots * self._project(X, v.ravel()),
-            rmatvec=lambda u: self._gather(X, roots * u.ravel()),
-            dtype=np.float64,
-        )
-        if n_components < most:
-            first = check_random_state(self.random_state).uniform(-1, 1, most)
-            _, lengths, directions = svds(weighted, n_components, v0=first)
-            lengths, directions = lengths[::-1], directions[::-1]
-        else:
-            dense = weighted @ np.eye(X.shape[1])
-            _, lengths, directions = svd(dense, full_matrices=False)
+        lengths, directions = self._principal(X, roots, n_components)
         if self.n_components == "auto":
             # others would point anywhere
             n_components = max(1, np.sum(lengths > ROUNDING * lengths[0]))
@@ -147,6 +138,31 @@ class LinearEncoder(Encoder):
         self.components_ = np.ascontiguousarray(directions * signs[:, None])
         self._n_steps, self._moments = 0, np.zeros((2, *self.components_.shape))
         return self
+
+    def _principal(self, X, roots, n_components):
+        """The longest singular values of √w X̃ and their directions, longest first."""
+        n, d = X.shape
+        if d <= LARGEST_GRAM:
+            gram = np.zeros((d, d))
+            for batch in self._batches(n):
+                rows = X[batch].toarray() if sparse.issparse(X) else X[batch]
+                rows = roots[batch, None] * (rows - self.mean_) / self.scale_
+                gram += rows.T @ rows
+            squares, directions = eigh(gram, subset_by_index=(d - n_components, d - 1))
+            return np.sqrt(np.maximum(squares[::-1], 0)), directions.T[::-1]
+        weighted = LinearOperator(
+            X.shape,
+            # products in X's dtype, as another would copy X each time
+            matvec=lambda v: roots * self._project(X, v.ravel().astype(X.dtype)),
+            rmatvec=lambda u: self._gather(X, (roots * u.ravel()).astype(X.dtype)),
+            dtype=np.float64,
+        )
+        if n_components == min(n, d):
+            dense = (weighted.T @ np.eye(n)).T
+            return svd(dense, full_matrices=False)[1:]
+        first = check_random_state(self.random_state).uniform(-1, 1, min(n, d))
+        _, lengths, directions = svds(weighted, n_components, v0=first)
+        return lengths[::-1], directions[::-1]
 
     def step(self, X, gradient, sample_weight=None):
         """Take one step on a batch, as :mod:`skdec.encoders` describes.

@@ -157,8 +157,11 @@ class Networks:
         }
 
     def __setstate__(self, state):
-        lost = state["device"] != "cpu" and not torch.cuda.is_available()
-        device = "cpu" if lost else state["device"]
+        try:
+            device = str(_device(state["device"]))
+        except ValueError:
+            # trained where there was another
+            device = "auto"
         self.__init__(state["encoder"], state["decoder"], device, state["mixed"])
 
 
