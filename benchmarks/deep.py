@@ -9,6 +9,7 @@ measured before are not measured again.  The peer of ``--only clustpy`` is in th
 """
 
 import argparse
+import copy
 import os
 import warnings
 from time import perf_counter
@@ -104,7 +105,7 @@ def table(title, measured):
             "" if np.isnan(m) else f"{m:.3f} ± {s:.3f}"
             for m, s in zip(mean[:3], deviation[:3], strict=True)
         ]
-        cells += [f"{mean[3]:.1f}", f"{mean[4]:.0f}"]
+        cells += [f"{mean[3]:.3g}", f"{mean[4]:.0f}"]
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
@@ -144,8 +145,8 @@ def whole_mnist(options):
 
 
 # --------------------------------------------------------------------------- ClustPy
-def clustpy_side(X, y, seed, epochs, name):
-    """Scores, and seconds of an epoch of clustering, of one of ClustPy's two."""
+def clustpy_side(X, y, seed, epochs):
+    """Name → scores and seconds of an epoch of clustering, of ClustPy's two."""
     import torch
     from clustpy.deep import DEC, IDEC
     from clustpy.deep.neural_networks import FeedforwardAutoencoder
@@ -156,22 +157,32 @@ def clustpy_side(X, y, seed, epochs, name):
         [X.shape[1], 500, 500, 2000, 10], activation_fn=torch.nn.ReLU
     )
     network.fit(n_epochs=before, optimizer_params={"lr": 1e-3}, batch_size=256, data=X)
-    make = {"DEC": DEC, "IDEC": IDEC}[name]
-    model = make(
-        10, neural_network=network, clustering_epochs=during, random_state=seed,
-        device=torch.device("cpu"),
-    )  # fmt: skip
-    _, seconds = timed(lambda: model.fit(X))
-    return *scores(model.dec_labels_, y), seconds / during
+    rows = {}
+    for make in (DEC, IDEC):
+        model = make(
+            10, neural_network=copy.deepcopy(network), clustering_epochs=during,
+            random_state=seed, device=torch.device("cpu"),
+        )  # fmt: skip
+        _, seconds = timed(lambda model=model: model.fit(X))
+        name = f"{make.__name__}, ClustPy"
+        rows[name] = *scores(model.dec_labels_, y), seconds / during, during
+    return rows
 
 
-def our_side(X, y, seed, epochs, name):
-    """The same of ours, from an autoencoder of the same layers and epochs."""
+def our_side(X, y, seed, epochs):
+    """The same of ours, in both precisions, from layers and epochs as ClustPy's."""
     before, during = epochs
-    encoder = pretrained(X, seed, before, 0.0)  # as ClustPy's
-    model = deep_model(encoder, GAMMAS[name], seed, during)
-    model, seconds = timed(lambda: model.fit(X))
-    return *scores(model.labels_, y), seconds / model.n_iter_
+    encoder = AutoencoderEncoder(epochs=before, dropout=0.0, random_state=seed).fit(X)
+    rows = {}
+    for name, gamma in GAMMAS.items():
+        for precision in ("single", "mixed"):
+            start = encoder.pretrained_copy(precision=precision)
+            model = deep_model(start.fit(X), gamma, seed, during)
+            _, seconds = timed(lambda model=model: model.fit(X))
+            rows[f"{name}, ours, {precision} precision"] = (
+                *scores(model.labels_, y), seconds / model.n_iter_, model.n_iter_
+            )  # fmt: skip
+    return rows
 
 
 def clustpy(options):
@@ -183,21 +194,13 @@ def clustpy(options):
     for data, (X, y) in sets.items():
         X = X.astype(np.float32)
         X = (X - X.mean(axis=0)) / np.float32(np.sqrt(X.var(axis=0).mean()))
-        print(f"\n**{data} {X.shape}, {len(options.seeds)} seeds**\n")
-        print("| | accuracy | NMI | ARI | s per epoch |\n|---|---|---|---|---|")
-        for name in ("DEC", "IDEC"):
-            for side in (clustpy_side, our_side):
-                rows = [
-                    kept(options, f"{side.__name__}-{data}-{name}-{seed}", side,
-                         X, y, seed, CLUSTPY_EPOCHS[data], name)
-                    for seed in options.seeds
-                ]  # fmt: skip
-                mean, deviation = np.mean(rows, axis=0), np.std(rows, axis=0)
-                cells = [f"{mean[i]:.3f} ± {deviation[i]:.3f}" for i in range(3)]
-                seconds = np.median(rows, axis=0)[3]
-                who = side.__name__.removesuffix("_side")
-                print(f"| {name}, {who} | {' | '.join(cells)} | {seconds:.3f} |",
-                      flush=True)  # fmt: skip
+        epochs = CLUSTPY_EPOCHS[data]
+        measured = [
+            kept(options, f"theirs-{data}-{seed}", clustpy_side, X, y, seed, epochs)
+            | kept(options, f"ours-{data}-{seed}", our_side, X, y, seed, epochs)
+            for seed in options.seeds
+        ]
+        table(f"{data} {X.shape}, seconds of an epoch of clustering", measured)
 
 
 PARTS = {"digits": digits, "mnist": whole_mnist, "clustpy": clustpy}
