@@ -452,7 +452,6 @@ def test_any_scale(scale):
 @parametrize_with_checks(
     [
         LinearEncoder(),
-        LinearEncoder(n_components=1),
         StudentTClustering(2, encoder=LinearEncoder(), n_init=2, tol=0.1),
     ],
     expected_failed_checks=lambda estimator: dict.fromkeys(
