@@ -352,9 +352,11 @@ def test_wide_rows_get_their_components_another_way(dtype, rng, monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_rows_that_are_all_the_same():
+@pytest.mark.parametrize("narrow", [0, 2000])
+def test_rows_that_are_all_the_same(narrow, monkeypatch):
+    monkeypatch.setattr("skdec.encoders._linear.LARGEST_GRAM", narrow)
     for d in (3, 40):
-        X = np.full((30, d), 0.1)
+        X = np.full((30, d), 0.5)
         model = toy_model(encoder=LinearEncoder()).fit(X)
         assert np.isfinite(model.transform(X)).all()
 

@@ -161,6 +161,9 @@ class LinearEncoder(Encoder):
             dense = (weighted.T @ np.eye(n)).T
             return svd(dense, full_matrices=False)[1:]
         first = check_random_state(self.random_state).uniform(-1, 1, min(n, d))
+        if not np.any(weighted.T @ first if n < d else weighted @ first):
+            # all rows are the same: ARPACK would not start
+            return np.zeros(n_components), np.eye(n_components, d)
         _, lengths, directions = svds(weighted, n_components, v0=first)
         return lengths[::-1], directions[::-1]
 
