@@ -26,8 +26,8 @@ from benchmarks.data import accuracy, mnist_pixels
 from skdec import ExactTSNE, StudentTClustering
 from skdec.encoders import AutoencoderEncoder
 
-# passes of pre-training, and at most of what follows; dropout of the input in the first
-SETTINGS = {"digits": (100, 50, 0.2), "mnist": (20, 8, 0.0)}
+# passes of pre-training, and at most of what follows
+EPOCHS = {"digits": (100, 50), "mnist": (20, 15)}
 CLUSTPY_ROWS, CLUSTPY_EPOCHS = 10_000, {"digits": (100, 50), "mnist": (30, 15)}
 # the paper of IDEC weights the KL with 0.1, which is the reconstruction with 10
 GAMMAS = {"DEC": 0.0, "IDEC": 10.0}
@@ -51,12 +51,10 @@ def scores(labels, truth):
     )
 
 
-def pretrained(X, seed, epochs, dropout):
-    """The autoencoder that all rows of a seed begin with."""
-    encoder = AutoencoderEncoder(
-        epochs=epochs, dropout=dropout, precision="mixed", random_state=seed
-    )
-    return encoder.fit(X)
+def pretrained(X, seed, epochs):
+    """The autoencoder that all rows of a seed begin with, and its seconds."""
+    encoder = AutoencoderEncoder(epochs=epochs, precision="mixed", random_state=seed)
+    return timed(lambda: encoder.fit(X))
 
 
 def deep_model(encoder, gamma, seed, passes):
@@ -65,41 +63,46 @@ def deep_model(encoder, gamma, seed, passes):
     return StudentTClustering(10, encoder=network, random_state=seed, max_iter=passes)
 
 
-def phases(X, y, seed, settings, with_map):
-    """Name of each method → ACC, NMI, ARI, seconds, passes of a seed."""
-    rows, (epochs, passes, dropout) = {}, settings
+def clustered(model, X, y):
+    """ACC, NMI, ARI, seconds, passes."""
+    model, seconds = timed(lambda: model.fit(X))
+    return *scores(model.labels_, y), seconds, model.n_iter_
 
-    def clustered(name, model, Z):
-        model, seconds = timed(lambda: model.fit(Z))
-        rows[name] = *scores(model.labels_, y), seconds, getattr(model, "n_iter_", 0)
 
+def phases(X, y, seed, passes, start):
+    """Name of each method → what ``clustered`` gives, for one seed."""
+    encoder, seconds = start
     principal = PCA(min(50, X.shape[1]), random_state=seed).fit_transform(X)
-    clustered("k-means, pixels", KMeans(10, n_init=10, random_state=seed), X)
-    clustered("k-means, PCA 50", KMeans(10, n_init=10, random_state=seed), principal)
-    encoder, seconds = timed(lambda: pretrained(X, seed, epochs, dropout))
-    rows["pre-training"] = np.nan, np.nan, np.nan, seconds, epochs
-    Z = encoder.transform(X)
-    clustered("k-means, encoding", KMeans(10, n_init=10, random_state=seed), Z)
-    clustered("StudentTClustering, encoding",
-              StudentTClustering(10, random_state=seed), Z)  # fmt: skip
+    Z, rows = encoder.transform(X), {}
+    for name, points in [("pixels", X), ("PCA 50", principal), ("encoding", Z)]:
+        model = KMeans(10, n_init=10, random_state=seed)
+        rows[f"k-means, {name}"] = clustered(model, points, y)
+    model = StudentTClustering(10, random_state=seed)
+    rows["StudentTClustering, encoding"] = clustered(model, Z, y)
+    rows["pre-training"] = np.nan, np.nan, np.nan, seconds, encoder.epochs
     for name, gamma in GAMMAS.items():
-        clustered(name, deep_model(encoder, gamma, seed, passes), X)
-    if with_map:
-        tsne = ExactTSNE(affinities="neighbors", exaggeration=4.0, max_iter=400,
-                         random_state=seed)  # fmt: skip
-        map_, seconds = timed(lambda: tsne.fit_transform(Z))
-        rows["map of the encoding"] = np.nan, np.nan, np.nan, seconds, tsne.n_iter_
-        clustered("StudentTClustering, map of the encoding",
-                  StudentTClustering(10, random_state=seed), map_)  # fmt: skip
+        rows[name] = clustered(deep_model(encoder, gamma, seed, passes), X, y)
     return rows
 
 
-def table(title, measured):
+def mapped(X, y, seed, start):
+    """The same for the clusters of a map of the encoding."""
+    tsne = ExactTSNE(affinities="neighbors", exaggeration=4.0, max_iter=400,
+                     random_state=seed)  # fmt: skip
+    map_, seconds = timed(lambda: tsne.fit_transform(start[0].transform(X)))
+    model = StudentTClustering(10, random_state=seed)
+    return {
+        "map of the encoding": (np.nan, np.nan, np.nan, seconds, tsne.n_iter_),
+        "StudentTClustering, map of the encoding": clustered(model, map_, y),
+    }
+
+
+def table(title, of_seeds):
     """Means and standard deviations over seeds."""
-    print(f"\n**{title}, means ± standard deviations over {len(measured)} seeds**\n")
+    print(f"\n**{title}, means ± standard deviations over {len(of_seeds)} seeds**\n")
     print("| | accuracy | NMI | ARI | seconds | passes |\n|---|---|---|---|---|---|")
-    for name in max(measured, key=len):
-        values = np.array([rows[name] for rows in measured if name in rows])
+    for name in max(of_seeds, key=len):
+        values = np.array([rows[name] for rows in of_seeds if name in rows])
         mean, deviation = values.mean(axis=0), values.std(axis=0)
         cells = [
             "" if np.isnan(m) else f"{m:.3f} ± {s:.3f}"
@@ -120,28 +123,35 @@ def kept(options, name, measure, *arguments):
     return joblib.load(path)
 
 
+def measured(options, data, X, y, seed):
+    """The rows of a seed but for those of the map, and what they began with."""
+    epochs, passes = EPOCHS[data]
+    start = kept(options, f"{data}-encoder-{seed}", pretrained, X, seed, epochs)
+    name = f"{data}-{seed}"
+    return kept(options, name, phases, X, y, seed, passes, start), start
+
+
 def digits(options):
     """All phases on scikit-learn's digits."""
     X, y = load_digits(return_X_y=True)
     X = X.astype(np.float32)
-    pretrained(X[:300], 0, 1, 0.2)  # the first call of everything costs more
-    measured = [
-        kept(options, f"digits-{seed}", phases, X, y, seed, SETTINGS["digits"], False)
-        for seed in options.seeds
-    ]
-    table(f"digits {X.shape}", measured)
+    pretrained(X[:300], 0, 1)  # the first call of everything costs more
+    table(
+        f"digits {X.shape}",
+        [measured(options, "digits", X, y, seed)[0] for seed in options.seeds],
+    )
 
 
 def whole_mnist(options):
     """All phases on MNIST, and the map of its encoding."""
     X, y = mnist_pixels(options.mnist)
-    measured = []
+    of_seeds = []
     for seed in options.seeds:
-        name, with_map = f"mnist-{seed}", seed in options.maps
-        measured.append(
-            kept(options, name, phases, X, y, seed, SETTINGS["mnist"], with_map)
-        )
-        table(f"MNIST {X.shape}", measured)
+        rows, start = measured(options, "mnist", X, y, seed)
+        if seed in options.maps:
+            rows |= kept(options, f"mnist-map-{seed}", mapped, X, y, seed, start)
+        of_seeds.append(rows)
+        table(f"MNIST {X.shape}", of_seeds)
 
 
 # --------------------------------------------------------------------------- ClustPy
@@ -195,12 +205,12 @@ def clustpy(options):
         X = X.astype(np.float32)
         X = (X - X.mean(axis=0)) / np.float32(np.sqrt(X.var(axis=0).mean()))
         epochs = CLUSTPY_EPOCHS[data]
-        measured = [
+        of_seeds = [
             kept(options, f"theirs-{data}-{seed}", clustpy_side, X, y, seed, epochs)
             | kept(options, f"ours-{data}-{seed}", our_side, X, y, seed, epochs)
             for seed in options.seeds
         ]
-        table(f"{data} {X.shape}, seconds of an epoch of clustering", measured)
+        table(f"{data} {X.shape}, seconds of an epoch of clustering", of_seeds)
 
 
 PARTS = {"digits": digits, "mnist": whole_mnist, "clustpy": clustpy}

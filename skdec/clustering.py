@@ -23,15 +23,15 @@ from skdec.self_training import SelfTraining, Settings
 
 EVIDENCE_TIE = 1e-4  # nats per sample
 N_INIT = 10
-# A target that is followed for longer is fitted as it stands, mistakes and all: on
-# MNIST, a refresh in 274 steps, accuracy ended at 0.82, not 0.85 (docs/clustering.md).
-ENCODER_STEPS = 30
 ENCODER_BATCH = 256
 ENCODER_REMEDY = (
     "increase the encoder's reconstruction_weight (γ), if it has one, or decrease the "
     "rate at which it follows the clusters"
 )
 LARGEST_AUTO_DOF = 4
+# That of the paper.  An embedding that moves can part what a start had mixed, if rows
+# far from a centroid still follow it.
+ENCODER_DOF = 1
 # A stream is fitted as a whole until it has more stored numbers than this, whenever it
 # has grown by this factor; then a batch has at least this weight in running means.
 KEPT_ENTRIES, GROWTH, LEAST_SHARE = 2**18, 1.25, 0.02
@@ -72,8 +72,9 @@ class StudentTClustering(FittedClustering):
         Number of clusters k.
     dof : "auto" or float, default="auto"
         Degrees of freedom ν of the Student-t kernel, from 1e-12 to 1e12.  "auto" is
-        the number of features, at most 4; 1.0 is the formula of the paper, whose
-        memberships blur in more than a few dimensions.
+        the number of features, at most 4, and 1 with an encoder.  1.0 is the formula
+        of the paper, whose memberships blur in more than a few dimensions; an embedding
+        that learns parts them.
     bandwidth : "auto" or float, default="auto"
         Unit h of the distances; 1.0 is the formula of the paper.  "auto" is √ν/2, at
         most 1, times the within-cluster standard deviation per dimension of the best
@@ -100,8 +101,10 @@ class StudentTClustering(FittedClustering):
         changed has been so in three refreshes in a row; its starts have the default
         values of both parameters.
     update_interval : "auto" or int, default="auto"
-        Steps between refreshes of the target P.  "auto" is 1, and 30 for an encoder,
-        whose target is refreshed on all rows.
+        Steps between refreshes of the target P.  "auto" is 1.  With an encoder, steps
+        between refreshes on all rows; "auto" is a pass, of at least 30 steps.  In
+        between, the target of a batch is that of its memberships as they are and of
+        frequencies f that follow the batches.
     batch_size : "auto", int or None, default="auto"
         Distinct rows per step, at most, drawn anew in each pass.  None, or at least as
         many as there are rows, means all rows in each step.  "auto" is None, and 256
@@ -376,7 +379,7 @@ class StudentTClustering(FittedClustering):
         settings = Settings(
             self.max_iter,
             self.tol,
-            ENCODER_STEPS if self.update_interval == "auto" else self.update_interval,
+            None if self.update_interval == "auto" else self.update_interval,
             X.shape[0] if size is None else size,
             self.verbose,
         )
@@ -432,7 +435,8 @@ class StudentTClustering(FittedClustering):
         begun = begin(X, weight, init, self.n_clusters, seeds, threads)
         # as fitted: predict must not follow a later change of the parameters
         auto = self.dof == "auto"
-        self.dof_ = float(min(X.shape[1], LARGEST_AUTO_DOF) if auto else self.dof)
+        most = LARGEST_AUTO_DOF if self.encoder is None else ENCODER_DOF
+        self.dof_ = float(min(X.shape[1], most) if auto else self.dof)
         auto = begun.spread * min(np.sqrt(self.dof_) / 2, 1)
         self.bandwidth_ = float(auto if self.bandwidth == "auto" else self.bandwidth)
         self._reference = begun.centers[0]

@@ -1,7 +1,8 @@
 """Clusters and their embedding learn together: DEC with its encoder.
 
-At a refresh, on all rows: x → z → q → f → p, and one step of the centroids.  Then, in
-batches, p and the centroids held: x → z → ∂KL(P‖Q)/∂z → the encoder.
+At a refresh, on all rows: x → z → q → f → p, one step of the centroids, and whether
+labels rest.  Then, in batches, the centroids held: x → z → q → p → ∂KL(P‖Q)/∂z → the
+encoder, where p is made of the batch's q as it is now and of a running mean of f.
 """
 
 import numpy as np
@@ -9,11 +10,19 @@ import numpy as np
 from skdec.divergence import clustering_loss
 from skdec.optimizers import CentroidDescent
 from skdec.self_training import History, number_collapsed
-from skdec.similarity import memberships
+from skdec.similarity import soft_assignment
 from skdec.targets import frequencies, target
+
+# A refresh costs a third of a pass, so it is due after one; of few rows after this many
+# steps, in which something can change.
+LEAST_INTERVAL = 30
 
 # Refreshes in a row at which labels rest: now and then none happens to change.
 QUIET_REFRESHES = 3
+
+# Least weight of a batch in the running frequencies.  Held fixed for a pass over MNIST
+# they let one cluster take all rows; a batch alone has too few of each cluster.
+FREQUENCY_RATE = 1 / 30
 
 # Share of its first spread below which an embedding has vanished.
 VANISHED = 1e-3
@@ -47,7 +56,9 @@ class JointTraining:
         Passes over the data, and steps of the encoder.
     n_reseeds : int
         Of the start.
-    frequencies, evidence : ndarray of shape (n_clusters,), float
+    frequencies : ndarray of shape (n_clusters,)
+        f_j per unit of weight: of all rows at a refresh, then a running mean.
+    evidence : float
         Of the centroids at the end, once known.
     collapsed : int
         Clusters without a row, or on the centroid of another.
@@ -67,6 +78,7 @@ class JointTraining:
         self.rows = np.flatnonzero(weight > 0)
         self.weight = weight / weight[self.rows].mean()
         self.n_batches = -(-len(self.rows) // settings.batch_size)
+        self.interval = settings.update_interval or max(self.n_batches, LEAST_INTERVAL)
         self._labels, self._first_spread = np.full(len(weight), -1, np.int32), 0.0
         self.n_iter = self.n_steps = self.collapsed = 0
         self.frequencies, self.evidence = None, -np.inf
@@ -83,20 +95,19 @@ class JointTraining:
             Z, objective = self.refresh()
             if self.converged or self.vanished or self.n_steps >= last:
                 return Z, objective
-            for _ in range(min(self.settings.update_interval, last - self.n_steps)):
+            for _ in range(min(self.interval, last - self.n_steps)):
                 self.step(next(batches))
 
     def refresh(self):
-        """p of all rows, a step of the centroids, and whether that was enough."""
+        """f of all rows, a step of the centroids, and whether that was enough."""
         Z, objective = self.embed()
-        frame, dof, before = objective.frame, objective.dof, self.centers
-        Q = memberships(frame, frame.outside(before), dof, objective.threads)
-        f = frequencies(Q, self.weight)
-        self._target, self._at = target(Q, f, objective.threads), (frame, dof)
+        self._objective, before = objective, self.centers
+        f = objective.frequencies(before)
+        self.frequencies = f / objective.total
         sums = objective.step(before, before, f, labels=self._labels, judged=True)
         self.centers = self.descent.move(before, sums)
         self.collapsed = number_collapsed(before, sums.occupied)
-        self._judge(sums, objective.total, _spread(frame.inside(Z)))
+        self._judge(sums, objective.total, _spread(objective.frame.inside(Z)))
         return Z, objective
 
     def _judge(self, sums, total, spread):
@@ -118,19 +129,32 @@ class JointTraining:
 
     def step(self, rows):
         """One step of the encoder along ∂KL/∂z of a batch."""
-        weight, P, (frame, dof) = self.weight[rows], self._target[rows], self._at
+        weight, objective = self.weight[rows], self._objective
+        frame, dof = objective.frame, objective.dof
+        # an encoder may ask for the gradient at several Z
+        following = [self.frequencies]
 
         def gradient(Z):
             if not np.isfinite(Z).all():
                 raise FloatingPointError(DIVERGED)
+            z = frame.inside(Z)
+            Q = soft_assignment(z, self.centers, dof=dof)
+            f = following[0] = self._following(frequencies(Q, weight), weight.sum())
+            P = target(Q, f, objective.threads)
             _, slope, _ = clustering_loss(
-                frame.inside(Z), self.centers, dof=dof, P=P, sample_weight=weight
+                z, self.centers, dof=dof, P=P, sample_weight=weight
             )
             return slope * (frame.scale / frame.unit)
 
         self.encoder.step(self.X[rows], gradient, sample_weight=weight)
+        self.frequencies = following[0]
         self.n_steps += 1
         self.n_iter = -(-self.n_steps // self.n_batches)
+
+    def _following(self, f, weight):
+        """The running frequencies, a batch later."""
+        rate = max(weight / self.weight.sum(), FREQUENCY_RATE)
+        return self.frequencies + rate * (f / weight - self.frequencies)
 
     def _batches(self):
         while True:

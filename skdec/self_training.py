@@ -29,7 +29,7 @@ class Settings:
 
     max_iter: int = 300
     tol: float = 1e-3
-    update_interval: int = 1
+    update_interval: int | None = 1  # of an encoder, None: a pass
     batch_size: int | None = None
     verbose: int = 0
 

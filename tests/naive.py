@@ -49,8 +49,8 @@ def frequencies(Q, w):
     return [sum(w[i] * Q[i][j] for i in range(len(Q))) for j in range(len(Q[0]))]
 
 
-def target_distribution(Q, w):
-    f = frequencies(Q, w)
+def target_distribution(Q, w, f=None):
+    f = frequencies(Q, w) if f is None else f
     P = np.zeros_like(Q)
     for i in range(len(Q)):
         for j in range(len(f)):

@@ -15,6 +15,9 @@ from skdec.encoders._base import Encoder, mean_gradient
 
 MAX_SEED = np.iinfo(np.int32).max
 
+# Against the largest: an embedding wider than the data would else be mostly noise.
+LEAST_VARIANCE = 0.1
+
 
 class AutoencoderEncoder(Encoder):
     r"""Embedding by an autoencoder, for DEC and IDEC; needs PyTorch.
@@ -50,11 +53,17 @@ class AutoencoderEncoder(Encoder):
         than 1; the rest is divided by what remains of 1.
     epochs : int, default=100
         Passes over the data in pre-training.
+    whiten : bool, default=True
+        Whether, after pre-training, a linear layer gives the components of the
+        embedding mean 0, variance 1 and no correlation, and another undoes that before
+        the decoder: pre-training leaves open the units of an embedding, in which
+        clusters are measured.  Directions with less than a tenth of the largest
+        variance are taken to have that, and not blown up.
     batch_size : int, default=256
         Rows in a step of pre-training, at most.
     learning_rate : float, default=1e-3
         Rate of the optimiser in pre-training.
-    clustering_rate : float, default=1e-4
+    clustering_rate : float, default=3e-4
         Rate of the optimiser in a step of the clustering.
     optimizer : {"adam", "sgd"} or callable, default="adam"
         "sgd" has momentum 0.9.  A callable, such as a class of torch.optim, is given
@@ -116,6 +125,7 @@ class AutoencoderEncoder(Encoder):
         ],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "epochs": [Interval(Integral, 0, None, closed="left")],
+        "whiten": ["boolean"],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [POSITIVE],
         "clustering_rate": [POSITIVE],
@@ -135,9 +145,10 @@ class AutoencoderEncoder(Encoder):
         activation="relu",
         dropout=0.2,
         epochs=100,
+        whiten=True,
         batch_size=256,
         learning_rate=1e-3,
-        clustering_rate=1e-4,
+        clustering_rate=3e-4,
         optimizer="adam",
         reconstruction_weight=10.0,
         precision="single",
@@ -150,6 +161,7 @@ class AutoencoderEncoder(Encoder):
         self.activation = activation
         self.dropout = dropout
         self.epochs = epochs
+        self.whiten = whiten
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.clustering_rate = clustering_rate
@@ -190,6 +202,8 @@ class AutoencoderEncoder(Encoder):
         self._stepping = False
         self.n_components_ = self._check_widths(X[:1])
         self._pretrain(X, weight, rng, seeds[1])
+        if self.whiten and self.epochs:
+            self._whiten(X, weight)
         return self
 
     def _pair(self, torch_side, n_features, seed):
@@ -245,6 +259,19 @@ class AutoencoderEncoder(Encoder):
                     f"learning_rate (it was {self.learning_rate:g})"
                 )
         networks.train(False)
+
+    def _whiten(self, X, weight):
+        Z = self.transform(X).astype(np.float64)
+        covariance = np.cov(Z, rowvar=False, ddof=0, aweights=weight)
+        values, vectors = np.linalg.eigh(np.atleast_2d(covariance))
+        if not values[-1] > 0:
+            return
+        deviations = np.sqrt(np.maximum(values, LEAST_VARIANCE * values[-1]))
+        self._networks.append(
+            np.average(Z, axis=0, weights=weight),
+            (vectors / deviations) @ vectors.T,
+            (vectors * deviations) @ vectors.T,
+        )
 
     def step(self, X, gradient, sample_weight=None):
         """Take one step on a batch, as :mod:`skdec.encoders` describes.

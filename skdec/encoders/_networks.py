@@ -90,6 +90,20 @@ class Networks:
         self.encoder.train(on)
         self.decoder.train(on)
 
+    def append(self, mean, forward, back):
+        """Let z be (z − mean) @ forward, and what is decoded z @ back + mean."""
+        onward = self._linear(forward, -mean @ forward)
+        self.encoder = nn.Sequential(self.encoder, onward)
+        self.decoder = nn.Sequential(self._linear(back, mean), self.decoder)
+        self.train(self.decoder[1].training)
+
+    def _linear(self, matrix, bias):
+        layer = nn.utils.skip_init(nn.Linear, *matrix.shape, device=self.device)
+        with torch.no_grad():
+            layer.weight.copy_(torch.from_numpy(matrix.T.copy()))
+            layer.bias.copy_(torch.from_numpy(bias))
+        return layer
+
     def restore(self, x, weight, dropout):
         """One step of pre-training; returns the mean of ‖x − restored‖²/d."""
         x = self._tensor(x)
