@@ -25,3 +25,13 @@ def pytest_configure():
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def one_torch_thread():
+    """Small networks only spin on more."""
+    torch = pytest.importorskip("torch", reason="needs the extra 'deep'")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

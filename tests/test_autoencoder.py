@@ -24,13 +24,7 @@ BLOBS, TRUTH = make_blobs(150, n_features=6, centers=3, random_state=1)
 SMALL = {"hidden_dims": (16, 2), "epochs": 5, "random_state": 0}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """These networks are too small to share among threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 def small(**parameters):

@@ -153,10 +153,10 @@ def test_a_grid_search_takes_distant_pairs_for_one(choice):
     assert choice.search(choice.METHODS["StudentTClustering"], make_data(0))[0] == 3
 
 
+@pytest.mark.usefixtures("one_torch_thread")
 def test_deep_clustering_prints_a_table_and_saves_the_picture(
     monkeypatch, capsys, tmp_path
 ):
-    pytest.importorskip("torch", reason="needs the extra 'deep'")
     pytest.importorskip("matplotlib", reason="needs the extra 'plot'")
     deep = load("plot_deep_clustering")
     path = tmp_path / "deep.png"
