@@ -4,8 +4,8 @@
                               [--seeds 0 1 2 3 4] [--maps 0 1 2 3 4] [--cache FOLDER]
 
 No label is used but for the scores.  With ``--cache`` the rows of a seed that were
-measured before are not measured again.  The peer of ``--only clustpy`` is in the extra
-``bench``.
+measured before, by whatever version, are not measured again.  The peer of ``--only
+clustpy`` is in the extra ``bench``.
 """
 
 import argparse
@@ -73,13 +73,16 @@ def phases(X, y, seed, passes, start):
     """Name of each method → what ``clustered`` gives, for one seed."""
     encoder, seconds = start
     principal = PCA(min(50, X.shape[1]), random_state=seed).fit_transform(X)
-    Z, rows = encoder.transform(X), {}
-    for name, points in [("pixels", X), ("PCA 50", principal), ("encoding", Z)]:
-        model = KMeans(10, n_init=10, random_state=seed)
-        rows[f"k-means, {name}"] = clustered(model, points, y)
+    Z = encoder.transform(X)
+    k_means = KMeans(10, n_init=10, random_state=seed)
+    rows = {
+        "k-means, pixels": clustered(k_means, X, y),
+        "k-means, PCA 50": clustered(k_means, principal, y),
+        "pre-training": (np.nan, np.nan, np.nan, seconds, encoder.epochs),
+        "k-means, encoding": clustered(k_means, Z, y),
+    }
     model = StudentTClustering(10, random_state=seed)
     rows["StudentTClustering, encoding"] = clustered(model, Z, y)
-    rows["pre-training"] = np.nan, np.nan, np.nan, seconds, encoder.epochs
     for name, gamma in GAMMAS.items():
         rows[name] = clustered(deep_model(encoder, gamma, seed, passes), X, y)
     return rows
@@ -98,17 +101,18 @@ def mapped(X, y, seed, start):
 
 
 def table(title, of_seeds):
-    """Means and standard deviations over seeds."""
+    """Means and standard deviations over seeds, medians of seconds and passes."""
     print(f"\n**{title}, means ± standard deviations over {len(of_seeds)} seeds**\n")
     print("| | accuracy | NMI | ARI | seconds | passes |\n|---|---|---|---|---|---|")
     for name in max(of_seeds, key=len):
         values = np.array([rows[name] for rows in of_seeds if name in rows])
-        mean, deviation = values.mean(axis=0), values.std(axis=0)
+        mean, deviation = values[:, :3].mean(axis=0), values[:, :3].std(axis=0)
         cells = [
             "" if np.isnan(m) else f"{m:.3f} ± {s:.3f}"
-            for m, s in zip(mean[:3], deviation[:3], strict=True)
+            for m, s in zip(mean, deviation, strict=True)
         ]
-        cells += [f"{mean[3]:.3g}", f"{mean[4]:.0f}"]
+        seconds, passes = np.median(values[:, 3:], axis=0)
+        cells += [f"{seconds:.3g}", f"{passes:.0f}"]
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
@@ -180,7 +184,7 @@ def clustpy_side(X, y, seed, epochs):
 
 
 def our_side(X, y, seed, epochs):
-    """The same of ours, in both precisions, from layers and epochs as ClustPy's."""
+    """The same of ours, in both precisions; layers as ClustPy's, but for whitening."""
     before, during = epochs
     encoder = AutoencoderEncoder(epochs=before, dropout=0.0, random_state=seed).fit(X)
     rows = {}

@@ -74,7 +74,7 @@ class StudentTClustering(FittedClustering):
         Degrees of freedom ν of the Student-t kernel, from 1e-12 to 1e12.  "auto" is
         the number of features, at most 4, and 1 with an encoder.  1.0 is the formula
         of the paper, whose memberships blur in more than a few dimensions; an embedding
-        that learns parts them.
+        that learns can part them.
     bandwidth : "auto" or float, default="auto"
         Unit h of the distances; 1.0 is the formula of the paper.  "auto" is √ν/2, at
         most 1, times the within-cluster standard deviation per dimension of the best
@@ -103,22 +103,20 @@ class StudentTClustering(FittedClustering):
     update_interval : "auto" or int, default="auto"
         Steps between refreshes of the target P.  "auto" is 1.  With an encoder, steps
         between refreshes on all rows; "auto" is a pass, of at least 30 steps.  In
-        between, the target of a batch is that of its memberships as they are and of
-        frequencies f that follow the batches.
+        between, targets are made of each batch as it is.
     batch_size : "auto", int or None, default="auto"
         Distinct rows per step, at most, drawn anew in each pass.  None, or at least as
         many as there are rows, means all rows in each step.  "auto" is None, and 256
-        for the encoder.  With an encoder, it is the size of its batches alone;
-        without, the target of a batch is made with running frequencies f of all rows,
-        so it does not depend on what else is in the batch.
+        for an encoder, of whose batches alone it is the size.  The target of a batch is
+        made with running frequencies f.
     random_state : int, RandomState instance or None, default=None
         Seeds the starts, the batches and the encoder.
     n_jobs : int or None, default=-1
         Threads; -1 means all cores.  The result is bitwise the same for every value.
         An encoder has threads of its own.
     verbose : int, default=0
-        Print a line per start, and per refresh of the encoder's target; from 2, one
-        per refresh of any.
+        Print a line per start, and per refresh on all rows of an encoder; from 2,
+        one per refresh of any.
 
     Attributes
     ----------

@@ -151,10 +151,10 @@ class JointTraining:
         self.n_steps += 1
         self.n_iter = -(-self.n_steps // self.n_batches)
 
-    def _following(self, f, weight):
-        """The running frequencies, a batch later."""
-        rate = max(weight / self.weight.sum(), FREQUENCY_RATE)
-        return self.frequencies + rate * (f / weight - self.frequencies)
+    def _following(self, sums, total):
+        """The running frequencies after a batch with these, and this weight."""
+        rate = max(total / self.weight.sum(), FREQUENCY_RATE)
+        return self.frequencies + rate * (sums / total - self.frequencies)
 
     def _batches(self):
         while True:

@@ -213,8 +213,18 @@ def test_whitening_blows_no_noise_up():
     assert before[0] < 0.1 * before[-1]
     expected = before / np.maximum(before, 0.1 * before[-1])
     assert_allclose(after, expected, rtol=1e-3, atol=1e-5)
-    same = np.ones((20, 3))
-    assert np.isfinite(small().fit(same).transform(same)).all()
+    line = small(hidden_dims=(16, 1)).fit(BLOBS).transform(BLOBS)
+    assert_allclose(line.var(), 1, rtol=1e-5)
+    # more rows than are encoded at a time, which may round otherwise
+    same = np.full((5000, 3), 0.1)
+    plain, white = (small(whiten=w, epochs=1).fit(same) for w in (False, True))
+    assert_array_equal(plain.transform(same), white.transform(same))
+
+
+def test_divergence_in_the_last_step():
+    encoder = small(epochs=1, batch_size=150, learning_rate=1e38)
+    with pytest.raises(FloatingPointError, match="diverged in epoch 1: decrease"):
+        encoder.fit(BLOBS)
 
 
 def test_mixed_precision():
@@ -297,7 +307,9 @@ def test_on_a_gpu():
     cpu, gpu = small(device="cpu").fit(BLOBS), small(device="cuda").fit(BLOBS)
     assert next(gpu.encoder_.parameters()).device.type == "cuda"
     assert_allclose(gpu.loss_history_, cpu.loss_history_, rtol=0.1)
-    pickle.loads(pickle.dumps(gpu)).transform(BLOBS)
+    gpu.step(BLOBS[:10], np.ones_like)
+    copied = pickle.loads(pickle.dumps(gpu))
+    assert_allclose(copied.transform(BLOBS), gpu.transform(BLOBS), rtol=1e-4, atol=1e-4)
 
 
 def test_names_and_set_output():
@@ -307,6 +319,18 @@ def test_names_and_set_output():
     assert list(encoder.get_feature_names_out()) == names
     model = StudentTClustering(3, encoder=encoder, random_state=0, tol=0.1).fit(BLOBS)
     assert isinstance(model.encoding_, np.ndarray)
+
+
+@pytest.mark.parametrize("output", ["default", "pandas", "polars"])
+def test_fits_frames(output):
+    """Without a word of names that it took from them itself."""
+    frame = pytest.importorskip("pandas").DataFrame(BLOBS, columns=list("abcdef"))
+    if output == "polars":
+        pytest.importorskip("polars")
+    encoder = small().set_output(transform=output).fit(frame)
+    assert_array_equal(encoder.feature_names_in_, list("abcdef"))
+    Z = np.asarray(encoder.transform(frame))
+    assert_allclose(Z, small().fit(BLOBS).transform(BLOBS))
 
 
 def test_sparse_rows():

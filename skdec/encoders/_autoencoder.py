@@ -18,6 +18,9 @@ MAX_SEED = np.iinfo(np.int32).max
 # Against the largest: an embedding wider than the data would else be mostly noise.
 LEAST_VARIANCE = 0.1
 
+# Of single precision: an embedding that varies by less than this share does not vary.
+ROUNDING = 1e-5
+
 
 class AutoencoderEncoder(Encoder):
     r"""Embedding by an autoencoder, for DEC and IDEC; needs PyTorch.
@@ -58,7 +61,8 @@ class AutoencoderEncoder(Encoder):
         embedding mean 0, variance 1 and no correlation, and another undoes that before
         the decoder: pre-training leaves open the units of an embedding, in which
         clusters are measured.  Directions with less than a tenth of the largest
-        variance are taken to have that, and not blown up.
+        variance are multiplied as if they had that, so an embedding with such keeps
+        some correlation.  Not done after ``epochs=0``.
     batch_size : int, default=256
         Rows in a step of pre-training, at most.
     learning_rate : float, default=1e-3
@@ -84,7 +88,8 @@ class AutoencoderEncoder(Encoder):
     Attributes
     ----------
     encoder_, decoder_ : torch.nn.Module
-        The networks f and g, in evaluation mode.
+        The networks f and g, in evaluation mode.  With ``whiten``, each is a Sequential
+        of the layers, or of the one of ``modules``, and of the linear layer.
     loss_history_ : ndarray of shape (epochs,)
         Mean squared error per feature of the reconstruction, with dropout, in each
         epoch of pre-training.
@@ -254,23 +259,28 @@ class AutoencoderEncoder(Encoder):
             if self.verbose:
                 print(f"[AutoencoderEncoder] epoch {epoch + 1}: error = {error:.5f}")
             if not np.isfinite(error):
-                raise FloatingPointError(
-                    f"pre-training diverged in epoch {epoch + 1}: decrease "
-                    f"learning_rate (it was {self.learning_rate:g})"
-                )
+                raise self._diverged(epoch + 1)
         networks.train(False)
 
     def _whiten(self, X, weight):
-        Z = self.transform(X).astype(np.float64)
+        Z = self._embed(X).astype(np.float64)
+        if not np.isfinite(Z).all():
+            raise self._diverged(self.epochs)
         covariance = np.cov(Z, rowvar=False, ddof=0, aweights=weight)
         values, vectors = np.linalg.eigh(np.atleast_2d(covariance))
-        if not values[-1] > 0:
+        if values[-1] <= (ROUNDING * np.abs(Z).max()) ** 2:
             return
         deviations = np.sqrt(np.maximum(values, LEAST_VARIANCE * values[-1]))
         self._networks.append(
             np.average(Z, axis=0, weights=weight),
             (vectors / deviations) @ vectors.T,
             (vectors * deviations) @ vectors.T,
+        )
+
+    def _diverged(self, epoch):
+        return FloatingPointError(
+            f"pre-training diverged in epoch {epoch}: decrease learning_rate (it was "
+            f"{self.learning_rate:g})"
         )
 
     def step(self, X, gradient, sample_weight=None):

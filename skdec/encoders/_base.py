@@ -68,7 +68,10 @@ class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         Z : ndarray of shape (n_samples, n_components)
             The embedding, in X's dtype.
         """
-        X = self._check(X)
+        return self._embed(self._check(X))
+
+    def _embed(self, X):
+        """Z of validated rows."""
         Z = np.empty((X.shape[0], self._n_features_out), X.dtype)
         for batch in self._batches(X.shape[0]):
             Z[batch] = self._encode(X[batch])

@@ -52,6 +52,22 @@ def check_pair(modules):
     return pair
 
 
+class Affine(nn.Module):
+    """z @ matrix + bias, in single precision also where other layers are mixed."""
+
+    def __init__(self, matrix, bias):
+        super().__init__()
+        self.matrix, self.bias = (
+            nn.Parameter(torch.tensor(array, dtype=torch.float32))
+            for array in (matrix, bias)
+        )
+
+    def forward(self, z):
+        """The rows moved."""
+        with torch.autocast(z.device.type, enabled=False):
+            return z.float() @ self.matrix + self.bias
+
+
 class Networks:
     """Encoder f and decoder g on their device, and the optimiser that moves them.
 
@@ -92,17 +108,10 @@ class Networks:
 
     def append(self, mean, forward, back):
         """Let z be (z − mean) @ forward, and what is decoded z @ back + mean."""
-        onward = self._linear(forward, -mean @ forward)
-        self.encoder = nn.Sequential(self.encoder, onward)
-        self.decoder = nn.Sequential(self._linear(back, mean), self.decoder)
-        self.train(self.decoder[1].training)
-
-    def _linear(self, matrix, bias):
-        layer = nn.utils.skip_init(nn.Linear, *matrix.shape, device=self.device)
-        with torch.no_grad():
-            layer.weight.copy_(torch.from_numpy(matrix.T.copy()))
-            layer.bias.copy_(torch.from_numpy(bias))
-        return layer
+        onward, undone = Affine(forward, -mean @ forward), Affine(back, mean)
+        self.encoder = nn.Sequential(self.encoder, onward.to(self.device))
+        self.decoder = nn.Sequential(undone.to(self.device), self.decoder)
+        self.train(False)
 
     def restore(self, x, weight, dropout):
         """One step of pre-training; returns the mean of ‖x − restored‖²/d."""
