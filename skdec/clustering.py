@@ -74,7 +74,7 @@ class StudentTClustering(FittedClustering):
         Degrees of freedom ν of the Student-t kernel, from 1e-12 to 1e12.  "auto" is
         the number of features, at most 4, and 1 with an encoder.  1.0 is the formula
         of the paper, whose memberships blur in more than a few dimensions; an embedding
-        that learns can part them.
+        that learns can part them, one pre-trained without dropout better with 4.
     bandwidth : "auto" or float, default="auto"
         Unit h of the distances; 1.0 is the formula of the paper.  "auto" is √ν/2, at
         most 1, times the within-cluster standard deviation per dimension of the best
