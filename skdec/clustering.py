@@ -19,7 +19,7 @@ from skdec.execution import Threads
 from skdec.joint_training import JointTraining
 from skdec.objectives import ClusteringObjective
 from skdec.optimizers import CentroidDescent, StochasticDescent
-from skdec.self_training import SelfTraining, Settings
+from skdec.self_training import SelfTraining, Settings, number_collapsed
 
 EVIDENCE_TIE = 1e-4  # nats per sample
 N_INIT = 10
@@ -102,8 +102,9 @@ class StudentTClustering(FittedClustering):
         values of both parameters.
     update_interval : "auto" or int, default="auto"
         Steps between refreshes of the target P.  "auto" is 1.  With an encoder, steps
-        between refreshes on all rows; "auto" is a pass, of at least 30 steps.  In
-        between, targets are made of each batch as it is.
+        between refreshes on all rows, which are encoded anew for each; "auto" is a
+        pass, of at least 30 steps, and takes the embeddings that the rows had in it.
+        In between, targets are made of each batch as it is.
     batch_size : "auto", int or None, default="auto"
         Distinct rows per step, at most, drawn anew in each pass.  None, or at least as
         many as there are rows, means all rows in each step.  "auto" is None, and 256
@@ -139,7 +140,8 @@ class StudentTClustering(FittedClustering):
     history_ : dict of ndarray
         Of that start, or the encoder's training, an entry for each refresh (of a start
         in batches, for each pass):
-        "n_iter", the pass; "kl_divergence", KL(P‖Q) at the centroids before its step;
+        "n_iter", the pass; "kl_divergence", KL(P‖Q) at the centroids before its step
+        and, while an encoder learns, at the embedding that ``update_interval`` names;
         "label_changes", the share of labels changed since the entry before.
     n_reseeds_ : int
         Clusters that had lost all their rows and were begun anew.
@@ -278,13 +280,14 @@ class StudentTClustering(FittedClustering):
         X, weight, unit = self._check_training(X, sample_weight)
         self._kept = None
         if self.encoder is None:
-            Z, best = X, self._fit(X, weight, unit)
+            best = self._fit(X, weight, unit)
         else:
             self._pretrain(X, None if weight is None else weight * unit)
-            start = self._fit(self._encode(X), weight, unit)
-            Z, best = self._learn(X, weight, unit, start)
-            self.encoding_ = Z
-        self.labels_ = self._labels(Z)
+            Z = self._encode(X)
+            start = self._fit(Z, weight, unit)
+            best = self._learn(X, weight, unit, Z, start)
+            self.encoding_ = best.Z
+        self.labels_ = self._labels(X if self.encoder is None else self.encoding_)
         self._warn_of(best)
         return self
 
@@ -357,9 +360,8 @@ class StudentTClustering(FittedClustering):
             if self.encoder is None:
                 self._finish(best, objective, unit)
                 self._run = best
-        if len(objective.weight) < self.n_clusters:
-            # fewer distinct rows than clusters: that has been said
-            best.collapsed = 0
+        # fewer distinct rows than clusters: that has been said
+        self._too_few = len(objective.weight) < self.n_clusters
         return best
 
     def _pretrain(self, X, weight):
@@ -370,8 +372,8 @@ class StudentTClustering(FittedClustering):
         given = {} if weight is None else {"sample_weight": weight}
         self.encoder_ = encoder.fit(X, **given)
 
-    def _learn(self, X, weight, unit, start):
-        """Train the encoder with the clusters; returns z and that training."""
+    def _learn(self, X, weight, unit, Z, start):
+        """Train the encoder with the clusters, from z and a start; returns that run."""
         weight = np.ones(X.shape[0]) if weight is None else weight
         size = ENCODER_BATCH if self.batch_size == "auto" else self.batch_size
         settings = Settings(
@@ -383,22 +385,22 @@ class StudentTClustering(FittedClustering):
         )
         # BLAS is not held: the encoder needs it
         with Threads(self.n_jobs) as threads:
-
-            def embed():
-                Z = self._encode(X)
-                return Z, self._objective(Z, weight, threads)
-
-            data = X, weight
-            training = JointTraining(start, self.encoder_, data, embed, settings)
-            Z, objective = training.run()
+            data = X, weight, Z
+            calls = (
+                lambda: self._encode(X),
+                lambda Z: self._objective(Z, weight, threads),
+            )
+            training = JointTraining(start, self.encoder_, data, calls, settings)
+            objective = training.run()
             training.evidence = objective.evidence(training.centers)
             self._finish(training, objective, unit)
-        return Z, training
+        return training
 
     def _finish(self, run, objective, unit):
         """Attributes from where a run ended."""
         f = objective.frequencies(run.centers)
         sums = objective.step(run.centers, run.centers, f, judged=True)
+        run.collapsed = number_collapsed(run.centers, sums.occupied)
         run.history.kl = [kl * unit for kl in run.history.kl]
         run.frequencies = f / objective.total
         self._seen = objective.total * unit
@@ -415,7 +417,7 @@ class StudentTClustering(FittedClustering):
                 f"{what} did not settle within max_iter={self.max_iter} passes: "
                 "increase max_iter or tol"
             )
-        if run.collapsed:
+        if run.collapsed and not self._too_few:
             said.append(
                 f"{run.collapsed} of {self.n_clusters} clusters collapsed: no row is "
                 "labelled with them, or they share their centroid with another.  "

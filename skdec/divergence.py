@@ -160,7 +160,7 @@ def clustering_loss(
         R = weight[:, None] * (P - Q)
         if through_target:
             R -= _through_target(P, Q, weight, f)
-        kl, *gradients = _clustering_forces(Z, centers, dof, (P, R, weight), threads)
+        kl, *gradients = clustering_forces(Z, centers, dof, (P, R, weight), threads)
     return kl * unit, *((unit * gradient).astype(dtype) for gradient in gradients)
 
 
@@ -176,7 +176,8 @@ def _through_target(P, Q, weight, f):
     return 2 * b - weight[:, None] * Q * (B - (Q @ B)[:, None])
 
 
-def _clustering_forces(Z, centers, dof, rows, threads):
+def clustering_forces(Z, centers, dof, rows, threads):
+    """KL, ∂KL/∂Z and ∂KL/∂μ from P, the residual w(p − q) of the rows, and w."""
     P, R, weight = rows
     size = block_size(len(Z))
     n_blocks = -(-len(Z) // size)

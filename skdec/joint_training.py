@@ -1,19 +1,21 @@
 """Clusters and their embedding learn together: DEC with its encoder.
 
-At a refresh, on all rows: x → z → q → f → p, one step of the centroids, and whether
-labels rest.  Then, in batches, the centroids held: x → z → q → p → ∂KL(P‖Q)/∂z → the
-encoder, where p is made of the batch's q as it is now and of a running mean of f.
+In batches, the centroids held: x → z → q → p → ∂KL(P‖Q)/∂z → the encoder, where p is
+made of the batch's q as it is now and of a running mean of f.  At a refresh, on all
+rows: z → q → f → p, one step of the centroids, and whether labels rest; z is what the
+batches of the last pass had, or x encoded anew.
 """
 
 import numpy as np
 
-from skdec.divergence import clustering_loss
+from skdec._frame import Frame
+from skdec.divergence import clustering_forces
 from skdec.optimizers import CentroidDescent
-from skdec.self_training import History, number_collapsed
-from skdec.similarity import soft_assignment
+from skdec.self_training import History
+from skdec.similarity import memberships
 from skdec.targets import frequencies, target
 
-# A refresh costs a third of a pass, so it is due after one; of few rows after this many
+# After a pass each row has an embedding to be judged by; of few rows after this many
 # steps, in which something can change.
 LEAST_INTERVAL = 30
 
@@ -41,15 +43,18 @@ class JointTraining:
         What clustered the first embedding; its random_state draws the batches.
     encoder : object with ``step``
         As described in ``skdec.encoders``.
-    data : tuple of ({ndarray, CSR matrix}, ndarray)
-        Rows, validated, and their weights.
-    embed : callable
-        Gives the embedding of all rows as it is now, and its ClusteringObjective.
+    data : tuple of ({ndarray, CSR matrix}, ndarray, ndarray)
+        Rows, validated, their weights, and their first embedding.
+    calls : tuple of two callables
+        ``encode()`` gives the embedding of all rows as it is now, and ``measure(Z)``
+        the ClusteringObjective of one.
     settings : Settings
         When to refresh and to stop.
 
     Attributes
     ----------
+    Z : ndarray of shape (n_samples, n_components)
+        Embedding of all rows as last known.
     centers : ndarray of shape (n_clusters, n_components)
         Centroids now, in the frame of the objective.
     n_iter, n_steps : int
@@ -58,10 +63,8 @@ class JointTraining:
         Of the start.
     frequencies : ndarray of shape (n_clusters,)
         f_j per unit of weight: of all rows at a refresh, then a running mean.
-    evidence : float
-        Of the centroids at the end, once known.
-    collapsed : int
-        Clusters without a row, or on the centroid of another.
+    evidence, collapsed : float, int
+        Of the centroids at the end, as in SelfTraining, once known.
     vanished : bool
         Whether the embedding shrank to a point; the training ends there.
     converged : bool
@@ -70,45 +73,49 @@ class JointTraining:
         KL and the share of labels changed, at each refresh.
     """
 
-    def __init__(self, start, encoder, data, embed, settings):
+    def __init__(self, start, encoder, data, calls, settings):
         self.centers, self.random_state = start.centers, start.random_state
         self.n_reseeds, self.descent = start.n_reseeds, CentroidDescent(momentum=0.0)
-        self.encoder, self.embed, self.settings = encoder, embed, settings
-        self.X, weight = data
+        self.encoder, self.settings = encoder, settings
+        self.encode, self.measure = calls
+        self.X, weight, Z = data
+        # a copy: an encoder may give its input, or keep what it gives
+        self.Z = Z.copy()
         self.rows = np.flatnonzero(weight > 0)
         self.weight = weight / weight[self.rows].mean()
         self.n_batches = -(-len(self.rows) // settings.batch_size)
         self.interval = settings.update_interval or max(self.n_batches, LEAST_INTERVAL)
         self._labels, self._first_spread = np.full(len(weight), -1, np.int32), 0.0
-        self.n_iter = self.n_steps = self.collapsed = 0
-        self.frequencies, self.evidence = None, -np.inf
+        self.n_iter = self.n_steps = 0
+        self.frequencies, self.evidence, self.collapsed = None, -np.inf, 0
         self.converged, self.vanished, self.history = False, False, History()
 
     def run(self):
         """Refresh and follow until labels rest, or ``max_iter`` passes.
 
-        Returns the embedding of all rows, and its objective, at the end.
+        Returns the objective of the embedding at the end, which is then ``Z``.
         """
-        last = self.settings.max_iter * self.n_batches
-        batches = self._batches()
-        while True:
-            Z, objective = self.refresh()
-            if self.converged or self.vanished or self.n_steps >= last:
-                return Z, objective
+        last, batches = self.settings.max_iter * self.n_batches, self._batches()
+        self.refresh()
+        while not (self.converged or self.vanished or self.n_steps >= last):
             for _ in range(min(self.interval, last - self.n_steps)):
                 self.step(next(batches))
+            if self.settings.update_interval is not None:
+                self.Z = self.encode()
+            self.refresh()
+        if self.settings.update_interval is None and self.n_steps:
+            self.Z = self.encode()
+        return self.measure(self.Z)
 
     def refresh(self):
         """f of all rows, a step of the centroids, and whether that was enough."""
-        Z, objective = self.embed()
-        self._objective, before = objective, self.centers
-        f = objective.frequencies(before)
+        self._objective, before = self.measure(self.Z), self.centers
+        objective, f = self._objective, self._objective.frequencies(before)
         self.frequencies = f / objective.total
         sums = objective.step(before, before, f, labels=self._labels, judged=True)
         self.centers = self.descent.move(before, sums)
-        self.collapsed = number_collapsed(before, sums.occupied)
-        self._judge(sums, objective.total, _spread(objective.frame.inside(Z)))
-        return Z, objective
+        spread = _spread(objective.frame.inside(self.Z[self.rows]))
+        self._judge(sums, objective.total, spread)
 
     def _judge(self, sums, total, spread):
         history, settings = self.history, self.settings
@@ -130,20 +137,20 @@ class JointTraining:
     def step(self, rows):
         """One step of the encoder along ∂KL/∂z of a batch."""
         weight, objective = self.weight[rows], self._objective
-        frame, dof = objective.frame, objective.dof
+        frame, dof, threads = objective.frame, objective.dof, objective.threads
         # an encoder may ask for the gradient at several Z
         following = [self.frequencies]
 
         def gradient(Z):
             if not np.isfinite(Z).all():
                 raise FloatingPointError(DIVERGED)
+            self.Z[rows] = Z
             z = frame.inside(Z)
-            Q = soft_assignment(z, self.centers, dof=dof)
+            Q = memberships(Frame(z, self.centers, 1.0), self.centers, dof, threads)
             f = following[0] = self._following(frequencies(Q, weight), weight.sum())
-            P = target(Q, f, objective.threads)
-            _, slope, _ = clustering_loss(
-                z, self.centers, dof=dof, P=P, sample_weight=weight
-            )
+            P = target(Q, f, threads)
+            pull = P, weight[:, None] * (P - Q), weight
+            _, slope, _ = clustering_forces(z, self.centers, dof, pull, threads)
             return slope * (frame.scale / frame.unit)
 
         self.encoder.step(self.X[rows], gradient, sample_weight=weight)

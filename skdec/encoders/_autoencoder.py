@@ -76,7 +76,7 @@ class AutoencoderEncoder(Encoder):
         Weight γ of the error of reconstruction while clusters form.
     precision : {"single", "mixed"}, default="single"
         With "mixed" the matrix products of training are in bfloat16, faster where the
-        processor has it; embeddings are always in single precision.
+        processor has it; those of ``transform`` are always in single precision.
     device : {"auto", "cpu", "cuda"} or str, default="auto"
         Where to compute, as PyTorch names it; "auto" is a GPU if there is one.
     random_state : int, RandomState instance or None, default=None
