@@ -103,7 +103,7 @@ class JointTraining:
             if self.settings.update_interval is not None:
                 self.Z = self.encode()
             self.refresh()
-        if self.settings.update_interval is None and self.n_steps:
+        if self.settings.update_interval is None:
             self.Z = self.encode()
         return self.measure(self.Z)
 

@@ -62,7 +62,8 @@ class AutoencoderEncoder(Encoder):
         the decoder: pre-training leaves open the units of an embedding, in which
         clusters are measured.  Directions with less than a tenth of the largest
         variance are multiplied as if they had that, so an embedding with such keeps
-        some correlation.  Not done after ``epochs=0``.
+        some correlation.  Not done after ``epochs=0``.  Neighbours, and so a map by
+        ExactTSNE, are better without.
     batch_size : int, default=256
         Rows in a step of pre-training, at most.
     learning_rate : float, default=1e-3
