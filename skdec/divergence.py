@@ -157,11 +157,16 @@ def clustering_loss(
             check_same_shape(P, Q)
         weight = np.ones(len(Z)) if weight is None else weight
         weight = weight.astype(Z.dtype)
-        R = weight[:, None] * (P - Q)
+        R = residual(P, Q, weight)
         if through_target:
             R -= _through_target(P, Q, weight, f)
         kl, *gradients = clustering_forces(Z, centers, dof, (P, R, weight), threads)
     return kl * unit, *((unit * gradient).astype(dtype) for gradient in gradients)
+
+
+def residual(P, Q, weight):
+    """w_i (p_ij − q_ij), by which each centroid pulls at each row."""
+    return weight[:, None] * (P - Q)
 
 
 def _through_target(P, Q, weight, f):

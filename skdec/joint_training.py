@@ -9,7 +9,7 @@ batches of the last pass had, or x encoded anew.
 import numpy as np
 
 from skdec._frame import Frame
-from skdec.divergence import clustering_forces
+from skdec.divergence import clustering_forces, residual
 from skdec.optimizers import CentroidDescent
 from skdec.self_training import History
 from skdec.similarity import memberships
@@ -136,20 +136,19 @@ class JointTraining:
 
     def step(self, rows):
         """One step of the encoder along ∂KL/∂z of a batch."""
+        # only the units of the frame are used: its rows are Z, which moves on
         weight, objective = self.weight[rows], self._objective
         frame, dof, threads = objective.frame, objective.dof, objective.threads
         # an encoder may ask for the gradient at several Z
         following = [self.frequencies]
 
         def gradient(Z):
-            if not np.isfinite(Z).all():
-                raise FloatingPointError(DIVERGED)
-            self.Z[rows] = Z
+            self._remember(rows, Z)
             z = frame.inside(Z)
             Q = memberships(Frame(z, self.centers, 1.0), self.centers, dof, threads)
             f = following[0] = self._following(frequencies(Q, weight), weight.sum())
             P = target(Q, f, threads)
-            pull = P, weight[:, None] * (P - Q), weight
+            pull = P, residual(P, Q, weight), weight
             _, slope, _ = clustering_forces(z, self.centers, dof, pull, threads)
             return slope * (frame.scale / frame.unit)
 
@@ -157,6 +156,19 @@ class JointTraining:
         self.frequencies = following[0]
         self.n_steps += 1
         self.n_iter = -(-self.n_steps // self.n_batches)
+
+    def _remember(self, rows, Z):
+        """Keep the embedding that a batch has now, if it can be one."""
+        expected = len(rows), self.Z.shape[1]
+        if np.shape(Z) != expected:
+            raise ValueError(
+                f"gradient must be called with Z of shape {expected}, the embedding of "
+                f"the batch; got {np.shape(Z)}"
+            )
+        with np.errstate(over="ignore"):
+            self.Z[rows] = Z
+        if not np.isfinite(self.Z[rows]).all():
+            raise FloatingPointError(DIVERGED)
 
     def _following(self, sums, total):
         """The running frequencies after a batch with these, and this weight."""

@@ -311,6 +311,33 @@ def test_embeddings_that_cannot_be():
         toy_model(init=BLOBS[:3]).fit(BLOBS)
 
 
+class Asking(Toy):
+    """Asks for the gradient at what is no embedding of its batch."""
+
+    def __init__(self, change=None):
+        super().__init__()
+        self.change = change
+
+    def step(self, X, gradient, sample_weight=None):
+        gradient(self.change(X @ self.W_))
+
+
+@pytest.mark.parametrize(
+    "change", [lambda Z: Z[:-1], lambda Z: Z[:1], lambda Z: Z[:, :1], np.ravel]
+)
+def test_gradients_at_another_shape(change):
+    with pytest.raises(ValueError, match=r"of shape \(200, 2\), .*; got \("):
+        toy_model(encoder=Asking(change)).fit(BLOBS)
+
+
+@pytest.mark.parametrize("factor", [np.nan, 1e39])
+def test_gradients_at_what_is_not_finite(factor):
+    """Or would not be in X's dtype."""
+    encoder = Asking(lambda Z: Z.astype(float) * factor)
+    with pytest.raises(FloatingPointError, match="decrease the rates"):
+        toy_model(encoder=encoder).fit(BLOBS.astype(np.float32))
+
+
 def test_gradients_of_another_shape(rng):
     encoder = LinearEncoder(2).fit(BLOBS)
     with pytest.raises(ValueError, match=r"shape \(200, 2\); got \(200, 3\)"):

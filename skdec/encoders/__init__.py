@@ -10,10 +10,11 @@ method more:
 ``step(X, gradient, sample_weight=None)``
     Takes one step on a batch.  ``gradient`` is a function: called with the embedding
     of the batch, an array, it returns G = ∂KL/∂Z of the same shape, row i being
-    w_i ∂KL_i/∂z_i, the target made of the Z it is given and then held.  The encoder
-    follows −G by the chain rule, and may add a loss of
-    its own, whose rows it weights with ``sample_weight``; the weights are 1 on
-    average, and rows without weight do not come.  What it returns is ignored.
+    w_i ∂KL_i/∂z_i, the target made of the Z it is given and then held.  It has to be
+    called: by the Z that rows had, labels and centroids are judged.  The encoder
+    follows −G by the chain rule, and may add a loss of its own, whose rows it weights
+    with ``sample_weight``; the weights are 1 on average, and rows without weight do
+    not come.  What it returns is ignored.
 
 Nothing else is asked of it, and it needs to inherit from nothing but scikit-learn's
 BaseEstimator, whose tag ``input_tags.sparse`` says whether it takes CSR matrices too::
