@@ -1,7 +1,7 @@
 """What a fitted clustering tells of rows: memberships, labels, scores."""
 
 import numpy as np
-from scipy.special import rel_entr
+from scipy.special import entr, rel_entr
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -16,6 +16,7 @@ from skdec._starts import simplified_silhouette
 from skdec._validation import FLOATS, check_matrix, check_weight
 from skdec.execution import Threads
 from skdec.joint_training import DIVERGED
+from skdec.objectives import ClusteringObjective, Mixture
 from skdec.similarity import memberships, most_probable
 from skdec.targets import target
 
@@ -46,7 +47,7 @@ class FittedClustering(
         """
         check_is_fitted(self)
         X = self._validate(X, self.encoder_)
-        return X if self.encoder_ is None else self._encode(X)
+        return X if self.encoder_ is None else self._encode(X, self.encoder_)
 
     def predict(self, X):
         """Label each row with its most probable cluster.
@@ -123,11 +124,13 @@ class FittedClustering(
         return simplified_silhouette(X, self.cluster_centers_, weight)
 
     def kl_samples(self, X):
-        """Divergence of each row's target from its memberships: where q is torn.
+        """Divergence of each row's target from its memberships: how far q has to move.
 
-        KL_i = Σ_j p_ij log(p_ij/q_ij) with p ∝ q²/f from the fitted frequencies f.  It
-        is 0 for a row that belongs to one cluster alone and largest for rows between
-        clusters.
+        KL_i = Σ_j p_ij log(p_ij/q_ij) with p ∝ q²/f^b from the fitted frequencies f.
+        It is 0 where sharpening changes nothing: for a row that belongs to one cluster
+        alone, and also for one that belongs to several evenly.  In between it is
+        largest for rows that lean to one side.  ``entropy_samples`` finds the rows
+        between clusters.
 
         Parameters
         ----------
@@ -145,9 +148,66 @@ class FittedClustering(
         with Threads(self.n_jobs) as threads:
             for batch in gen_batches(X.shape[0], ROWS_PER_BATCH):
                 Q = self._memberships(X[batch], threads).astype(np.float64)
-                P = target(Q, self.cluster_frequencies_, threads)
+                P = target(Q, self.cluster_frequencies_, self.balance_, threads)
                 kl[batch] = rel_entr(P, Q).sum(axis=1)
         return kl
+
+    def entropy_samples(self, X):
+        """Entropy of each row's memberships: which rows lie between clusters.
+
+        H_i = −Σ_j q_ij log q_ij: 0 for a row that belongs to one cluster alone, log 2
+        half-way between two, log k at most.  A row far from all clusters has a large
+        one too; ``score_samples`` tells such rows from those in between.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to judge.
+
+        Returns
+        -------
+        entropy : ndarray of shape (n_samples,)
+            In nats, float64.
+        """
+        X = self.encode(X)
+        entropy = np.empty(X.shape[0])
+        with Threads(self.n_jobs) as threads:
+            for batch in gen_batches(X.shape[0], ROWS_PER_BATCH):
+                Q = self._memberships(X[batch], threads)
+                entropy[batch] = entr(Q).sum(axis=1, dtype=np.float64)
+        return entropy
+
+    def score_samples(self, X):
+        r"""Log density of each row: which rows lie far from all clusters.
+
+        .. math:: \log \sum_j \frac{f_j}{\sum_{j'} f_{j'}} t(z_i; m_j, h, \nu)
+
+        with t the Student-t density in d dimensions, of location m_j
+        (``cluster_means_``), scale h (``bandwidth_``) and ν degrees of freedom
+        (``dof_``).  Its weighted mean over the training rows is ``evidence_``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to judge.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples,)
+            In nats, float64; of the embedding, if there is an encoder.
+
+        References
+        ----------
+        Peel, McLachlan: Robust mixture modelling using the t distribution, Statistics
+        and Computing 2000, equations 1 and 2.
+        """
+        X = self.encode(X)
+        frame = self._frame(X)
+        weight = np.ones(X.shape[0], frame.dtype)
+        mixture = Mixture(frame.inside(self.cluster_means_), self.cluster_frequencies_)
+        with Threads(self.n_jobs) as threads:
+            objective = ClusteringObjective(frame, weight, self.dof_, threads)
+            return objective.log_density(mixture)
 
     def _validate(self, X, encoder, reset=False):
         takes_sparse = encoder is None or get_tags(encoder).input_tags.sparse
@@ -160,8 +220,8 @@ class FittedClustering(
             reset=reset,
         )
 
-    def _encode(self, X):
-        Z = self.encoder_.transform(X)
+    def _encode(self, X, encoder):
+        Z = encoder.transform(X)
         Z = check_matrix(Z, "encoder.transform(X)", ensure_all_finite=False)
         if len(Z) != X.shape[0]:
             raise ValueError(
@@ -183,6 +243,16 @@ class FittedClustering(
     def _memberships(self, X, threads):
         Q = memberships(self._frame(X), self.cluster_centers_, self.dof_, threads)
         return Q.astype(X.dtype, copy=False)
+
+    def _labelled(self, X):
+        """Label and its membership of each row, from q as it is given out."""
+        labels = np.empty(X.shape[0], np.int32)
+        largest = np.empty(X.shape[0], X.dtype)
+        with Threads(self.n_jobs) as threads:
+            for batch in gen_batches(X.shape[0], ROWS_PER_BATCH):
+                Q = self._memberships(X[batch], threads)
+                labels[batch], largest[batch] = Q.argmax(axis=1), Q.max(axis=1)
+        return labels, largest
 
     def _labels(self, X):
         # argmax q and no other rule: from q in the dtype in which it is given out

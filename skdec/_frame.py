@@ -1,6 +1,7 @@
 """Rows about an origin and in units of the bandwidth, as the kernels take them."""
 
 import copy
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -14,6 +15,9 @@ from skdec._validation import (
 )
 from skdec.kernels.rows import LaneRows, ProductRows, SparseRows
 
+# Above these, sums over the rows may overflow.
+LARGEST_ENTRY = {np.dtype(np.float32): 1e30, np.dtype(np.float64): 1e290}
+
 # Below these, 1/h is not a number of the dtype.
 SMALLEST_UNIT = {np.dtype(np.float32): 1e-30, np.dtype(np.float64): 1e-300}
 
@@ -21,6 +25,28 @@ ROWS_PER_BATCH = 1024
 
 # Largest error of D, in units of h², up to which it is had from matrix products.
 PRODUCT_ERROR = {np.dtype(np.float32): 1e-3, np.dtype(np.float64): 1e-9}
+
+# Largest error of D for sparse rows, in units of h² or of the row's own D to the mean.
+SPARSE_ERROR = 1e-3
+
+# How far inside the ball of the rows the centroids stay, for rounding.
+RIM = 1e-6
+
+
+class Ball(NamedTuple):
+    """The ball about the weighted mean of the rows that holds all of them."""
+
+    center: np.ndarray
+    radius: float
+
+    def hold(self, centers):
+        """The centroids, those outside drawn back to the rim along their radius."""
+        away = centers - self.center
+        lengths = np.linalg.norm(away, axis=1, keepdims=True)
+        outside = lengths > self.radius * (1 - RIM)
+        share = np.ones_like(lengths)
+        np.divide(self.radius * (1 - RIM), lengths, out=share, where=outside)
+        return np.where(outside, self.center + share * away, centers)
 
 
 class Frame:
@@ -45,11 +71,11 @@ class Frame:
         self.sparse = sparse.issparse(X)
         self.unit = 1.0
         dtype = np.dtype(np.float64) if self.sparse else X.dtype
-        if not SMALLEST_UNIT[dtype] < bandwidth:
-            # 1/h would overflow: a power of two off everything changes nothing else
+        largest = max(largest_magnitude(X), largest_magnitude(centers))
+        if not SMALLEST_UNIT[dtype] < bandwidth or largest > LARGEST_ENTRY[dtype]:
+            # a power of two off everything changes nothing else
             self.unit = power_of_two(bandwidth)
         self.h = bandwidth / self.unit
-        largest = max(largest_magnitude(X), largest_magnitude(centers))
         largest = largest / self.unit / self.h
         self.dtype = working_dtype(dtype, largest, "X")
         if self.unit != 1 or self.dtype != dtype:
@@ -66,13 +92,9 @@ class Frame:
             self._norms = np.asarray(squares).reshape(-1) * self.scale**2
 
     def by_products(self):
-        """The same frame, measured by matrix products if rounding allows.
-
-        It also knows its ``radius``, the largest ‖z‖.
-        """
+        """The same frame, measured by matrix products if rounding allows."""
         other = copy.copy(self)
         if self.sparse:
-            other.radius = float(np.sqrt(self._norms.max(initial=0)))
             return other
         norms = np.empty(len(self.X), self.dtype)
         for batch in gen_batches(len(norms), ROWS_PER_BATCH):
@@ -80,12 +102,46 @@ class Frame:
             norms[batch] = np.einsum("ij,ij->i", z, z)
         # the product itself is not about the origin
         offset = np.linalg.norm(self.scale * self.origin.astype(np.float64))
-        other.radius = float(np.sqrt(norms.max()))
-        if (other.radius + offset) ** 2 * np.finfo(self.dtype).eps <= PRODUCT_ERROR[
-            self.dtype
-        ]:
+        error = (np.sqrt(norms.max()) + offset) ** 2 * np.finfo(self.dtype).eps
+        if error <= PRODUCT_ERROR[self.dtype]:
             other._norms = norms
         return other
+
+    def ball(self, weight):
+        """The ball that holds all rows of positive weight, in units of the frame."""
+        total, sums = weight.sum(dtype=np.float64), np.zeros(self.shape[1])
+        batches = list(gen_batches(self.shape[0], ROWS_PER_BATCH))
+        for batch in batches:
+            sums += weight[batch].astype(np.float64) @ self.X[batch]
+        center = (sums / total - self.origin) * self.scale
+        largest = 0.0
+        for batch in batches:
+            D = self._squared_distances(batch, center)[weight[batch] > 0]
+            largest = max(largest, D.max(initial=0))
+        return Ball(center, float(np.sqrt(largest)))
+
+    def distances(self, center):
+        """Distance of each row to one point, float64."""
+        batches = gen_batches(self.shape[0], ROWS_PER_BATCH)
+        parts = [self._squared_distances(batch, center) for batch in batches]
+        return np.sqrt(np.concatenate(parts))
+
+    def _squared_distances(self, batch, center):
+        """D of some rows to one point, float64."""
+        if self.sparse:
+            products = self.X[batch] @ (2 * self.scale * center)
+            D = self._norms[batch] + center @ center - products
+            lost = self._norms[batch] * np.finfo(np.float64).eps
+            if np.any(lost > SPARSE_ERROR * np.maximum(D, 1)):
+                raise ValueError(
+                    "X: sparse rows must not be much farther from zero than from each "
+                    f"other; got rows {np.sqrt(self._norms[batch].max()):.3g} "
+                    "bandwidths from zero, so that distances are lost in rounding. "
+                    "Pass dense rows, or subtract an offset from the stored entries"
+                )
+            return np.maximum(D, 0)
+        z = (self.X[batch] - self.origin).astype(np.float64) * self.scale - center
+        return np.einsum("ij,ij->i", z, z)
 
     @property
     def rows(self):
@@ -109,6 +165,12 @@ class Frame:
     def outside(self, centers):
         """Centroids from the units of the frame to those of X, float64."""
         return (centers / self.scale + self.origin) * self.unit
+
+    def points_of(self, rows):
+        """Some of the rows in units of the frame, dense, float64."""
+        X = self.X[rows]
+        X = X.toarray() if self.sparse else X
+        return (X.astype(np.float64) - self.origin) * self.scale
 
     def points(self, centers):
         """Centroids in units of the frame, as the kernels take them."""

@@ -1,5 +1,7 @@
 """Rows as values: which ones are identical, and how many of each there are."""
 
+from itertools import pairwise
+
 import numpy as np
 from scipy import sparse
 
@@ -23,11 +25,33 @@ def first_occurrences(keys):
     return np.array([seen.setdefault(key, i) for i, key in enumerate(keys)], np.intp)
 
 
+def order_keys(X):
+    """For each row of a CSR matrix bytes that sort as its values do, zeros included.
+
+    Rows are compared as dense ones are, by the first column in which they differ.  An
+    entry that the other row lacks is compared with 0: a negative one comes before it,
+    the sooner the further left, a positive one after it, the later the further left.
+    So each entry becomes a class (0 negative, 2 positive, and 1 where the row ends),
+    its column, counted down if positive, and its value, as integers that sort alike.
+    """
+    bits = X.data.astype(np.float64).view(np.uint64)
+    negative, top = X.data < 0, np.uint64(1 << 63)
+    entries = np.empty(X.nnz, [("class", "u1"), ("column", ">u8"), ("value", ">u8")])
+    entries["class"] = np.where(negative, 0, 2)
+    columns = X.indices.astype(np.uint64)
+    entries["column"] = np.where(negative, columns, ~columns)
+    entries["value"] = np.where(negative, ~bits, bits | top)
+    data, size = entries.tobytes(), entries.itemsize
+    ends = X.indptr * size
+    return [data[start:end] + b"\1" for start, end in pairwise(ends)]
+
+
 def merge_rows(X, weight):
     """Merge identical rows, drop weightless ones and put the rest in order of value.
 
     Fitting on the result makes integer weights the same thing as repeated rows, and
-    the outcome independent of the order of the rows.
+    the outcome independent of the order of the rows.  Dense and sparse rows of the
+    same values come in the same order.
 
     Returns
     -------
@@ -37,11 +61,16 @@ def merge_rows(X, weight):
     weight = np.ones(X.shape[0]) if weight is None else weight
     used = np.flatnonzero(weight > 0)
     if sparse.issparse(X):
-        keys = row_keys(X[used])
+        rows = sparse.csr_matrix(X[used], copy=True)
+        rows.sum_duplicates()
+        rows.eliminate_zeros()
+        keys = order_keys(rows)
         order = sorted(range(len(keys)), key=keys.__getitem__)
-        first = first_occurrences([keys[i] for i in order])
-        kept, inverse = np.unique(first, return_inverse=True)
-        rows, total = X[used[order][kept]], weight[used[order]]
+        first = [
+            i == 0 or keys[order[i]] != keys[order[i - 1]] for i in range(len(order))
+        ]
+        rows, total = rows[np.array(order)[first]], weight[used][order]
+        inverse = np.cumsum(first) - 1
     else:
         rows, inverse = np.unique(X[used], axis=0, return_inverse=True)
         total = weight[used]

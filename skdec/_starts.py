@@ -2,27 +2,41 @@
 
 import warnings
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
 from scipy.spatial.distance import cdist
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import pairwise_distances_argmin_min
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import gen_batches
 
 from skdec._rows import merge_rows
-from skdec._validation import check_matrix, largest_magnitude, power_of_two
+from skdec._validation import (
+    check_matrix,
+    largest_magnitude,
+    power_of_two,
+    with_short_indices,
+)
 
 ROWS_PER_BATCH = 4096
 
-# Data of more numbers than this are not copied to be merged.
-MERGED_ENTRIES = 2**20
-
-# Of which the starts are found, however wide the data.
+# Starts are found in a sample of so many numbers, or of these rows if rows are wide (in
+# a few hundred rows of 2,000 features k-means finds no clusters), but not more numbers
+# than the last; and of so many rows a cluster.  Data up to that size are merged whole.
+MERGED_ENTRIES, MERGED_ROWS, WIDEST_ENTRIES = 2**20, 5000, 2**24
 LEAST_ROWS_PER_CLUSTER = 50
 
 # On fewer, k-means runs get in each other's way more than they gain side by side.
 WORTH_A_THREAD = 2**18
+
+# Rows by whose pairs the dimension of the spread is estimated.
+DIMENSION_ROWS = 1000
+
+# What rounding leaves of the difference between a row and a mean, both up to 2.
+ROUNDING = 16 * np.finfo(np.float64).eps
+TINY = np.finfo(np.float64).tiny
 
 
 def check_init(init, n_clusters, n_features):
@@ -38,23 +52,41 @@ def check_init(init, n_clusters, n_features):
     return centers
 
 
-@dataclass
+class Spread(NamedTuple):
+    """How far rows are from the means of their clusters."""
+
+    distance: (
+        float  # root mean square ‖x − m‖, √tr W of the within-cluster covariance W
+    )
+    dimension: float  # (tr W)² / tr W², from 1 to the number of features
+
+    def per_dimension(self):
+        """Standard deviation in each of the dimensions that the spread fills."""
+        return self.distance / np.sqrt(self.dimension)
+
+
+@dataclass(frozen=True)
 class Beginning:
     """What the iterations start from."""
 
-    rows: object  # {ndarray, CSR matrix}: distinct and in order of value, or X itself
+    rows: object  # {ndarray, CSR matrix}: distinct and ordered by value, or X itself
     weight: np.ndarray  # of the rows, float64
-    centers: list  # the starts, float64, in the units of X
-    spread: float  # within-cluster standard deviation per dimension of the best
+    sample: object  # the rows in which the starts were found, in the units of X
+    sample_weight: np.ndarray
+    centers: list  # the starts, float64, in the units of X, by increasing inertia
+    spread: Spread  # of the first, in the units of X
+    n_rows: float  # effective number of the sample's rows, (Σ w)² / Σ w²
+    too_few: bool  # fewer distinct rows than clusters
 
 
 def begin(X, weight, init, n_clusters, seeds, threads):
     """Find rows to iterate over, centroids to start from and their spread.
 
-    Data of at most 2^20 stored numbers are merged to distinct rows, in order of value:
-    so integer weights are the same thing as repeated rows, and the order of the rows
-    is of no consequence.  Larger data are used as they are, without a copy, and the
-    starts are found in a random sample of that size.
+    Data of at most 2^20 stored numbers, or 5,000 rows of at most 2^24, are merged to
+    distinct rows, in an order that depends on their values alone: so integer weights
+    are the same thing as repeated rows, and neither the order of the rows nor whether
+    they are stored dense or sparse is of consequence.  Larger data are used as they
+    are, without a copy, and the starts are found in a random sample of that size.
 
     Parameters
     ----------
@@ -71,45 +103,61 @@ def begin(X, weight, init, n_clusters, seeds, threads):
     threads : Threads
         Runs the k-means side by side, each on one thread.
     """
-    stored = X.nnz if sparse.issparse(X) else X.size
-    if stored <= MERGED_ENTRIES:
+    # scikit-learn's k-means takes no others
+    X = with_short_indices(X) if sparse.issparse(X) else X
+    most = _sample_size(X, n_clusters)
+    if X.shape[0] <= most:
         rows, weight = sample, sample_weight = merge_rows(X, weight)
     else:
         rows, weight = X, np.ones(X.shape[0]) if weight is None else weight
-        n_rows = MERGED_ENTRIES * X.shape[0] // stored
-        n_rows = max(LEAST_ROWS_PER_CLUSTER * n_clusters, n_rows)
         drawn = np.flatnonzero(weight > 0)
         rng = np.random.RandomState(seeds[0])
-        drawn = rng.permutation(drawn)[:n_rows]
+        drawn = rng.permutation(drawn)[:most]
         sample, sample_weight = merge_rows(X[drawn], weight[drawn])
     # a power of two, so exact: keeps squares in range for data at 1e-30 or 1e30
     unit = power_of_two(largest_magnitude(sample))
-    sample = (sample / sample.dtype.type(unit)).astype(X.dtype, copy=False)
-    found = _starts((sample, sample_weight, unit), init, n_clusters, seeds, threads)
-    spread = _spread(sample, sample_weight, min(inertia for _, inertia in found))
-    centers = [center.astype(np.float64) * unit for center, _ in found]
-    return Beginning(rows, weight, centers, spread * unit)
+    scaled = (sample / sample.dtype.type(unit)).astype(X.dtype, copy=False)
+    if isinstance(init, np.ndarray):
+        found = [init / unit]
+    elif scaled.shape[0] <= n_clusters:
+        dense = scaled.toarray() if sparse.issparse(scaled) else scaled
+        found = [np.resize(dense, (n_clusters, scaled.shape[1]))]
+    else:
+        found = _starts(scaled, sample_weight, unit, init, n_clusters, seeds, threads)
+    spread = within_spread(scaled, sample_weight, found[0])
+    too_few = sample.shape[0] < n_clusters
+    if too_few:
+        warnings.warn(
+            f"n_clusters ({n_clusters}) exceeds the number of distinct rows with "
+            f"positive weight ({sample.shape[0]}): some centroids coincide",
+            ConvergenceWarning,
+            stacklevel=5,
+        )
+    return Beginning(
+        rows=rows,
+        weight=weight,
+        sample=sample,
+        sample_weight=sample_weight,
+        centers=[centers.astype(np.float64) * unit for centers in found],
+        spread=Spread(spread.distance * unit, spread.dimension),
+        n_rows=float(sample_weight.sum() ** 2 / np.square(sample_weight).sum()),
+        too_few=too_few,
+    )
 
 
-def _starts(data, init, n_clusters, seeds, threads):
-    """Starting centroids and their inertia in units of the data, a pair per start."""
+def _sample_size(X, n_clusters):
+    """Rows that are merged and in which starts are found, at most."""
+    stored = max(1, X.nnz if sparse.issparse(X) else X.size)
+    widest = min(MERGED_ROWS, WIDEST_ENTRIES * X.shape[0] // stored)
+    narrow = MERGED_ENTRIES * X.shape[0] // stored
+    return max(narrow, widest, LEAST_ROWS_PER_CLUSTER * n_clusters)
+
+
+def _starts(rows, weight, unit, init, n_clusters, seeds, threads):
+    """Starting centroids of the seeds in units of the data, by increasing inertia."""
     # here, because importing sklearn.cluster takes as long as all of skdec
     from sklearn.cluster import KMeans
 
-    rows, weight, unit = data
-    if isinstance(init, np.ndarray):
-        centers = init / unit
-        return [(centers, _inertia(rows, weight, centers))]
-    if rows.shape[0] <= n_clusters:
-        if rows.shape[0] < n_clusters:
-            warnings.warn(
-                f"n_clusters ({n_clusters}) exceeds the number of distinct rows with "
-                f"positive weight ({rows.shape[0]}): some centroids coincide",
-                ConvergenceWarning,
-                stacklevel=7,
-            )
-        dense = rows.toarray() if sparse.issparse(rows) else rows
-        return [(np.resize(dense, (n_clusters, rows.shape[1])), 0.0)]
     runs = []
     for seed in seeds:
         first = init
@@ -120,30 +168,87 @@ def _starts(data, init, n_clusters, seeds, threads):
         runs.append(KMeans(n_clusters, init=first, n_init=1, random_state=seed))
 
     def run(kmeans):
-        kmeans.fit(rows, sample_weight=weight)
-        return kmeans.cluster_centers_, float(kmeans.inertia_)
+        return kmeans.fit(rows, sample_weight=weight)
 
-    return threads.map(run, runs, rows.shape[0] * rows.shape[1] > WORTH_A_THREAD)
+    side_by_side = rows.shape[0] * rows.shape[1] > WORTH_A_THREAD
+    fitted = threads.map(run, runs, side_by_side)
+    order = np.argsort([kmeans.inertia_ for kmeans in fitted], kind="stable")
+    return [fitted[i].cluster_centers_ for i in order]
 
 
-def _spread(rows, weight, inertia):
-    """Within-cluster standard deviation per dimension.
+def within_spread(rows, weight, centers):
+    """The spread of the rows, in units of their largest entry, about cluster means.
 
-    Where every row is a centroid, half that of the whole; where it vanishes too there
-    is no scale to find, and it is 1.
+    Where every row is a mean itself, its standard deviation is half the distance of the
+    two nearest rows; where all rows are one there is no scale to find, and it is 1 in
+    each dimension.
     """
-    total = weight.sum(dtype=np.float64) * rows.shape[1]
-    if inertia <= 0:
-        mean = np.asarray(weight @ rows).reshape(1, -1) / weight.sum()
-        inertia = _inertia(rows, weight, mean) / 4
-    return np.sqrt(inertia / total) if inertia > 0 else 1.0
+    n_features, k = rows.shape[1], len(centers)
+    centers = centers.astype(rows.dtype, copy=False)
+    labels, _ = pairwise_distances_argmin_min(rows, centers)
+    share = weight / weight.sum()
+    where = labels, np.arange(len(labels))
+    members = sparse.csr_matrix((share, where), (k, len(labels)))
+    mass = np.asarray(members.sum(axis=1)).reshape(-1)
+    sums = members @ rows
+    sums = sums.toarray() if sparse.issparse(sums) else np.asarray(sums)
+    means = sums / np.maximum(mass, TINY)[:, None]
+    rng = np.random.RandomState(0)
+    chosen = np.sort(rng.permutation(len(labels))[:DIMENSION_ROWS])
+    variance = 0.0
+    for batch in gen_batches(rows.shape[0], ROWS_PER_BATCH):
+        squares = _residual_squares(rows[batch], means, labels[batch])
+        variance += float(share[batch] @ squares)
+    if variance <= n_features * ROUNDING**2:
+        return Spread(_half_gap(rows), float(n_features))
+    products = _residual_products(rows[chosen], means, labels[chosen])
+    dimension = _dimension(products, share[chosen])
+    return Spread(np.sqrt(variance), float(np.clip(dimension, 1, n_features)))
 
 
-def _inertia(rows, weight, centers):
-    return sum(
-        float(weight[batch] @ np.square(nearest[0]))
-        for batch, nearest in nearest_distances(rows, centers, 1)
-    )
+def _residual_squares(rows, means, labels):
+    """‖x_i − m_i‖², m_i the mean of its cluster."""
+    if sparse.issparse(rows):
+        squares = np.asarray(rows.multiply(rows).sum(axis=1, dtype=np.float64))
+        lengths = np.einsum("ij,ij->i", means, means)[labels]
+        along = (rows @ means.T)[np.arange(len(labels)), labels]
+        squares = squares.reshape(-1) + lengths - 2 * along
+        # what is left where a row is its own mean is rounding
+        floor = lengths * len(means) * np.finfo(np.float64).eps
+        return np.where(squares > floor, squares, 0)
+    residual = rows - means[labels]
+    return np.einsum("ij,ij->i", residual, residual)
+
+
+def _residual_products(rows, means, labels):
+    """(x_i − m_i)·(x_l − m_l) of all pairs of rows."""
+    if sparse.issparse(rows):
+        products = (rows @ rows.T).toarray().astype(np.float64)
+        across = (rows @ means.T)[:, labels]
+        return products - across - across.T + (means @ means.T)[np.ix_(labels, labels)]
+    residual = rows - means[labels]
+    return residual @ residual.T
+
+
+def _dimension(products, share):
+    """(tr W)² / tr W² from the products of residuals; pairs of one row are left out.
+
+    E[(r·r')²] = tr W² for independent residuals r and r' of covariance W; a row's pair
+    with itself would add (r·r)², of which few rows would make far too much.
+    """
+    pairs = np.outer(share, share)
+    np.fill_diagonal(pairs, 0)
+    trace = share @ np.diagonal(products) / share.sum()
+    of_square = np.sum(pairs * np.square(products)) / max(pairs.sum(), TINY)
+    return trace**2 / of_square if of_square > 0 else np.inf
+
+
+def _half_gap(rows):
+    if rows.shape[0] == 1:
+        return np.sqrt(rows.shape[1])
+    dense = rows.toarray() if sparse.issparse(rows) else rows
+    gaps = [nearest[1].min() for _, nearest in nearest_distances(rows, dense, 2)]
+    return float(min(gaps)) / 2
 
 
 def nearest_distances(X, centers, n_nearest, unit=1.0):

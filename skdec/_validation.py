@@ -14,6 +14,8 @@ FLOATS = (np.float64, np.float32)
 POSITIVE = Interval(Real, 0, None, closed="neither")
 # wide enough for any use, narrow enough that (1 + D/ν) is computed in single precision
 DOF = Interval(Real, 1e-12, 1e12, closed="both")
+# the exponent b of f in the target
+BALANCE = Interval(Real, 0, None, closed="left")
 METRICS = StrOptions(
     (set(_VALID_METRICS) - {"nan_euclidean", "wminkowski"}) | {"precomputed"}
 )

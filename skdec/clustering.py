@@ -1,10 +1,10 @@
 """StudentTClustering: the clustering of DEC as a scikit-learn estimator."""
 
 import warnings
+from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import _fit_context, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
@@ -12,29 +12,29 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from skdec._fitted import FittedClustering
-from skdec._frame import Frame
 from skdec._starts import begin, check_init
-from skdec._validation import DOF, POSITIVE, check_weight
+from skdec._state import unchanged_on_error
+from skdec._stream import Batch, Stream, after_fit, joined, numbered_as
+from skdec._validation import BALANCE, DOF, POSITIVE, check_weight
 from skdec.execution import Threads
+from skdec.fixed_embedding import (
+    Automatic,
+    Form,
+    cluster,
+    make_objective,
+    resolve_form,
+)
 from skdec.joint_training import JointTraining
-from skdec.objectives import ClusteringObjective
-from skdec.optimizers import CentroidDescent, StochasticDescent
-from skdec.self_training import SelfTraining, Settings, number_collapsed
+from skdec.self_training import Settings, number_collapsed
 
-EVIDENCE_TIE = 1e-4  # nats per sample
-N_INIT = 10
+N_INIT = 20
+# Rows a cluster, on average, below which a batch is told to be small.
+BATCH_ROWS = 5
 ENCODER_BATCH = 256
 ENCODER_REMEDY = (
     "increase the encoder's reconstruction_weight (γ), if it has one, or decrease the "
     "rate at which it follows the clusters"
 )
-LARGEST_AUTO_DOF = 4
-# That of the paper.  An embedding that moves can part what a start had mixed, if rows
-# far from a centroid still follow it.
-ENCODER_DOF = 1
-# A stream is fitted as a whole until it has more stored numbers than this, whenever it
-# has grown by this factor; then a batch has at least this weight in running means.
-KEPT_ENTRIES, GROWTH, LEAST_SHARE = 2**18, 1.25, 0.02
 MAX_SEED = np.iinfo(np.int32).max
 
 
@@ -53,13 +53,14 @@ class StudentTClustering(FittedClustering):
 
     .. math:: q_{ij} \propto (1 + \|z_i-\mu_j\|^2/(h^2\nu))^{-(\nu+1)/2},
 
-    are matched to their own sharpened version p (see :func:`target_distribution`) by
-    descending KL(P‖Q) in the centroids, P being refreshed and held fixed in turn.
+    are matched to their own sharpened version :math:`p_{ij} \propto q_{ij}^2/f_j^b`
+    (see :func:`target_distribution`) by descending KL(P‖Q) in the centroids, P being
+    refreshed and held fixed in turn.
 
-    Without an encoder z is x.  Labels are then about as good as those of k-means, and
-    worse where clusters differ much in size: p divides by the frequencies f, which
-    evens the sizes out.  What is gained are graded memberships and a better choice
-    among restarts.
+    Without an encoder z is x.  The clusters start from those of k-means and are never
+    worse than that by the evidence below; they are better where clusters differ in
+    size or where k-means has settled in a poor place.  Besides there are graded
+    memberships and a log density.
 
     With an encoder (see :mod:`skdec.encoders`) z = encoder(x) learns: the encoder is
     pre-trained, its embedding clustered, and then encoder and centroids descend KL(P‖Q)
@@ -71,60 +72,79 @@ class StudentTClustering(FittedClustering):
     n_clusters : int, default=8
         Number of clusters k.
     dof : "auto" or float, default="auto"
-        Degrees of freedom ν of the Student-t kernel, from 1e-12 to 1e12.  "auto" is
-        the number of features, at most 4, and 1 with an encoder.  1.0 is the formula
-        of the paper, whose memberships blur in more than a few dimensions; an embedding
-        that learns can part them, one pre-trained without dropout better with 4.
+        Degrees of freedom ν of the Student-t kernel, from 1e-12 to 1e12.  "auto" is the
+        dimension m of the spread of the rows about the means of the best start,
+        m = (tr W)²/tr W² with W their covariance, rounded: the number of features if
+        clusters are round, less if they are long.  With an encoder it is m/10, at least
+        1.  1.0 is the formula of the paper, whose memberships blur in more than a few
+        dimensions.
     bandwidth : "auto" or float, default="auto"
-        Unit h of the distances; 1.0 is the formula of the paper.  "auto" is √ν/2, at
-        most 1, times the within-cluster standard deviation per dimension of the best
-        start, so that rescaling X changes neither labels nor memberships.  It is not
-        changed while an encoder learns.
+        Unit h of the distances; 1.0 is the formula of the paper.  "auto" is
+        √(min(ν, 4)/2) times √(tr W/m), the standard deviation within clusters in each
+        of the m dimensions, or less if clusters would lose all their rows; with an
+        encoder min(√ν/2, 1) times √(tr W/n_components).  So rescaling X changes
+        neither labels nor memberships.  It is not changed while an encoder learns.
+    balance : "auto" or float, default="auto"
+        Exponent b of the frequencies in the target, not negative.  1.0 is the formula
+        of the paper, which draws the sizes of the clusters together; 0.0 leaves the
+        frequencies out, and large clusters take the rows of small ones.  "auto" is 0.5,
+        or 1.0 where that does not hold the clusters together; with an encoder it is
+        1.0.
     encoder : object with ``fit``, ``transform`` and ``step``, default=None
-        Gives the embedding z and learns it, as described in :mod:`skdec.encoders`; a
-        copy of it does, ``encoder_``.  A ``random_state`` of None among its parameters
-        becomes one drawn from that below.  None is z = x.
+        Transformer that computes the embedding z and is trained by the clustering, as
+        described in :mod:`skdec.encoders`.  It is cloned; the fitted clone is
+        ``encoder_``.  If its ``random_state`` is None, a seed is drawn from this
+        estimator's ``random_state``.  With ``encoder=None``, X itself is clustered.
     init : {"k-means++", "random"}, callable or array of shape \
             (n_clusters, n_features), default="k-means++"
         Seeds of the k-means runs that give the starts: names and callables as in
         :class:`sklearn.cluster.KMeans`.  An array is itself the one start.
     n_init : "auto" or int, default="auto"
-        Starts that are each carried through the Student-t iterations.  Of those with
-        the fewest collapsed clusters the one with the highest evidence (see
-        ``evidence_``) is kept, of those within 1e-4 of it the first.  "auto" is 10.
+        Number of k-means runs.  The one with the highest evidence (see ``evidence_``)
+        is carried through the Student-t iterations, of those that differ from it by no
+        more than chance explains (k m/2 nats in all) the one with the least inertia.
+        If a cluster loses all its rows, the next is tried.  "auto" is 20.
     max_iter : int, default=300
-        Passes over the data per start, at most; with an encoder, of its training.
+        Passes over the data, at most; with an encoder, of its training.
     tol : float, default=1e-3
         Stop when, since the last refresh of the target, the share of labels changed
         and the root mean square shift of the centroids per dimension in units of h are
-        both at most this.  With an encoder, stop its training when the share of labels
-        changed has been so in three refreshes in a row; its starts have the default
-        values of both parameters.
+        both at most this; 0.0 means to the precision of the computation.  With an
+        encoder, stop its training when the share of labels changed has been so in
+        three refreshes in a row; its start has the default values of both parameters.
     update_interval : "auto" or int, default="auto"
-        Steps between refreshes of the target P.  "auto" is 1.  With an encoder, steps
-        between refreshes on all rows, which are encoded anew for each; "auto" is a
-        pass, of at least 30 steps, and takes the embeddings that the rows had in it.
-        In between, targets are made of each batch as it is.
+        Steps between refreshes of the target P.  "auto" is 1.  With an encoder, the
+        number of steps between two refreshes over all rows: an integer re-encodes all
+        rows at each, "auto" refreshes once a pass (at least every 30 steps) and reuses
+        the embeddings computed during that pass.  Between refreshes, each batch gets a
+        target from its own memberships.
     batch_size : "auto", int or None, default="auto"
         Distinct rows per step, at most, drawn anew in each pass.  None, or at least as
-        many as there are rows, means all rows in each step.  "auto" is None, and 256
-        for an encoder, of whose batches alone it is the size.  The target of a batch is
-        made with running frequencies f.
+        many as there are rows, means all rows in each step.  "auto" is None without an
+        encoder and 256 with one, where it applies to the encoder's training only.  The
+        target of a batch is made with running frequencies f.
     random_state : int, RandomState instance or None, default=None
         Seeds the starts, the batches and the encoder.
     n_jobs : int or None, default=-1
         Threads; -1 means all cores.  The result is bitwise the same for every value.
         An encoder has threads of its own.
     verbose : int, default=0
-        Print a line per start, and per refresh on all rows of an encoder; from 2,
-        one per refresh of any.
+        Print a line per start that is carried through, and per refresh on all rows of
+        an encoder; from 2, one per refresh of any.
 
     Attributes
     ----------
     cluster_centers_ : ndarray of shape (n_clusters, n_features)
         Centroids μ, in X's dtype; with an encoder of shape (n_clusters, n_components).
+        They are what distances are measured to, not typical rows: where clusters
+        overlap they lie farther out than the rows do (on digits, pixels below 0), but
+        within the ball about the mean of the rows that holds all of them.
+    cluster_means_ : ndarray of shape (n_clusters, n_features)
+        Σ_i w_i q_ij z_i / f_j, the weighted means of the rows: the typical member.
     labels_ : ndarray of shape (n_samples,)
         argmax_j q_ij of the training rows, int32; equal to ``predict(X)``.
+    probabilities_ : ndarray of shape (n_samples,)
+        max_j q_ij of the training rows: how much each belongs to its cluster.
     kl_divergence_ : float
         KL(P‖Q) at the centroids, in nats, a weighted sum over the samples.
     encoder_ : object or None
@@ -132,29 +152,35 @@ class StudentTClustering(FittedClustering):
     encoding_ : ndarray of shape (n_samples, n_components) or None
         The embedding z of the training rows, if there is an encoder.
     n_iter_ : int
-        Passes over the data of the start that was kept, or of the encoder's training.
+        Passes over the data of the start that was carried through, or of the encoder's
+        training.
     n_steps_ : int
         Its steps; as many, unless there are batches.
     converged_ : bool
-        Whether that start, or the encoder's training, settled before ``max_iter``.
+        Whether those iterations settled before ``max_iter`` and did no harm.
+    start_kept_ : bool
+        Whether the start itself is returned, because the iterations emptied clusters
+        or found less evidence.  Where "auto" parameters are used throughout, any less
+        evidence is enough; else it has to be less by more than chance explains.
     history_ : dict of ndarray
-        Of that start, or the encoder's training, an entry for each refresh (of a start
-        in batches, for each pass):
+        Of those iterations, an entry for each refresh (with batches, for each pass):
         "n_iter", the pass; "kl_divergence", KL(P‖Q) at the centroids before its step
         and, while an encoder learns, at the embedding that ``update_interval`` names;
         "label_changes", the share of labels changed since the entry before.
     n_reseeds_ : int
-        Clusters that had lost all their rows and were begun anew.
+        Clusters of the start that had no rows and were placed among the rows.
     cluster_frequencies_ : ndarray of shape (n_clusters,)
         f_j = Σ_i w_i q_ij, float64.
     dof_ : float
         The degrees of freedom used.
     bandwidth_ : float
         The bandwidth used.
+    balance_ : float
+        The exponent of the frequencies used.
     evidence_ : float
-        Weighted mean of log Σ_j (1 + ‖z_i − μ_j‖²/(h²ν))^(−(ν+d)/2) over the samples:
-        but for a constant the log likelihood, in d dimensions, of an even mixture of
-        Student-t distributions.
+        Weighted mean of ``score_samples`` over the training rows: the mean log
+        likelihood of the mixture of Student-t distributions that memberships stand for,
+        in nats a row.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -163,28 +189,34 @@ class StudentTClustering(FittedClustering):
     Warns
     -----
     ConvergenceWarning
-        If the start that was kept, or the encoder's training, did not settle within
-        ``max_iter``; if clusters collapsed, that is, ended without rows or on the
-        centroid of another; if the embedding shrank to a point; or if X has fewer
-        distinct rows than clusters.
+        If the iterations, or the encoder's training, did not settle within
+        ``max_iter``; if they emptied clusters, or lost evidence with parameters that
+        are not "auto", so that the start is kept; if clusters collapsed, that is, ended
+        without rows or on the centroid of another; if the embedding shrank to a point;
+        if X has fewer distinct rows than clusters; or if batches have fewer than 5 rows
+        a cluster.
 
     See Also
     --------
     sklearn.cluster.KMeans : Hard assignments; supplies the starts.
     sklearn.mixture.GaussianMixture : Memberships of a generative model; the better
-        choice for clusters of different size, spread or shape.
+        choice for clusters of different spread or shape in a few dimensions.
 
     Notes
     -----
-    Up to 2^20 stored numbers, identical rows are merged and put in order before the
-    starts are drawn, so integer weights and repeated rows give the same fit, whatever
-    the order of the rows.  Larger data are used as they are, without a copy, and the
-    starts are found in a random sample of that size.  An encoder's batches are of rows
-    as they are.
+    Up to 2^20 stored numbers, or 5,000 rows of at most 2^24, identical rows are merged
+    and put in order before the starts are drawn, so integer weights and repeated rows
+    give the same fit, whatever the order of the rows, dense or sparse.  Larger data are
+    used as they are, without a copy; the starts are found, and tried, in a random
+    sample of that size.  An encoder's batches are of rows as they are.
 
-    Distances of a fit are had from matrix products where rounding allows an error of at
-    most 1e-3 h² (float32) or 1e-9 h² (float64), else from differences, as those of
-    predictions always are.
+    During fit, distances of dense rows come from matrix products where rounding allows
+    an error of at most 1e-3 h² (float32) or 1e-9 h² (float64), and from differences
+    otherwise.  Predictions on dense rows always use differences; sparse rows always use
+    the expanded form in float64, and are refused where it would lose them.
+
+    For cosine similarity, scale the rows to unit length first:
+    ``make_pipeline(Normalizer(), StudentTClustering(8))``.
 
     References
     ----------
@@ -192,6 +224,8 @@ class StudentTClustering(FittedClustering):
     ICML 2016.
     Guo, Gao, Liu, Yin: Improved deep embedded clustering with local structure
     preservation, IJCAI 2017.
+    Peel, McLachlan: Robust mixture modelling using the t distribution, Statistics and
+    Computing 2000.
 
     Examples
     --------
@@ -207,6 +241,7 @@ class StudentTClustering(FittedClustering):
         "n_clusters": [Interval(Integral, 1, None, closed="left")],
         "dof": [StrOptions({"auto"}), DOF],
         "bandwidth": [StrOptions({"auto"}), POSITIVE],
+        "balance": [StrOptions({"auto"}), BALANCE],
         "encoder": [HasMethods(["fit", "transform", "step"]), None],
         "init": [StrOptions({"k-means++", "random"}), callable, "array-like"],
         "n_init": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -232,6 +267,7 @@ class StudentTClustering(FittedClustering):
         *,
         dof="auto",
         bandwidth="auto",
+        balance="auto",
         encoder=None,
         init="k-means++",
         n_init="auto",
@@ -246,6 +282,7 @@ class StudentTClustering(FittedClustering):
         self.n_clusters = n_clusters
         self.dof = dof
         self.bandwidth = bandwidth
+        self.balance = balance
         self.encoder = encoder
         self.init = init
         self.n_init = n_init
@@ -275,20 +312,27 @@ class StudentTClustering(FittedClustering):
         Returns
         -------
         self : StudentTClustering
-            The fitted estimator.
+            The fitted estimator.  A fit that fails leaves it as it was.
         """
-        X, weight, unit = self._check_training(X, sample_weight)
-        self._kept = None
-        if self.encoder is None:
-            best = self._fit(X, weight, unit)
-        else:
-            self._pretrain(X, None if weight is None else weight * unit)
-            Z = self._encode(X)
-            start = self._fit(Z, weight, unit)
-            best = self._learn(X, weight, unit, Z, start)
-            self.encoding_ = best.Z
-        self.labels_ = self._labels(X if self.encoder is None else self.encoding_)
-        self._warn_of(best)
+        with unchanged_on_error(self):
+            X, weight, unit = self._check_training(X, sample_weight)
+            encoder, Z = None, X
+            if self.encoder is not None:
+                encoder = self._pretrained(X, None if weight is None else weight * unit)
+                Z = self._encode(X, encoder)
+            outcome, result = self._cluster(Z, weight, unit)
+            if encoder is None:
+                stream = after_fit(Stream(kept=None), result, outcome)
+                remarks = self._remarks_on(outcome)
+            else:
+                training, result = self._learn(X, weight, unit, Z, outcome, encoder)
+                Z, stream = training.Z, None
+                remarks = self._remarks_on_training(training, result, outcome)
+            self._assign(result, outcome.form, X.dtype, stream)
+            self.encoder_, self.encoding_ = encoder, None if encoder is None else Z
+            self.labels_, self.probabilities_ = self._labelled(Z)
+        for remark in remarks:
+            warnings.warn(remark, ConvergenceWarning, stacklevel=3)
         return self
 
     @available_if(_without_encoder)
@@ -297,10 +341,11 @@ class StudentTClustering(FittedClustering):
         """Follow a batch of rows, as data stream in or do not fit into memory.
 
         The first rows, up to 2^18 stored numbers, are kept and fitted anew, as by
-        ``fit``, whenever a quarter more of them have come.  Other batches are followed
-        by one step each, ever shorter, at the bandwidth found so far, without entries
-        in ``history_``, restarts of clusters or warnings.  Each new fit may number the
-        clusters anew.  After ``fit``, its centroids are what goes on.
+        ``fit``, whenever a quarter more of them have come; clusters keep their numbers.
+        Other batches are followed by one step each, ever shorter, at the bandwidth
+        found so far, without entries in ``history_``.  After ``fit``, its centroids are
+        what goes on.  New clusters are not found: a warning tells once if many rows
+        come from far outside those before.
 
         Parameters
         ----------
@@ -315,19 +360,24 @@ class StudentTClustering(FittedClustering):
         -------
         self : StudentTClustering
             The estimator; ``labels_`` are those of this batch, ``kl_divergence_`` is
-            that of the rows just fitted or followed.
+            that of the rows just fitted or followed.  A call that fails leaves the
+            estimator as it was.
         """
-        first = getattr(self, "_run", None) is None
-        X, weight, unit = self._check_training(X, sample_weight, reset=first)
-        if first:
-            self._kept, self._n_fitted = [], 0
-        if self._keep(X, weight, unit):
-            self._fit(*_joined(self._kept))
-        elif first:
-            self._fit(X, weight, unit)
-        else:
-            self._follow(X, weight, unit)
-        self.labels_ = self._labels(X)
+        remarks = []
+        with unchanged_on_error(self):
+            before = getattr(self, "_stream", None)
+            X, weight, unit = self._check_training(X, sample_weight, before is None)
+            batch = Batch(X, weight, unit)
+            stream, due = (before or Stream()).with_batch(batch)
+            if due or stream.centers is None:
+                self._fit_anew(joined(stream.kept) if due else batch, stream)
+            else:
+                self._follow(batch, stream)
+                remarks = self._remarks_on_batch(X, before, self._stream)
+            self.encoder_ = self.encoding_ = None
+            self.labels_, self.probabilities_ = self._labelled(X)
+        for remark in remarks:
+            warnings.warn(remark, ConvergenceWarning, stacklevel=3)
         return self
 
     def _check_training(self, X, sample_weight, reset=True):
@@ -337,43 +387,64 @@ class StudentTClustering(FittedClustering):
                 f"n_clusters ({self.n_clusters}) must not exceed n_samples "
                 f"({X.shape[0]})"
             )
-        weight, unit = check_weight(sample_weight, X)
-        if reset:
-            # should what follows fail, an earlier fit is not taken for its result
-            self.__dict__.pop("cluster_centers_", None)
-            self.encoder_ = self.encoding_ = self._run = None
-        self._dtype = X.dtype
-        return X, weight, unit
+        return X, *check_weight(sample_weight, X)
 
-    def _fit(self, X, weight, unit):
-        """Fit rows with weights in units of ``unit``; returns the run kept."""
+    def _settings(self, of_start=False):
+        """Settings of the self-training; an encoder's starts have the defaults."""
+        if of_start:
+            return Settings(verbose=self.verbose - 1)
+        return Settings(
+            max_iter=self.max_iter,
+            tol=self.tol,
+            update_interval=1
+            if self.update_interval == "auto"
+            else self.update_interval,
+            batch_size=None if self.batch_size == "auto" else self.batch_size,
+            verbose=self.verbose - 1,
+        )
+
+    def _cluster(self, X, weight, unit):
+        """Cluster rows that stay where they are; weights are in units of ``unit``."""
+        joint = self.encoder is not None
+        auto = {name: getattr(self, name) == "auto" for name in Form._fields}
+        init = check_init(self.init, self.n_clusters, X.shape[1])
+        n_init = N_INIT if self.n_init == "auto" else self.n_init
+        seeds = check_random_state(self.random_state).randint(MAX_SEED, size=n_init)
         with Threads(self.n_jobs, hold_blas=True) as threads:
-            objective, runs = self._begin(X, weight, threads)
-            for run in runs:
-                run.run(objective)
-                if self.verbose:
-                    print(
-                        f"[StudentTClustering] {run.name}: {run.n_iter} passes, "
-                        f"converged = {run.converged}, evidence = {run.evidence:.7f}"
-                    )
-            best = _best(runs)
-            if self.encoder is None:
-                self._finish(best, objective, unit)
-                self._run = best
-        # fewer distinct rows than clusters: that has been said
-        self._too_few = len(objective.weight) < self.n_clusters
-        return best
+            begun = begin(X, weight, init, self.n_clusters, seeds, threads)
+            form = resolve_form(
+                begun.spread,
+                X.shape[1],
+                self.dof,
+                self.bandwidth,
+                self.balance,
+                joint,
+            )
+            outcome = cluster(
+                begun,
+                form,
+                self._settings(of_start=joint),
+                threads,
+                np.random.RandomState(seeds[0]),
+                Automatic(
+                    bandwidth=auto["bandwidth"] and not joint,
+                    balance=auto["balance"] and not joint,
+                    whole=all(auto.values()) and not joint,
+                ),
+                self.verbose,
+            )
+            return outcome, outcome.result(unit)
 
-    def _pretrain(self, X, weight):
+    def _pretrained(self, X, weight):
         encoder = clone(self.encoder)
         if encoder.get_params().get("random_state", 0) is None:
             rng = check_random_state(self.random_state)
             encoder.set_params(random_state=rng.randint(MAX_SEED))
         given = {} if weight is None else {"sample_weight": weight}
-        self.encoder_ = encoder.fit(X, **given)
+        return encoder.fit(X, **given)
 
-    def _learn(self, X, weight, unit, Z, start):
-        """Train the encoder with the clusters, from z and a start; returns that run."""
+    def _learn(self, X, weight, unit, Z, start, encoder):
+        """Train the encoder with the clusters, from z and a start."""
         weight = np.ones(X.shape[0]) if weight is None else weight
         size = ENCODER_BATCH if self.batch_size == "auto" else self.batch_size
         settings = Settings(
@@ -383,170 +454,124 @@ class StudentTClustering(FittedClustering):
             X.shape[0] if size is None else size,
             self.verbose,
         )
+        reference = start.objective.frame.outside(start.centers)
         # BLAS is not held: the encoder needs it
         with Threads(self.n_jobs) as threads:
             data = X, weight, Z
             calls = (
-                lambda: self._encode(X),
-                lambda Z: self._objective(Z, weight, threads),
+                lambda: self._encode(X, encoder),
+                lambda Z: make_objective(Z, weight, reference, start.form, threads),
             )
-            training = JointTraining(start, self.encoder_, data, calls, settings)
+            training = JointTraining(start, encoder, data, calls, settings)
             objective = training.run()
-            training.evidence = objective.evidence(training.centers)
-            self._finish(training, objective, unit)
-        return training
+            return training, training.result(objective, unit)
 
-    def _finish(self, run, objective, unit):
-        """Attributes from where a run ended."""
-        f = objective.frequencies(run.centers)
-        sums = objective.step(run.centers, run.centers, f, judged=True)
-        run.collapsed = number_collapsed(run.centers, sums.occupied)
-        run.history.kl = [kl * unit for kl in run.history.kl]
-        run.frequencies = f / objective.total
-        self._seen = objective.total * unit
-        self._store(run, objective.frame, sums.kl * unit)
+    def _fit_anew(self, batch, stream):
+        """Fit all that is kept of a stream, its clusters numbered as before."""
+        outcome, result = self._cluster(batch.X, batch.weight, batch.unit)
+        if stream.centers is not None:
+            result = result.numbered(numbered_as(stream.centers, result.centers))
+        stream = after_fit(stream, result, outcome)
+        self._assign(result, outcome.form, batch.X.dtype, stream)
 
-    def _warn_of(self, run):
-        """Say what a run fell short of, and the remedies."""
-        joint, said = self.encoder_ is not None, []
-        if joint and run.vanished:
-            said.append(f"the embedding shrank to a point: {ENCODER_REMEDY}")
-        elif not run.converged:
-            what = "the encoder's training" if joint else "the start that was kept"
-            said.append(
-                f"{what} did not settle within max_iter={self.max_iter} passes: "
-                "increase max_iter or tol"
-            )
-        if run.collapsed and not self._too_few:
-            said.append(
-                f"{run.collapsed} of {self.n_clusters} clusters collapsed: no row is "
-                "labelled with them, or they share their centroid with another.  "
-                f"Decrease n_clusters or bandwidth (it was {self.bandwidth_:g}), or "
-                f"increase n_init{f'; or {ENCODER_REMEDY}' if joint else ''}"
-            )
-        for message in said:
-            warnings.warn(message, ConvergenceWarning, stacklevel=4)
-
-    def _begin(self, X, weight, threads):
-        """The objective and, for every start, what carries it through."""
-        init = check_init(self.init, self.n_clusters, X.shape[1])
-        n_init = N_INIT if self.n_init == "auto" else self.n_init
-        seeds = check_random_state(self.random_state).randint(MAX_SEED, size=n_init)
-        begun = begin(X, weight, init, self.n_clusters, seeds, threads)
-        # as fitted: predict must not follow a later change of the parameters
-        auto = self.dof == "auto"
-        most = LARGEST_AUTO_DOF if self.encoder is None else ENCODER_DOF
-        self.dof_ = float(min(X.shape[1], most) if auto else self.dof)
-        auto = begun.spread * min(np.sqrt(self.dof_) / 2, 1)
-        self.bandwidth_ = float(auto if self.bandwidth == "auto" else self.bandwidth)
-        self._reference = begun.centers[0]
-        objective = self._objective(begun.rows, begun.weight, threads)
-        settings = Settings(verbose=self.verbose - 1)
-        if self.encoder is None:
-            settings.max_iter, settings.tol = self.max_iter, self.tol
-            if self.update_interval != "auto":
-                settings.update_interval = self.update_interval
-            if self.batch_size != "auto":
-                settings.batch_size = self.batch_size
-        size = settings.batch_size
-        batches = size is not None and size < len(begun.weight)
-        descent = StochasticDescent if batches else CentroidDescent
-        frame = objective.frame
-        return objective, [
-            SelfTraining(
-                frame.inside(centers),
-                descent(),
-                settings,
-                np.random.RandomState(seed),
-                f"start {number}",
-            )
-            for number, (centers, seed) in enumerate(
-                zip(begun.centers, seeds, strict=False)
-            )
-        ]
-
-    def _objective(self, X, weight, threads):
-        frame = Frame(X, self._reference, self.bandwidth_).by_products()
-        weight = np.ones(X.shape[0]) if weight is None else weight
-        weight = weight.astype(frame.dtype, copy=False)
-        return ClusteringObjective(frame, weight, self.dof_, threads)
-
-    def _keep(self, X, weight, unit):
-        """Keep a batch while few have come; whether to fit all that is kept."""
-        if self._kept is None:
-            return False
-        if sum(_n_stored(X) for X, *_ in self._kept) + _n_stored(X) > KEPT_ENTRIES:
-            self._kept = None
-            return False
-        # a copy: a stream may well reuse its buffer
-        self._kept.append((X.copy(), weight, unit))
-        n_kept = sum(X.shape[0] for X, *_ in self._kept)
-        due = n_kept >= GROWTH * self._n_fitted
-        self._n_fitted = n_kept if due else self._n_fitted
-        return due
-
-    def _follow(self, X, weight, unit):
+    def _follow(self, batch, stream):
         """One step on a batch."""
-        run = self._run
-        if not isinstance(run.descent, StochasticDescent):
-            run.descent = StochasticDescent()
+        form = Form(self.dof_, self.bandwidth_, self.balance_)
         with Threads(self.n_jobs, hold_blas=True) as threads:
-            objective = self._objective(X, weight, threads)
-            self._seen += objective.total * unit
-            share = max(objective.total * unit / self._seen, LEAST_SHARE)
-            frame = objective.frame
-            # sparse rows, or another dtype, come with another origin
-            run.translate((self._origin / frame.unit - frame.origin) * frame.scale)
-            before = run.centers
-            run.step(objective, share=share)
-            f, centers = run.frequencies, run.centers
-            kl = objective.step(centers, centers, f, judged=True).kl
-            run.evidence += share * (objective.evidence(centers) - run.evidence)
-        run.n_iter += 1
-        shift = np.sqrt(np.mean((run.centers - before) ** 2))
-        run.converged = bool(shift <= self.tol)
-        self._store(run, objective.frame, kl * unit)
+            objective = make_objective(
+                batch.X, batch.weight, stream.centers, form, threads
+            )
+            stream = stream.follow(objective, self._settings(), batch.unit)
+            small = batch.X.shape[0] < BATCH_ROWS * self.n_clusters
+            stream = replace(stream, small=stream.small or small)
+            result = stream.result(objective, batch.unit)
+        self._assign(result, form, batch.X.dtype, stream)
 
-    def _store(self, run, frame, kl):
-        self._origin = frame.origin.astype(np.float64) * frame.unit
-        self.cluster_centers_ = frame.outside(run.centers).astype(self._dtype)
-        self.cluster_frequencies_ = run.frequencies * self._seen
-        self.kl_divergence_, self.evidence_ = float(kl), float(run.evidence)
-        self.n_iter_, self.n_steps_ = run.n_iter, run.n_steps
-        self.n_reseeds_, self.converged_ = run.n_reseeds, run.converged
+    def _assign(self, ended, form, dtype, stream):
+        """The attributes of a fit, but for those of its rows and its encoder."""
+        self._stream = stream
+        self.dof_, self.bandwidth_, self.balance_ = form
+        self.cluster_centers_ = ended.centers.astype(dtype)
+        self.cluster_means_ = ended.means.astype(dtype)
+        self.cluster_frequencies_ = ended.frequencies
+        self.kl_divergence_, self.evidence_ = ended.kl, ended.evidence
+        self.n_iter_, self.n_steps_ = ended.n_iter, ended.n_steps
+        self.n_reseeds_, self.converged_ = ended.n_reseeds, ended.converged
+        self.start_kept_ = ended.start_kept
         self.history_ = {
-            "n_iter": np.array(run.history.n_iter),
-            "kl_divergence": np.array(run.history.kl),
-            "label_changes": np.array(run.history.changed),
+            "n_iter": np.array(ended.history.n_iter),
+            "kl_divergence": np.array(ended.history.kl),
+            "label_changes": np.array(ended.history.changed),
         }
 
+    # ----------------------------------------------------- what a fit fell short of
+    def _remarks_on(self, outcome):
+        said, form = [], outcome.form
+        if outcome.emptied:
+            said.append(
+                f"clusters lost all their rows at bandwidth={form.bandwidth:g}, "
+                f"dof={form.dof:g} and balance={form.balance:g}, so the start is kept: "
+                "decrease n_clusters or bandwidth, or increase balance"
+            )
+        elif outcome.harmful:
+            said.append(
+                "self-training explained the rows worse than its start (evidence "
+                f"{outcome.end_evidence:.6g} after {outcome.start_evidence:.6g}), so "
+                "the start is kept: leave dof, bandwidth and balance (they were "
+                f"{form.dof:g}, {form.bandwidth:g} and {form.balance:g}) at 'auto', or "
+                "take a smaller bandwidth"
+            )
+        elif not outcome.converged:
+            said.append(
+                f"the clusters did not settle within max_iter={self.max_iter} passes: "
+                "increase max_iter or tol"
+            )
+        size = self.batch_size
+        if isinstance(size, Integral) and size < BATCH_ROWS * self.n_clusters:
+            said.append(_small_batch("batch_size", size, self.n_clusters))
+        # fewer distinct rows than clusters: that has been said
+        if outcome.n_collapsed and not (outcome.too_few or outcome.emptied):
+            said.append(self._collapsed(outcome.n_collapsed, form))
+        return said
 
-def _n_stored(X):
-    return X.nnz if sparse.issparse(X) else X.size
+    def _remarks_on_training(self, training, result, outcome):
+        said = []
+        if training.vanished:
+            said.append(f"the embedding shrank to a point: {ENCODER_REMEDY}")
+        elif not training.converged:
+            said.append(
+                "the encoder's training did not settle within "
+                f"max_iter={self.max_iter} passes: increase max_iter or tol"
+            )
+        n_collapsed = number_collapsed(training.centers, result.occupied)
+        if n_collapsed and not outcome.too_few:
+            said.append(
+                f"{self._collapsed(n_collapsed, outcome.form)}; or {ENCODER_REMEDY}"
+            )
+        return said
+
+    def _collapsed(self, n_collapsed, form):
+        return (
+            f"{n_collapsed} of {self.n_clusters} clusters collapsed: no row is "
+            "labelled with them, or they share their centroid with another.  "
+            f"Decrease n_clusters or bandwidth (it was {form.bandwidth:g})"
+        )
+
+    def _remarks_on_batch(self, X, before, after):
+        said = []
+        if after.strayed and not before.strayed:
+            said.append(
+                "many rows of this batch lie far outside all rows before it. "
+                "partial_fit moves clusters but finds no new ones: fit a sample that "
+                "holds such rows (this is said once)"
+            )
+        if after.small and not before.small:
+            said.append(_small_batch("X", X.shape[0], self.n_clusters))
+        return said
 
 
-def _joined(batches):
-    """Batches as one, their weights in one unit."""
-    unit = max(unit for *_, unit in batches)
-    weights = [
-        (np.ones(X.shape[0]) if weight is None else weight) * (own / unit)
-        for X, weight, own in batches
-    ]
-    parts = [X for X, *_ in batches]
-    if any(map(sparse.issparse, parts)):
-        rows = sparse.vstack([sparse.csr_matrix(part) for part in parts], format="csr")
-    else:
-        rows = np.concatenate(parts)
-    return rows, np.concatenate(weights), unit
-
-
-def _best(runs):
-    """Of the runs with the fewest collapsed clusters the one with the most evidence.
-
-    The first of those that are equal but for what tol left unsettled: the numbering of
-    the clusters must not hang on rounding.
-    """
-    fewest = min(run.collapsed for run in runs)
-    runs = [run for run in runs if run.collapsed == fewest]
-    evidence = np.array([run.evidence for run in runs])
-    return runs[int(np.argmax(evidence >= evidence.max() - EVIDENCE_TIE))]
+def _small_batch(name, n_rows, n_clusters):
+    return (
+        f"batches of {n_rows} rows ({name}) are few for n_clusters={n_clusters}: from "
+        f"fewer than {BATCH_ROWS} rows a cluster, clusters wander or are lost"
+    )

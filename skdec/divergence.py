@@ -7,6 +7,7 @@ from sklearn.utils._param_validation import StrOptions, validate_params
 
 from skdec._frame import Frame
 from skdec._validation import (
+    BALANCE,
     DOF,
     check_distribution,
     check_matrix,
@@ -81,6 +82,7 @@ def kl_divergence(P, Q, *, sample_weight=None):
         "Z": ["array-like"],
         "centers": ["array-like"],
         "dof": [DOF],
+        "balance": [BALANCE],
         "P": ["array-like", None],
         "through_target": ["boolean"],
         "sample_weight": ["array-like", None],
@@ -88,7 +90,14 @@ def kl_divergence(P, Q, *, sample_weight=None):
     prefer_skip_nested_validation=True,
 )
 def clustering_loss(
-    Z, centers, *, dof=1.0, P=None, through_target=False, sample_weight=None
+    Z,
+    centers,
+    *,
+    dof=1.0,
+    balance=1.0,
+    P=None,
+    through_target=False,
+    sample_weight=None,
 ):
     r"""KL(P‖Q) of a Student-t clustering and its gradients.
 
@@ -108,6 +117,9 @@ def clustering_loss(
         Centroids μ.
     dof : float, default=1.0
         Degrees of freedom ν of the Student-t kernel, from 1e-12 to 1e12.
+    balance : float, default=1.0
+        Exponent b of the frequencies in the target, see :func:`target_distribution`.
+        Without effect on a given P.
     P : array-like of shape (n_samples, n_clusters), default=None
         Targets, rows sum to 1.  By default the target distribution of the current Q.
     through_target : bool, default=False
@@ -149,7 +161,7 @@ def clustering_loss(
         Q = memberships(Frame(Z, centers, 1.0), centers, dof, threads)
         if P is None:
             f = frequencies(Q, weight)
-            P = target(Q, f, threads)
+            P = target(Q, f, balance, threads)
         else:
             if through_target:
                 raise ValueError("through_target=True needs P=None; got a P as well")
@@ -159,7 +171,7 @@ def clustering_loss(
         weight = weight.astype(Z.dtype)
         R = residual(P, Q, weight)
         if through_target:
-            R -= _through_target(P, Q, weight, f)
+            R -= _through_target(P, Q, weight, f, balance)
         kl, *gradients = clustering_forces(Z, centers, dof, (P, R, weight), threads)
     return kl * unit, *((unit * gradient).astype(dtype) for gradient in gradients)
 
@@ -169,15 +181,15 @@ def residual(P, Q, weight):
     return weight[:, None] * (P - Q)
 
 
-def _through_target(P, Q, weight, f):
+def _through_target(P, Q, weight, f, balance):
     """What the residual w(p − q) loses when P follows Q: docs/gradients.md, part 3.
 
     With a_ij = w_i log(p_ij/q_ij), b_ij = p_ij (a_ij − Σ_j' p_ij' a_ij') and
-    B_j = Σ_i b_ij / f_j, it is 2 b_ij − w_i q_ij (B_j − Σ_j' q_ij' B_j').
+    B_j = balance Σ_i b_ij / f_j, it is 2 b_ij − w_i q_ij (B_j − Σ_j' q_ij' B_j').
     """
     pa = rel_entr(P, Q)
     b = weight[:, None] * (pa - P * pa.sum(axis=1, keepdims=True))
-    B = np.divide(b.sum(axis=0), f, out=np.zeros_like(f), where=f > 0)
+    B = balance * np.divide(b.sum(axis=0), f, out=np.zeros_like(f), where=f > 0)
     return 2 * b - weight[:, None] * Q * (B - (Q @ B)[:, None])
 
 

@@ -9,6 +9,7 @@ batches of the last pass had, or x encoded anew.
 import numpy as np
 
 from skdec._frame import Frame
+from skdec._result import ClusteringResult
 from skdec.divergence import clustering_forces, residual
 from skdec.optimizers import CentroidDescent
 from skdec.self_training import History
@@ -39,8 +40,8 @@ class JointTraining:
 
     Parameters
     ----------
-    start : SelfTraining
-        What clustered the first embedding; its random_state draws the batches.
+    start : Outcome
+        How the first embedding was clustered; its random_state draws the batches.
     encoder : object with ``step``
         As described in ``skdec.encoders``.
     data : tuple of ({ndarray, CSR matrix}, ndarray, ndarray)
@@ -63,8 +64,6 @@ class JointTraining:
         Of the start.
     frequencies : ndarray of shape (n_clusters,)
         f_j per unit of weight: of all rows at a refresh, then a running mean.
-    evidence, collapsed : float, int
-        Of the centroids at the end, as in SelfTraining, once known.
     vanished : bool
         Whether the embedding shrank to a point; the training ends there.
     converged : bool
@@ -74,7 +73,7 @@ class JointTraining:
     """
 
     def __init__(self, start, encoder, data, calls, settings):
-        self.centers, self.random_state = start.centers, start.random_state
+        self.centers, self.random_state = start.centers, start.run.random_state
         self.n_reseeds, self.descent = start.n_reseeds, CentroidDescent(momentum=0.0)
         self.encoder, self.settings = encoder, settings
         self.encode, self.measure = calls
@@ -87,7 +86,7 @@ class JointTraining:
         self.interval = settings.update_interval or max(self.n_batches, LEAST_INTERVAL)
         self._labels, self._first_spread = np.full(len(weight), -1, np.int32), 0.0
         self.n_iter = self.n_steps = 0
-        self.frequencies, self.evidence, self.collapsed = None, -np.inf, 0
+        self.frequencies = None
         self.converged, self.vanished, self.history = False, False, History()
 
     def run(self):
@@ -106,6 +105,18 @@ class JointTraining:
         if self.settings.update_interval is None:
             self.Z = self.encode()
         return self.measure(self.Z)
+
+    def result(self, objective, unit):
+        """What it ended with; ``unit`` is that of the weights."""
+        return ClusteringResult.of(
+            objective,
+            self.centers,
+            unit,
+            self,
+            n_reseeds=self.n_reseeds,
+            converged=self.converged,
+            start_kept=False,
+        )
 
     def refresh(self):
         """f of all rows, a step of the centroids, and whether that was enough."""
@@ -147,7 +158,7 @@ class JointTraining:
             z = frame.inside(Z)
             Q = memberships(Frame(z, self.centers, 1.0), self.centers, dof, threads)
             f = following[0] = self._following(frequencies(Q, weight), weight.sum())
-            P = target(Q, f, threads)
+            P = target(Q, f, objective.balance, threads)
             pull = P, residual(P, Q, weight), weight
             _, slope, _ = clustering_forces(z, self.centers, dof, pull, threads)
             return slope * (frame.scale / frame.unit)

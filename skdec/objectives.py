@@ -6,12 +6,15 @@ return sums and gradients.  The loops that call them are in the estimators and i
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
+from scipy.special import betaln, gammaln
 
 from skdec.execution import block_size
 from skdec.kernels import clustering, embedding
+from skdec.kernels import mixture as mixture_kernels
 from skdec.targets import inverse_frequencies
 
 # Blocks whose forces are collected apart and added in order: enough to share among
@@ -21,6 +24,9 @@ MIN_SLOT_ROWS = 128
 
 # Dimensions of a product that cost as much as a similarity in the plane.
 DIMENSIONS_PER_PAIR = 8
+
+# Clusters of a smaller share add nothing to a density that single precision could show.
+LEAST_SHARE = 1e-12
 
 _NO_LABELS = np.empty(0, np.int32)
 
@@ -36,8 +42,14 @@ class Step:
     occupied: np.ndarray  # Σ_i w_i of the rows labelled j
     changed: float  # Σ_i w_i of the rows whose label changed
     kl: float  # KL(P‖Q) at the anchors, NaN unless asked for
-    log_sum: float  # Σ_i w_i log Σ_j s_ij at the anchors, likewise
     weight: float  # Σ_i w_i
+
+
+class Mixture(NamedTuple):
+    """Student-t distributions around the means of the clusters, by their weights."""
+
+    means: np.ndarray  # m_j = Σ_i w_i q_ij z_i / f_j, of (n_clusters, n_features)
+    frequencies: np.ndarray  # f_j = Σ_i w_i q_ij
 
 
 class ClusteringObjective:
@@ -53,34 +65,35 @@ class ClusteringObjective:
         Degrees of freedom ν.
     threads : Threads
         Where blocks run.
+    balance : float, default=1.0
+        Exponent b of the frequencies in the target.
     """
 
-    def __init__(self, frame, weight, dof, threads):
+    def __init__(self, frame, weight, dof, threads, balance=1.0):
         self.frame, self.weight, self.threads = frame, weight, threads
-        self.dof = dof
+        self.dof, self.balance = dof, balance
         self.total = float(weight.sum(dtype=np.float64))
 
     def take(self, rows):
         """The objective of some of the rows."""
-        return ClusteringObjective(
-            self.frame.take(rows), self.weight[rows], self.dof, self.threads
-        )
+        frame, weight = self.frame.take(rows), self.weight[rows]
+        return ClusteringObjective(frame, weight, self.dof, self.threads, self.balance)
 
     def step(self, centers, anchors, f, *, labels=None, judged=False):
         """The sums of a step at ``centers``.
 
         P is the target of Q at ``anchors`` with the frequencies f, and is held fixed.
-        ``labels`` is updated in place to argmax q; with ``judged`` logarithms, KL and
-        log Σ s at the anchors, are computed too.
+        ``labels`` is updated in place to argmax q; with ``judged`` KL at the anchors is
+        computed too.
         """
         frame, k = self.frame, len(centers)
         size, n_blocks = self._partition(centers)
         sums = (
             np.zeros((n_blocks, *frame.force_shape(centers))),
             np.zeros((n_blocks, 4, k)),
-            np.zeros((n_blocks, 3)),
+            np.zeros((n_blocks, 2)),
         )
-        inverse = inverse_frequencies(f, frame.dtype)
+        inverse = inverse_frequencies(f, self.balance, frame.dtype)
         moved = anchors is not centers and not np.array_equal(anchors, centers)
         here = frame.points(centers)
         points = here, frame.points(anchors) if moved else here
@@ -103,7 +116,6 @@ class ClusteringObjective:
             occupied=occupied,
             changed=float(scalars[0]),
             kl=float(scalars[1]) if judged else np.nan,
-            log_sum=float(scalars[2]) if judged else np.nan,
             weight=self.total,
         )
 
@@ -111,21 +123,73 @@ class ClusteringObjective:
         """f_j = Σ_i w_i q_ij."""
         return self.step(centers, centers, np.ones(len(centers))).frequencies
 
-    def evidence(self, centers):
-        """Weighted mean of log Σ_j (1 + D_ij/ν)^(−(ν+d)/2).
+    def mixture(self, centers):
+        """The mixture that memberships at ``centers`` stand for.
 
-        Up to a constant the log density, in d dimensions, of a mixture of Student-t
-        distributions; with ν' = ν + d − 1 it is Σ_j s_ij of distances in units of
-        h √(ν/ν').
+        A cluster without any membership has its centroid for a mean.
         """
-        dof = self.dof + self.frame.shape[1] - 1
+        frame, k = self.frame, len(centers)
+        size, n_blocks = self._partition(centers)
+        forces = np.zeros((n_blocks, *frame.force_shape(centers)))
+        frequencies = np.zeros((n_blocks, k))
+        points, rows, nu = frame.points(centers), frame.rows, frame.dtype.type(self.dof)
+
+        def task(start, stop):
+            mixture_kernels.mean_blocks(
+                rows, self.weight, points, nu, size, start, stop, forces, frequencies
+            )
+
+        self.threads.rows(task, n_blocks, self._work(k))
+        f = frequencies.sum(axis=0)
+        off = frame.forces(forces.sum(axis=0), f, centers)
+        off = np.divide(off, f[:, None], out=np.zeros_like(off), where=f[:, None] > 0)
+        return Mixture(centers - off, f)
+
+    def log_density(self, components):
+        """log Σ_j π_j t(z_i; m_j, h, ν) of each row, float64; π_j = f_j / Σ_j f_j.
+
+        t is the Student-t density in d dimensions with ν degrees of freedom and the
+        bandwidth h as its scale (Peel & McLachlan 2000, equation 2), so that this is
+        the log density of X in nats, in its own units.
+        """
+        n_features, dof = self.frame.shape[1], self.dof + self.frame.shape[1] - 1
+        shares = components.frequencies / components.frequencies.sum()
+        some = shares > LEAST_SHARE
+        shares = (shares[some] / shares[some].sum()).astype(self.frame.dtype)
         factor = np.sqrt(dof / self.dof)
-        even = ClusteringObjective(
-            self.frame.scaled(factor), self.weight, dof, self.threads
-        )
-        here = centers * factor
-        sums = even.step(here, here, np.ones(len(centers)), judged=True)
-        return sums.log_sum / self.total
+        frame = self.frame.scaled(factor)
+        points, rows = frame.points(components.means[some] * factor), frame.rows
+        out, nu = np.empty(len(self.weight)), frame.dtype.type(dof)
+
+        def task(start, stop):
+            mixture_kernels.density_rows(rows, points, shares, nu, start, stop, out)
+
+        self.threads.rows(task, len(out), self._work(len(shares)))
+        # Γ((ν+d)/2) / Γ(ν/2), without the difference of two large numbers
+        log_ratio = gammaln(n_features / 2) - betaln(self.dof / 2, n_features / 2)
+        log_scale = np.log(self.frame.h) + np.log(self.frame.unit)
+        volume = n_features * (0.5 * np.log(np.pi * self.dof) + log_scale)
+        return out + (log_ratio - volume)
+
+    def evidence(self, components):
+        """Weighted mean of the log density."""
+        density = self.log_density(components)
+        return float(self.weight.astype(np.float64) @ density) / self.total
+
+    def nearest(self, centers):
+        """Label of the nearest centroid and D to it, of each row."""
+        frame, n = self.frame, len(self.weight)
+        points, rows = frame.points(centers), frame.rows
+        labels, distances = np.empty(n, np.int32), np.empty(n, frame.dtype)
+        like = np.empty(len(centers), frame.dtype)
+
+        def task(start, stop):
+            mixture_kernels.nearest_rows(
+                rows, points, like, start, stop, labels, distances
+            )
+
+        self.threads.rows(task, n, self._work(len(centers)))
+        return labels, distances
 
     def _work(self, k):
         """The work of a step in evaluations of a pair in the plane."""

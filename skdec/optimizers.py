@@ -6,7 +6,9 @@ import numpy as np
 
 from skdec.kernels import descent
 
-CENTROID_MOMENTUM = 0.9
+# The second after so many steps: where clusters overlap so much that the first circles,
+# the second mostly settles.
+CENTROID_MOMENTUM, SLOW_MOMENTUM, SLOW_AFTER = 0.9, 0.5, 100
 # Share of a batch in the running curvature, at least.
 CURVATURE_RATE = 0.05
 # Share of the repulsion in a curvature, at least.
@@ -39,20 +41,19 @@ class CentroidDescent:
     """
 
     def __init__(self, momentum=CENTROID_MOMENTUM):
-        self.momentum, self.velocity = momentum, None
+        self.momentum, self.velocity, self.n_steps = momentum, None, 0
 
     def move(self, centers, sums):
         """The next centroids, from the sums over all rows."""
         step = _preconditioned(sums.gradient, _stiffness(sums))
+        self.n_steps += 1
+        if self.n_steps == SLOW_AFTER:
+            self.momentum = min(self.momentum, SLOW_MOMENTUM)
         if self.velocity is None or np.vdot(self.velocity, step) < 0:
             self.velocity = step
         else:
             self.velocity = self.momentum * self.velocity + step
         return centers + self.velocity
-
-    def forget(self):
-        """Start anew from wherever the centroids are."""
-        self.velocity = None
 
 
 class StochasticDescent:
@@ -76,9 +77,6 @@ class StochasticDescent:
         weight = max(sums.weight, self.weight)
         step = _preconditioned(sums.gradient / weight, self.stiffness)
         return centers + SETTLING / (SETTLING + self.n_steps) * step
-
-    def forget(self):
-        """Nothing to forget: the curvature follows."""
 
 
 def _stiffness(sums):

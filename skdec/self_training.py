@@ -4,26 +4,33 @@ One way for all data: rows → q → p (refreshed now and then, held fixed in be
 ∂KL(P‖Q)/∂μ → optimiser → rows again, until labels and centroids rest.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from skdec._starts import nearest_distances
-from skdec._validation import largest_magnitude
-
 # Centroids closer than this, in bandwidths, give memberships that cannot be told apart.
 SAME_CENTROID = 1e-2
-
-# How far from the origin a centroid gets, in lengths of the longest row.
-OUTSIDE = 4.0
 
 TINY = np.finfo(np.float64).tiny
 
 # In lengths of the step before.
 LONGEST_EXTRAPOLATION = 1.5
 
+# Error that an expected f may make in the target, as a share of KL(P‖Q).
+FREQUENCY_ERROR = 1e-2
 
-@dataclass
+# Steps after which f is summed up before each: a run that takes so long may be circling
+# because of the error that is left.
+EXACT_AFTER = 50
+
+# A smaller shift, in bandwidths, is rounding.
+LEAST_SHIFT = {np.dtype(np.float32): 1e-5, np.dtype(np.float64): 1e-9}
+
+# Refreshes in a row without a row for some cluster, after which a run is given up.
+EMPTY_REFRESHES = 5
+
+
+@dataclass(frozen=True)
 class Settings:
     """When targets are refreshed and when to stop; parameters of the estimator."""
 
@@ -44,7 +51,7 @@ class History:
 
 
 class SelfTraining:
-    """One start on its way.
+    """A start on its way.
 
     Parameters
     ----------
@@ -54,36 +61,40 @@ class SelfTraining:
         Takes the steps.
     settings : Settings
         When to refresh and to stop.
+    ball : Ball
+        Where the centroids stay: a cluster that is repelled by more than attracts it
+        would leave the data.
     random_state : RandomState
         Draws batches.
-    name : str
-        What it is called in verbose output.
 
     Attributes
     ----------
     centers : ndarray of shape (n_clusters, n_features)
         Centroids now.
+    anchors, target : ndarray
+        Centroids and frequencies of which the target is made until it is refreshed.
     frequencies : ndarray of shape (n_clusters,)
         f_j per unit of weight, a running mean over batches; of one batch that holds
         all rows, just its own.
-    n_iter, n_steps, n_reseeds : int
-        Passes over the data, steps, and clusters begun anew.
-    evidence, collapsed : float, int
-        By which starts are compared: mean log Σ_j of Student-t densities, and how many
-        clusters have no row labelled with them, or the centroid of another.
-    converged : bool
-        Whether labels and centroids came to rest.
+    n_iter, n_steps : int
+        Passes over the data, and steps.
+    converged, emptied : bool
+        Whether labels and centroids came to rest, and whether the run was given up
+        because clusters stayed without rows that had some at first.
     history : History
         KL and the share of labels changed.
     """
 
-    def __init__(self, centers, descent, settings, random_state, name=""):
+    def __init__(self, centers, descent, settings, ball, random_state):
         self.centers, self.descent, self.settings = centers, descent, settings
-        self.random_state, self.name = random_state, name
-        self.frequencies, self._steps, self._radius = None, (None, None), 0.0
-        self.n_iter = self.n_steps = self.n_reseeds = 0
-        self.evidence, self.collapsed = -np.inf, 0
-        self.converged, self.history = False, History()
+        self.ball, self.random_state = ball, random_state
+        self.least_shift = 0.0
+        self.frequencies, self.anchors, self.target = None, centers, None
+        self._before, self._steps = None, (None, None)
+        self.n_iter = self.n_steps = 0
+        self.converged = self.emptied = False
+        self._n_occupied, self._n_empty = None, 0
+        self.history = History()
 
     def step(self, objective, labels=None, share=1.0):
         """Refresh the target if that is due, and follow it once.
@@ -96,32 +107,34 @@ class SelfTraining:
             self.frequencies = objective.frequencies(self.centers) / objective.total
         due = self.n_steps % self.settings.update_interval == 0
         if due:
-            self._anchors = self.centers
-            self._target = self._expected_frequencies(share)
-        sums = objective.step(
-            self.centers,
-            self._anchors,
-            self._target,
-            labels=labels,
-            judged=due or share < 1,
-        )
-        rate = max(share, 1 / (1 + self.n_steps))
+            self.anchors = self.centers
+            self.target = self._expected_frequencies(share)
+            if share == 1 and self.n_steps >= EXACT_AFTER:
+                self.target = objective.frequencies(self.centers) / objective.total
+        judged = due or share < 1
+        sums = self._sums(objective, labels, judged)
         mean = sums.frequencies / sums.weight
+        if due and share == 1 and self._misses(mean, sums, objective.balance):
+            self.target, changed = mean, sums.changed
+            sums = replace(self._sums(objective, labels, judged), changed=changed)
+        rate = max(share, 1 / (1 + self.n_steps))
         self._before = self.frequencies
         self.frequencies = self.frequencies + rate * (mean - self.frequencies)
-        self._radius = max(self._radius, objective.frame.radius)
         before = self.centers
-        self.centers = _within(OUTSIDE * self._radius, self.descent.move(before, sums))
+        self.centers = self.ball.hold(self.descent.move(before, sums))
         self._steps = self._steps[1], self.centers - before
         self.n_steps += 1
         return sums, due
+
+    def _sums(self, objective, labels, judged):
+        centers, anchors, f = self.centers, self.anchors, self.target
+        return objective.step(centers, anchors, f, labels=labels, judged=judged)
 
     def _expected_frequencies(self, share):
         """f at the centroids as they are now: last known at those before the last step.
 
         Along the last two steps u and v, f changes by about Δf (u·v)/(u·u) more, Δf its
-        change along u.  With f a step behind, momentum overshoots and twice as many
-        steps are needed; to sum q up once more before each step would cost half a step.
+        change along u.
         """
         u, v = self._steps
         if share < 1 or u is None or not np.vdot(u, u) > 0:
@@ -130,16 +143,25 @@ class SelfTraining:
         expected = self.frequencies + along * (self.frequencies - self._before)
         return np.maximum(expected, self.frequencies / 2)
 
-    def translate(self, by):
-        """Move the frame, not the centroids: what they are called in it changes."""
-        self.centers = self.centers + by
-        self._anchors, self._steps, self._radius = self._anchors + by, (None, None), 0.0
+    def _misses(self, f, sums, balance):
+        """Whether the target was made with an f too far from the true one, ``f``.
+
+        If log f_j is off by δ_j, p is by about −b p_ij (δ_j − Σ_j' p_ij' δ_j'), that is
+        by some ½ b² Σ_j f_j δ_j² in KL a row.  Where memberships are nearly even, that
+        is soon as much as all of KL(P‖Q), and the steps follow the error.
+        """
+        error = np.log(np.maximum(self.target, TINY) / np.maximum(f, TINY))
+        off = 0.5 * balance**2 * (f @ np.square(error))
+        return off > FREQUENCY_ERROR * sums.kl / sums.weight
 
     def run(self, objective):
         """Steps until labels and centroids rest, or ``max_iter`` passes."""
         labels = np.full(len(objective.weight), -1, np.int32)
+        self.least_shift = LEAST_SHIFT[objective.frame.dtype]
         checked, changed, refreshed = self.centers, 0.0, False
-        while self.n_iter < self.settings.max_iter and not self.converged:
+        while self.n_iter < self.settings.max_iter and not (
+            self.converged or self.emptied
+        ):
             kl, occupied = 0.0, 0.0
             for rows in self._batches(len(labels)):
                 part, part_labels = objective, labels
@@ -158,10 +180,7 @@ class SelfTraining:
             # from refresh to refresh, for between them P is stale
             if refreshed:
                 self._judge(checked, changed, kl, occupied)
-                self._reseed(objective, occupied)
                 checked, changed, refreshed = self.centers, 0.0, False
-        self.evidence = objective.evidence(self.centers)
-        self.collapsed = number_collapsed(self.centers, occupied)
 
     def _batches(self, n_rows):
         size = self.settings.batch_size
@@ -178,65 +197,23 @@ class SelfTraining:
         # change none while the centroids still move
         moved = (self.centers - checked)[occupied > 0]
         shift = np.sqrt(np.mean(moved**2))
-        tol = self.settings.tol
-        self.converged = bool(changed <= tol and shift <= tol)
+        tol, n_occupied = self.settings.tol, int((occupied > 0).sum())
+        # what rounding leaves of a shift; products of float32 leave more
+        self.converged = bool(changed <= tol and shift <= max(tol, self.least_shift))
+        if self._n_occupied is None:
+            self._n_occupied = n_occupied
+        self._n_empty = self._n_empty + 1 if n_occupied < self._n_occupied else 0
+        self.emptied = self._n_empty >= EMPTY_REFRESHES or (
+            self.converged and self._n_empty > 0
+        )
         self.history.n_iter.append(self.n_iter)
         self.history.kl.append(kl)
         self.history.changed.append(min(changed, 1.0))
         if self.settings.verbose > 0:
             print(
-                f"[StudentTClustering] {self.name} step {self.n_iter}: KL = {kl:.5f}, "
+                f"[StudentTClustering] step {self.n_iter}: KL = {kl:.5f}, "
                 f"changed = {changed:.5f}, shift = {shift:.5f}"
             )
-
-    def _reseed(self, objective, occupied):
-        """Begin clusters that lost all rows anew, far from the others.
-
-        Once the rest has settled, as they may recover, or when they run away.  At a row
-        drawn as k-means++ draws its seeds; at most once a cluster on average, as one
-        that the data leave no room for would come back for ever.
-        """
-        empty = occupied <= 0
-        if not self.converged:
-            empty &= np.linalg.norm(self.centers, axis=1) > OUTSIDE / 2 * self._radius
-        empty, k, frame = np.flatnonzero(empty), len(occupied), objective.frame
-        if len(empty) == 0 or self.n_reseeds + len(empty) > k:
-            return
-        X, weight = frame.X, objective.weight.astype(np.float64)
-        distances = _distances(X, frame.outside(self.centers[occupied > 0]), frame.unit)
-        # not of random_state, which an array as init should not hang on
-        rng, chosen = np.random.RandomState(self.n_reseeds), []
-        for _ in empty:
-            mass = weight * np.square(distances / max(distances.max(), TINY))
-            if not mass.sum() > 0:
-                return
-            row = X[[rng.choice(len(mass), p=mass / mass.sum())]]
-            chosen.append(frame.unit * (row.toarray() if frame.sparse else row)[0])
-            distances = np.minimum(distances, _distances(X, chosen[-1:], frame.unit))
-        self.centers = self.centers.copy()
-        self.centers[empty] = frame.inside(np.array(chosen))
-        self.frequencies = self.frequencies.copy()
-        self.frequencies[empty] = 1 / k
-        self.n_reseeds += len(empty)
-        self.converged = False
-        self._steps = None, None
-        self.descent.forget()
-
-
-def _distances(X, centers, unit):
-    """Distance of each row to the nearest of the centroids, which are in units."""
-    centers = np.asarray(centers, dtype=np.float64) / unit
-    scale = max(largest_magnitude(X), largest_magnitude(centers), TINY)
-    batches = nearest_distances(X, centers / scale, 1, scale)
-    return np.concatenate([nearest[0] for _, nearest in batches])
-
-
-def _within(radius, centers):
-    """The centroids; one that is repelled by more than attracts it would run away."""
-    lengths = np.linalg.norm(centers, axis=1, keepdims=True)
-    share = np.ones_like(lengths)
-    np.divide(radius, lengths, out=share, where=lengths > radius)
-    return centers * share
 
 
 def number_collapsed(centers, occupied):

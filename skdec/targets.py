@@ -3,29 +3,36 @@
 import numpy as np
 from sklearn.utils._param_validation import validate_params
 
-from skdec._validation import check_distribution, check_weight
+from skdec._validation import BALANCE, check_distribution, check_weight
 from skdec.execution import Threads
 from skdec.kernels import clustering
 
-# Columns rarer than this against the most frequent are treated as if they had just this
-# frequency, so that 1/f stays a number in single precision.
+# Columns so rare against the most frequent that f^−b exceeds this are treated as if
+# they were just so rare, so that f^−b stays a number in single precision.
 LARGEST_INVERSE = 1e30
 
 
 @validate_params(
-    {"Q": ["array-like"], "sample_weight": ["array-like", None]},
+    {
+        "Q": ["array-like"],
+        "balance": [BALANCE],
+        "sample_weight": ["array-like", None],
+    },
     prefer_skip_nested_validation=True,
 )
-def target_distribution(Q, *, sample_weight=None):
+def target_distribution(Q, *, balance=1.0, sample_weight=None):
     r"""Sharpen soft assignments into DEC's target distribution.
 
-    .. math:: p_{ij} = \frac{q_{ij}^2 / f_j}{\sum_{j'} q_{ij'}^2 / f_{j'}},
+    .. math:: p_{ij} = \frac{q_{ij}^2 / f_j^b}{\sum_{j'} q_{ij'}^2 / f_{j'}^b},
               \qquad f_j = \sum_i w_i q_{ij}
 
     Parameters
     ----------
     Q : array-like of shape (n_samples, n_clusters)
         Soft assignments; non-negative, rows sum to 1.
+    balance : float, default=1.0
+        Exponent b of the frequencies, not negative.  1.0 is the formula of the paper,
+        which draws the sizes of the clusters together; 0.0 leaves f out.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights w of the rows in the frequencies f; 1 each by default.
 
@@ -37,7 +44,8 @@ def target_distribution(Q, *, sample_weight=None):
     Raises
     ------
     ValueError
-        If Q is not a matrix of distributions, or a weight is negative, or all are 0.
+        If Q is not a matrix of distributions, if ``balance`` is negative or not finite,
+        or if a weight is negative or all are 0.
 
     References
     ----------
@@ -55,7 +63,7 @@ def target_distribution(Q, *, sample_weight=None):
     # P does not depend on the scale of the weights
     weight, _ = check_weight(sample_weight, Q)
     with Threads() as threads:
-        return target(Q, frequencies(Q, weight), threads)
+        return target(Q, frequencies(Q, weight), balance, threads)
 
 
 def frequencies(Q, weight):
@@ -65,10 +73,10 @@ def frequencies(Q, weight):
     return np.einsum("i,ij->j", weight, Q)
 
 
-def target(Q, f, threads):
+def target(Q, f, balance, threads):
     """P of a validated Q and its frequencies."""
     P = np.empty_like(Q)
-    inverse = inverse_frequencies(f, Q.dtype)
+    inverse = inverse_frequencies(f, balance, Q.dtype)
 
     def task(start, stop):
         clustering.target_rows(Q, inverse, start, stop, P)
@@ -77,8 +85,9 @@ def target(Q, f, threads):
     return P
 
 
-def inverse_frequencies(f, dtype):
-    """1/f_j up to a common factor, which p does not depend on; 0 where f_j = 0."""
+def inverse_frequencies(f, balance, dtype):
+    """f_j^−b up to a common factor, which p does not depend on; 0 where f_j = 0."""
     inverse, least = np.zeros_like(f), f.max() / LARGEST_INVERSE
     np.divide(f.max(), np.maximum(f, least), out=inverse, where=f > 0)
-    return inverse.astype(dtype)
+    with np.errstate(over="ignore"):
+        return np.minimum(inverse**balance, LARGEST_INVERSE).astype(dtype)

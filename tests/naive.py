@@ -5,6 +5,7 @@ where finite differences need the digits.  Nothing here imports skdec.
 """
 
 import numpy as np
+from scipy.stats import multivariate_t
 
 
 def squared_distance(x, y):
@@ -49,13 +50,13 @@ def frequencies(Q, w):
     return [sum(w[i] * Q[i][j] for i in range(len(Q))) for j in range(len(Q[0]))]
 
 
-def target_distribution(Q, w, f=None):
+def target_distribution(Q, w, f=None, balance=1):
     f = frequencies(Q, w) if f is None else f
     P = np.zeros_like(Q)
     for i in range(len(Q)):
         for j in range(len(f)):
             if f[j] > 0:
-                P[i, j] = Q[i, j] ** 2 / f[j]
+                P[i, j] = Q[i, j] ** 2 / f[j] ** balance
         P[i] = P[i] / sum(P[i])
     return P
 
@@ -69,10 +70,11 @@ def kl_divergence(P, Q, w):
     return total
 
 
-def clustering_kl(Z, centers, dof, P, w):
+def clustering_kl(Z, centers, dof, P, w, balance=1):
     """KL as a function of Z and μ; P=None lets P follow Q."""
     Q = soft_assignment(Z, centers, dof)
-    return kl_divergence(target_distribution(Q, w) if P is None else P, Q, w)
+    P = target_distribution(Q, w, balance=balance) if P is None else P
+    return kl_divergence(P, Q, w)
 
 
 def clustering_gradients(Z, centers, dof, P, w):
@@ -103,14 +105,38 @@ def curvature(Z, centers, dof, P, w):
     ]
 
 
-def evidence(Z, centers, dof, w):
-    """Mean of log Σ_j (1 + D/ν)^(−(ν+d)/2)."""
-    power = (dof + len(Z[0])) / 2
-    logs = [
-        log_sum([-power * np.log1p(squared_distance(z, mu) / dof) for mu in centers])
-        for z in Z
+def cluster_means(Z, centers, dof, w):
+    """Σ_i w_i q_ij z_i / Σ_i w_i q_ij and the frequencies."""
+    Q = soft_assignment(Z, centers, dof)
+    f = frequencies(Q, w)
+    means = [
+        sum(w[i] * Q[i, j] * Z[i] for i in range(len(Z))) / f[j] for j in range(len(f))
     ]
-    return sum(a * b for a, b in zip(w, logs, strict=True)) / sum(w)
+    return np.array(means), f
+
+
+def log_density(Z, means, f, dof, h=1.0):
+    """log Σ_j π_j t(z_i; m_j, h, ν), the density by SciPy."""
+    components = [
+        multivariate_t(mean, h**2 * np.eye(len(mean)), df=dof) for mean in means
+    ]
+    return np.array(
+        [
+            log_sum(
+                [
+                    np.log(share / sum(f)) + component.logpdf(z)
+                    for share, component in zip(f, components, strict=True)
+                ]
+            )
+            for z in Z
+        ]
+    )
+
+
+def evidence(Z, centers, dof, w, h=1.0):
+    """Weighted mean of the log density of the mixture that q stands for; Z in h."""
+    means, f = cluster_means(Z, centers, dof, w)
+    return np.average(log_density(Z * h, means * h, f, dof, h), weights=w)
 
 
 def squared_distances(X, Y):

@@ -17,7 +17,7 @@ from skdec import ExactTSNE, StudentTClustering
 # 5 iterations has no place for some points); and fit constant or tied data, whose
 # perplexity cannot be reached
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:the start that was kept did not settle"),
+    pytest.mark.filterwarnings("ignore:the clusters did not settle"),
     pytest.mark.filterwarnings("ignore:the perplexity cannot be reached"),
     pytest.mark.filterwarnings("ignore:.* new points found no place in the map"),
     pytest.mark.filterwarnings("ignore:.* clusters collapsed"),

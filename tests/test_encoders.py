@@ -4,6 +4,7 @@ import pickle
 import subprocess
 import sys
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -23,8 +24,9 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from skdec import StudentTClustering
 from skdec.encoders import LinearEncoder
 from skdec.execution import Threads
+from skdec.fixed_embedding import Form, make_objective
 from skdec.joint_training import JointTraining
-from skdec.self_training import SelfTraining, Settings
+from skdec.self_training import Settings
 from tests import naive
 
 IRIS = load_iris().data
@@ -84,6 +86,18 @@ def toy_model(k=3, encoder=None, **parameters):
     return StudentTClustering(k, encoder=encoder, **settings)
 
 
+def objective_of(model, Z, weight, threads):
+    """The objective of an embedding, as the model makes it."""
+    form = Form(model.dof_, model.bandwidth_, model.balance_)
+    return make_objective(Z, weight, model.cluster_centers_, form, threads)
+
+
+def started(centers, random_state=None):
+    """What a JointTraining takes of its start."""
+    run = SimpleNamespace(random_state=random_state)
+    return SimpleNamespace(centers=centers, run=run, n_reseeds=0)
+
+
 # ----------------------------------------------------------------------- the protocol
 @pytest.mark.parametrize("dof", [1.0, 2.5])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -100,39 +114,43 @@ def test_a_step_is_given_the_gradient(dof, dtype, scale, rng):
     settings = Settings(max_iter=1, batch_size=50)
     with Threads() as threads:
         Z_all = encoder.transform(X)
-        calls = None, lambda Z: model._objective(Z, weight, threads)
+        calls = None, lambda Z: objective_of(model, Z, weight, threads)
         frame = calls[1](Z_all).frame
-        start = SelfTraining(frame.inside(Z_all[[3, 20, 77]]), None, settings, rng)
+        start = started(frame.inside(Z_all[[3, 20, 77]]), rng)
         training = JointTraining(start, encoder, (X, weight, Z_all), calls, settings)
         training.refresh()
-    rows = np.arange(40, 90)
-    training.step(rows)
-    _, Z, G, given, _ = encoder.seen_[-1]
-    first, centers = (
-        frame.outside(start.centers) / h,
-        frame.outside(training.centers) / h,
-    )
-    Q = naive.soft_assignment(Z_all.astype(float) / h, first, dof)
-    w, rate = weight[rows] / weight.mean(), weight[rows].sum() / weight.sum()
-    Q_batch = naive.soft_assignment(Z.astype(float) / h, centers, dof)
-    means = (
-        np.average(Q, axis=0, weights=weight),
-        np.average(Q_batch, axis=0, weights=w),
-    )
-    f = (1 - rate) * means[0] + rate * means[1]
-    P = naive.target_distribution(Q_batch, w, f)
-    expected, _ = naive.clustering_gradients(Z.astype(float) / h, centers, dof, P, w)
-    loose = 1e-3 if dtype is np.float32 else 1e-9
-    assert_allclose(G * h, expected, rtol=loose, atol=loose * np.abs(expected).max())
-    assert_allclose(given, w)
-    assert np.abs(centers - first).max() > 1e-3
-    assert_allclose(training.frequencies, f, rtol=loose)
-    training.step(rows[:4])
-    # however few its rows, a batch counts for a thirtieth
-    Z = encoder.seen_[-1][1].astype(float) / h
-    Q = naive.soft_assignment(Z, centers, dof)
-    f = f + (np.average(Q, axis=0, weights=w[:4]) - f) / 30
-    assert_allclose(training.frequencies, f, rtol=loose)
+        rows = np.arange(40, 90)
+        training.step(rows)
+        _, Z, G, given, _ = encoder.seen_[-1]
+        first, centers = (
+            frame.outside(start.centers) / h,
+            frame.outside(training.centers) / h,
+        )
+        Q = naive.soft_assignment(Z_all.astype(float) / h, first, dof)
+        w, rate = weight[rows] / weight.mean(), weight[rows].sum() / weight.sum()
+        Q_batch = naive.soft_assignment(Z.astype(float) / h, centers, dof)
+        means = (
+            np.average(Q, axis=0, weights=weight),
+            np.average(Q_batch, axis=0, weights=w),
+        )
+        f = (1 - rate) * means[0] + rate * means[1]
+        P = naive.target_distribution(Q_batch, w, f)
+        expected, _ = naive.clustering_gradients(
+            Z.astype(float) / h, centers, dof, P, w
+        )
+        loose = 1e-3 if dtype is np.float32 else 1e-9
+        assert_allclose(
+            G * h, expected, rtol=loose, atol=loose * np.abs(expected).max()
+        )
+        assert_allclose(given, w)
+        assert np.abs(centers - first).max() > 1e-3
+        assert_allclose(training.frequencies, f, rtol=loose)
+        training.step(rows[:4])
+        # however few its rows, a batch counts for a thirtieth
+        Z = encoder.seen_[-1][1].astype(float) / h
+        Q = naive.soft_assignment(Z, centers, dof)
+        f = f + (np.average(Q, axis=0, weights=w[:4]) - f) / 30
+        assert_allclose(training.frequencies, f, rtol=loose)
 
 
 class Twice(Toy):
@@ -217,9 +235,9 @@ def test_a_refresh_takes_the_embeddings_of_the_pass():
     h, Z = model.bandwidth_, encoder.transform(BLOBS)
     settings, ones = Settings(batch_size=50, update_interval=None), np.ones(200)
     with Threads() as threads:
-        calls = None, lambda Z: model._objective(Z, ones, threads)
+        calls = None, lambda Z: objective_of(model, Z, ones, threads)
         frame = calls[1](Z).frame
-        start = SelfTraining(frame.inside(Z[[3, 20, 77]]), None, settings, None)
+        start = started(frame.inside(Z[[3, 20, 77]]))
         training = JointTraining(start, encoder, (BLOBS, ones, Z), calls, settings)
         training.refresh()
         for rows in np.split(np.arange(200), 4):
@@ -381,13 +399,20 @@ def test_refits_with_and_without():
     assert_array_equal(model.cluster_centers_, plain.cluster_centers_)
 
 
-def test_a_fit_that_fails_leaves_nothing_to_predict_with():
+def test_a_fit_that_fails_leaves_the_last_one_whole():
     model = toy_model().fit(BLOBS)
+    before, expected = dict(vars(model)), model.predict_proba(BLOBS)
     model.set_params(encoder=Broken())
     with pytest.raises(FloatingPointError, match="decrease the rates"):
         model.fit(BLOBS)
+    assert vars(model).keys() == before.keys()
+    assert all(vars(model)[name] is before[name] for name in before if name[-1] == "_")
+    assert_array_equal(model.predict_proba(BLOBS), expected)
+    fresh = toy_model(encoder=Broken())
+    with pytest.raises(FloatingPointError, match="decrease the rates"):
+        fresh.fit(BLOBS)
     with pytest.raises(NotFittedError):
-        model.predict(BLOBS)
+        fresh.predict(BLOBS)
     model.set_params(encoder=None).partial_fit(BLOBS)
     assert model.predict(BLOBS).shape == (200,)
     # what is refused before work begins changes nothing
@@ -399,15 +424,15 @@ def test_a_fit_that_fails_leaves_nothing_to_predict_with():
 def test_the_start_settles_whatever_max_iter_is(capsys):
     with pytest.warns(ConvergenceWarning, match="encoder's training"):
         toy_model(max_iter=1, dof=2.0, verbose=1).fit(BLOBS)
-    starts = [line for line in capsys.readouterr().out.splitlines() if "start" in line]
-    assert len(starts) == 10
-    assert all("converged = True" in line for line in starts)
+    first, *others = capsys.readouterr().out.splitlines()
+    assert "bandwidth" in first and "converged = True" in first
+    assert all("pass" in line for line in others)
 
 
 def test_progress(capsys):
     toy_model(verbose=1).fit(BLOBS)
     lines = capsys.readouterr().out.splitlines()
-    assert sum("start" in line for line in lines) == 10
+    assert sum("bandwidth" in line for line in lines) == 1
     assert sum("] pass" in line and "changed" in line for line in lines) >= 4
 
 

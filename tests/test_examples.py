@@ -80,7 +80,7 @@ def test_outliers_cost_student_t_the_least(memberships):
 
 def test_a_mixture_wins_on_unequal_blobs(memberships):
     ours, kmeans, mixture = compared(memberships, "blobs of unequal size and spread")
-    assert mixture[0] >= 0.97 > 0.92 >= ours[0] > kmeans[0]
+    assert mixture[0] >= 0.97 > 0.96 >= ours[0] > kmeans[0] + 0.03
     assert mixture[4] < ours[4] < kmeans[4]
 
 

@@ -149,12 +149,15 @@ def test_scale_of_the_weights_matters_nowhere(dtype, factor):
     X, w = BLOBS.astype(dtype), np.arange(1.0, 91)
     plain = StudentTClustering(3, random_state=0).fit(X, sample_weight=w)
     scaled = StudentTClustering(3, random_state=0).fit(X, sample_weight=w * factor)
-    assert_allclose(scaled.cluster_centers_, plain.cluster_centers_, rtol=1e-5)
-    assert_allclose(scaled.kl_divergence_, plain.kl_divergence_ * factor, rtol=1e-4)
+    # weights are cast to the dtype, and a fit ends within its tol
+    loose = {"rtol": 1e-3 if dtype == np.float32 else 1e-4}
+    assert_allclose(scaled.cluster_centers_, plain.cluster_centers_, **loose)
+    assert_allclose(scaled.kl_divergence_, plain.kl_divergence_ * factor, **loose)
     assert_allclose(
-        scaled.cluster_frequencies_, plain.cluster_frequencies_ * factor, rtol=1e-4
+        scaled.cluster_frequencies_, plain.cluster_frequencies_ * factor, **loose
     )
-    assert_allclose(scaled.score(X, sample_weight=w * factor), plain.score(X, None, w))
+    score = scaled.score(X, sample_weight=w * factor)
+    assert_allclose(score, plain.score(X, None, w), **loose)
     Q = skdec.soft_assignment(X, X[:3])
     P = skdec.target_distribution(Q, sample_weight=w * factor)
     assert_allclose(P, skdec.target_distribution(Q, sample_weight=w), rtol=1e-4)

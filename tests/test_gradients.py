@@ -51,6 +51,29 @@ def test_clustering_gradients(clusters, rng, d, dof, target):
     check(grad_centers, lambda m: naive.clustering_kl(Zl, m, dof, held, wl), centers)
 
 
+@pytest.mark.parametrize("balance", [0.0, 0.25, 0.5, 3.0])
+@pytest.mark.parametrize("through", [False, True])
+def test_gradients_at_any_balance(clusters, balance, through):
+    Z, centers, w = clusters(3)
+    kl, grad_Z, grad_centers = skdec.clustering_loss(
+        Z,
+        centers,
+        dof=2.0,
+        balance=balance,
+        sample_weight=w,
+        through_target=through,
+    )
+    Zl, cl, wl = longdouble(Z, centers, w)
+    held = None
+    if not through:
+        Q = naive.soft_assignment(Zl, cl, 2.0)
+        held = naive.target_distribution(Q, wl, balance=balance)
+    loss = (2.0, held, wl, balance)
+    assert_allclose(kl, float(naive.clustering_kl(Zl, cl, *loss)), rtol=1e-12)
+    check(grad_Z, lambda z: naive.clustering_kl(z, cl, *loss), Z)
+    check(grad_centers, lambda m: naive.clustering_kl(Zl, m, *loss), centers)
+
+
 @pytest.mark.parametrize("d", DIMENSIONS)
 @pytest.mark.parametrize("dof", [*DOFS, "gaussian"])
 @pytest.mark.parametrize("normalization", ["joint", "conditional"])

@@ -75,6 +75,21 @@ def test_target_distribution(rng, dtype):
         close(P, naive.target_distribution(Q.astype(float), ones), dtype)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("balance", [0.0, 0.25, 0.5, 2.0, 40.0])
+def test_target_distribution_at_any_balance(rng, dtype, balance):
+    Z, centers, w = clusters(rng, dtype=dtype)
+    Q = skdec.soft_assignment(Z, centers)
+    P = skdec.target_distribution(Q, balance=balance, sample_weight=w)
+    expected = naive.target_distribution(Q.astype(float), w, balance=balance)
+    # the error of f is multiplied by b
+    loose = RTOL[dtype] * max(1, balance)
+    assert_allclose(P, expected, rtol=loose, atol=loose)
+    Q = np.array([[1 - 1e-6, 1e-6], [1 - 1e-3, 1e-3]], dtype)
+    P = skdec.target_distribution(Q, balance=1e6)
+    assert_allclose(P.sum(axis=1), 1, rtol=1e-6)
+
+
 def test_target_of_a_dead_column_is_zero():
     Q = np.array([[0.5, 0.5, 0.0], [0.9, 0.1, 0.0]])
     P = skdec.target_distribution(Q)
@@ -142,9 +157,9 @@ def framed(form, Z, centers, bandwidth):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("dof", DOFS)
-@pytest.mark.parametrize("moved", [False, True])
+@pytest.mark.parametrize("moved, balance", [(False, 1.0), (True, 1.0), (True, 0.5)])
 @pytest.mark.parametrize("form", ["lanes", "products", "sparse"])
-def test_clustering_objective(rng, dof, dtype, moved, form):
+def test_clustering_objective(rng, dof, dtype, moved, balance, form):
     # more than one chunk, and more than one strip
     Z, centers, w = clusters(rng, n=140, d=5, dtype=dtype)
     Z[rng.random(Z.shape) < 0.2] = 0
@@ -156,22 +171,36 @@ def test_clustering_objective(rng, dof, dtype, moved, form):
         assert type(frame.rows).__name__.lower() == {"lanes": "lanerows", "products":
             "productrows", "sparse": "sparserows"}[form]  # fmt: skip
         weight = w.astype(frame.dtype)
-        objective = ClusteringObjective(frame, weight, dof, threads)
+        objective = ClusteringObjective(frame, weight, dof, threads, balance)
         here = frame.inside(centers)
         anchor = frame.inside(anchors) if moved else here
         f = objective.frequencies(anchor)
         sums = objective.step(here, anchor, f, labels=labels, judged=True)
         again = objective.step(here, anchor, f, labels=labels)
-        evidence = objective.evidence(anchor)
+        mixture = objective.mixture(here)
+        density = objective.log_density(mixture)
+        evidence = objective.evidence(mixture)
+        nearest, distances = objective.nearest(here)
     w = weight.astype(float)
     unit = (Z.astype(float) / bandwidth, centers.astype(float) / bandwidth)
     anchor = anchors.astype(float) / bandwidth
     Q = naive.soft_assignment(unit[0], anchor, dof)
-    P = naive.target_distribution(Q, w)
+    P = naive.target_distribution(Q, w, balance=balance)
     here = naive.soft_assignment(*unit, dof)
     close(f, naive.frequencies(Q, w), dtype)
     close(sums.frequencies, naive.frequencies(here, w), dtype)
-    close(evidence, naive.evidence(unit[0], anchor, dof, w), dtype)
+    means, shares = naive.cluster_means(*unit, dof, w)
+    close(mixture.frequencies, shares, dtype)
+    close(frame.outside(mixture.means), means * bandwidth, dtype)
+    expected = naive.log_density(unit[0] * bandwidth, means * bandwidth, shares, dof,
+                                 bandwidth)  # fmt: skip
+    loose = 2e-3 if dtype == np.float32 and dof > 100 else 1e-4
+    loose = 1e-9 if dtype == np.float64 else loose
+    assert_allclose(density, expected, rtol=loose, atol=loose)
+    assert_allclose(evidence, np.average(expected, weights=w), rtol=loose)
+    D = naive.squared_distances(*unit)
+    assert_array_equal(nearest, D.argmin(axis=1))
+    close(distances, D.min(axis=1), dtype)
     close(sums.gradient, naive.clustering_gradients(*unit, dof, P, w)[1], dtype)
     close(sums.curvature, naive.curvature(*unit, dof, P, w), dtype)
     close(sums.repulsion, naive.curvature(*unit, dof, here, w), dtype)

@@ -15,9 +15,10 @@ import skdec
 
 SIGNATURES = {
     "soft_assignment": "(Z, centers, *, dof=1.0)",
-    "target_distribution": "(Q, *, sample_weight=None)",
+    "target_distribution": "(Q, *, balance=1.0, sample_weight=None)",
     "kl_divergence": "(P, Q, *, sample_weight=None)",
-    "clustering_loss": "(Z, centers, *, dof=1.0, P=None, through_target=False, "
+    "clustering_loss": "(Z, centers, *, dof=1.0, balance=1.0, P=None, "
+    "through_target=False, "
     "sample_weight=None)",
     "conditional_affinities": "(X, *, perplexity=30.0, sigma=None, metric='euclidean')",
     "joint_affinities": "(P_conditional)",

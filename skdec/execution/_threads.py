@@ -55,7 +55,7 @@ class Threads:
     """
 
     def __init__(self, n_jobs=None, *, hold_blas=False):
-        self.hold_blas = hold_blas
+        self.hold_blas, self._work = hold_blas, None
         self.n_threads = min(
             effective_n_jobs(n_jobs), max(1, numba.config.NUMBA_NUM_THREADS)
         )
@@ -75,6 +75,7 @@ class Threads:
         return self
 
     def __exit__(self, *exception):
+        self._work = None
         self._stack.close()
 
     def rows(self, task, n_rows, pairs):
@@ -84,6 +85,9 @@ class Threads:
         """
         if n_rows == 0:
             return
+        if self._work is None:
+            # a queue without a thread behind it would be waited for forever
+            raise RuntimeError("rows are handed out inside the with block only")
         n_ranges = 1 if pairs < SERIAL_PAIRS else min(self.n_threads, n_rows)
         edges = [n_rows * i // n_ranges for i in range(n_ranges + 1)]
         # the calling thread takes the first range itself: one dispatch less

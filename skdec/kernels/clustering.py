@@ -3,7 +3,7 @@
 For a chunk of rows, from its distances D to the centroids,
 
     assign      q_ij = s_ij / Σ_j' s_ij'
-    sharpen     p_ij = (q_ij²/f_j) / Σ_j' (q_ij'²/f_j')
+    sharpen     p_ij = (q_ij²/f_j^b) / Σ_j' (q_ij'²/f_j'^b)
     tally       c_ij = w_i 2g_ij (p_ij − q_ij), and sums over the rows
 
 and from the rows again the forces Σ_i c_ij (μ_j − z_i).  How the rows are stored is the
@@ -27,7 +27,6 @@ from skdec.kernels.rows import (
 )  # fmt: skip
 from skdec.kernels.stages import (
     dot,
-    energies,
     energy,
     fill,
     is_product,
@@ -95,24 +94,11 @@ def assign(D, dof, near, total, T, Q):
             Q_j[lane] *= T[lane]
 
 
-@reduction
-def chunk_evidence(near, total, dof, W, T):
-    """Σ_i w_i log Σ_j s_ij, from the nearest D and Σ_j s_ij/s°_i."""
-    for lane in range(LANES):
-        T[lane] = total[lane]
-    logarithms(T)
-    evidence = dot(W, T)
-    for lane in range(LANES):
-        T[lane] = near[lane]
-    energies(T, dof, False)
-    return evidence - dot(W, T)
-
-
 @stage
 def sharpen(Q, inverse, total, P):
-    """p_ij = (q_ij²/f_j) / Σ_j' (q_ij'²/f_j'); a column with f_j = 0 gets p = 0.
+    """p_ij = (q_ij²/f_j^b) / Σ_j' (q_ij'²/f_j'^b); a column with f_j = 0 gets p = 0.
 
-    ``inverse`` is 1/f_j, 0 where f_j = 0.  A row left with nothing (all its mass on
+    ``inverse`` is f_j^−b, 0 where f_j = 0.  A row left with nothing (all its mass on
     such columns, so its weight is 0) keeps q.
     """
     zero, one = total.dtype.type(0), total.dtype.type(1)
@@ -221,7 +207,7 @@ def label_rows(rows, centers, form, start, stop, labels):
 
 @kernel
 def target_rows(Q_in, inverse, start, stop, P_out):
-    """p_ij for the rows start … stop of a given Q; ``inverse`` is 1/f_j."""
+    """p_ij for the rows start … stop of a given Q; ``inverse`` is f_j^−b."""
     k = Q_in.shape[1]
     flat, P = np.empty(k * LANES, Q_in.dtype), np.empty((k, LANES), Q_in.dtype)
     Q, total = flat.reshape(k, LANES), np.empty(LANES, Q_in.dtype)
@@ -238,13 +224,13 @@ def step_blocks(rows, weight, points, model, size, start, stop, sums, labels):
     """Sums of one clustering step over each block of ``size`` rows.
 
     P is the target of Q at the anchors, held fixed: ``points`` is (centers, anchors),
-    ``model`` is (ν, 1/f, moved, judged), moved telling that the two differ and judged
-    that KL and evidence at the anchors are wanted.  ``sums`` receives per block
+    ``model`` is (ν, f^−b, moved, judged), moved telling that the two differ and judged
+    that KL at the anchors is wanted.  ``sums`` receives per block
 
         forces   ∂KL/∂μ_j = Σ_i c_ij (μ_j − z_i)
         columns  Σ_i w_i 2g_ij p_ij, Σ_i w_i q_ij, Σ_i c_ij, and Σ_i w_i of the rows
                  labelled j
-        scalars  Σ_i w_i of the rows whose label changed, KL, Σ_i w_i log Σ_j s_ij
+        scalars  Σ_i w_i of the rows whose label changed, KL
 
     ``labels`` receives argmax_j q_ij, unless it is empty.
     """
@@ -267,8 +253,6 @@ def step_blocks(rows, weight, points, model, size, start, stop, sums, labels):
                 measure(rows, centers if turn else anchors, first, ZT, G)
                 assign(G, dof, near, total, T, Q)
                 if turn == 0:
-                    if judged:
-                        scalars[block, 2] += chunk_evidence(near, total, dof, W, T)
                     sharpen(Q, inverse, total, P)
                     if judged:
                         kl = chunk_divergence(P, Q, inverse, total, W, T)

@@ -1,0 +1,19 @@
+"""Estimators that a failed call leaves as they were."""
+
+from contextlib import contextmanager
+
+
+@contextmanager
+def unchanged_on_error(estimator):
+    """Undo what a call has set on the estimator if it ends in any exception.
+
+    Attributes are replaced by a call, never changed in place, so that the dictionary
+    of them is all that has to be kept.  Ctrl-C is such an exception too.
+    """
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise

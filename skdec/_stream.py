@@ -1,0 +1,195 @@
+"""What partial_fit keeps between two batches."""
+
+import copy
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from scipy import sparse
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
+
+from skdec._frame import Ball
+from skdec._result import ClusteringResult
+from skdec._validation import largest_magnitude, power_of_two
+from skdec.optimizers import StochasticDescent
+from skdec.self_training import History, SelfTraining
+
+# A stream is fitted as a whole until it has more stored numbers than this, whenever it
+# has grown by this factor; then a batch has at least this weight in running means.
+KEPT_ENTRIES, GROWTH, LEAST_SHARE = 2**18, 1.25, 0.02
+
+# Rows are told to be new to the stream beyond so many radii of what came before, if
+# they make up this share of a batch.
+FAR, FAR_SHARE = 1.5, 0.01
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows, validated, with their weights in a unit (None: 1 each)."""
+
+    X: object
+    weight: np.ndarray | None
+    unit: float
+
+    @property
+    def n_stored(self):
+        """How many numbers the rows take."""
+        return self.X.nnz if sparse.issparse(self.X) else self.X.size
+
+
+@dataclass
+class Stream:
+    """The state of a clustering that goes on; all positions in the units of X."""
+
+    kept: list | None = field(default_factory=list)  # batches, while few have come
+    n_fitted: int = 0  # rows in the last fit of all that is kept
+    seen: float = 0.0  # total weight so far
+    centers: np.ndarray | None = None
+    anchors: np.ndarray | None = None
+    target: np.ndarray | None = None  # f of the target, per unit of weight
+    frequencies: np.ndarray | None = None  # f_j per unit of weight
+    means: np.ndarray | None = None
+    ball: Ball | None = None
+    descent: StochasticDescent = field(default_factory=StochasticDescent)
+    n_iter: int = 0
+    n_steps: int = 0
+    n_reseeds: int = 0
+    evidence: float = -np.inf
+    converged: bool = False
+    start_kept: bool = False
+    history: History = field(default_factory=History)
+    strayed: bool = False  # rows have come from far outside those before
+    small: bool = False  # a batch of few rows has been followed
+
+    def with_batch(self, batch):
+        """The stream with a batch kept while few have come; whether to fit it all."""
+        if self.kept is None:
+            return self, False
+        if sum(b.n_stored for b in self.kept) + batch.n_stored > KEPT_ENTRIES:
+            return replace(self, kept=None), False
+        # a copy: a stream may well reuse its buffer
+        kept = [*self.kept, replace(batch, X=batch.X.copy())]
+        n_kept = sum(b.X.shape[0] for b in kept)
+        due = n_kept >= GROWTH * self.n_fitted
+        n_fitted = n_kept if due else self.n_fitted
+        return replace(self, kept=kept, n_fitted=n_fitted), due
+
+    def follow(self, objective, settings, unit):
+        """One step on the rows of a batch; the stream after it."""
+        frame, seen = objective.frame, self.seen + objective.total * unit
+        share = max(objective.total * unit / seen, LEAST_SHARE)
+        ball, strayed = self._widened(objective)
+        run = SelfTraining(
+            frame.inside(self.centers),
+            copy.deepcopy(self.descent),
+            settings,
+            Ball(frame.inside(ball.center), ball.radius / (frame.h * frame.unit)),
+            None,
+        )
+        run.anchors = frame.inside(self.anchors)
+        run.frequencies, run.target = self.frequencies, self.target
+        run.n_steps, before = self.n_steps, run.centers
+        run.step(objective, share=share)
+        mixture = objective.mixture(run.centers)
+        own = objective.evidence(mixture)
+        # the means are of all rows so far: those of the batch by their weight in f
+        added = share * mixture.frequencies / objective.total
+        mass = (1 - share) * self.frequencies + added
+        rate = np.divide(added, mass, out=np.zeros_like(mass), where=mass > 0)
+        off = frame.outside(mixture.means) - self.means
+        shift = np.sqrt(np.mean((run.centers - before) ** 2))
+        return replace(
+            self,
+            seen=seen,
+            centers=frame.outside(run.centers),
+            anchors=frame.outside(run.anchors),
+            target=run.target,
+            frequencies=run.frequencies,
+            means=self.means + rate[:, None] * off,
+            ball=ball,
+            descent=run.descent,
+            n_iter=self.n_iter + 1,
+            n_steps=run.n_steps,
+            evidence=self.evidence + share * (own - self.evidence),
+            converged=bool(shift <= settings.tol),
+            start_kept=False,
+            strayed=strayed,
+        )
+
+    def result(self, objective, unit):
+        """Where the stream has come to; KL is that of the batch."""
+        frame = objective.frame
+        centers, f = frame.inside(self.centers), self.frequencies
+        sums = objective.step(centers, centers, f, judged=True)
+        return ClusteringResult(
+            centers=self.centers,
+            means=self.means,
+            frequencies=f * self.seen,
+            occupied=sums.occupied * unit,
+            kl=sums.kl * unit,
+            evidence=self.evidence,
+            n_iter=self.n_iter,
+            n_steps=self.n_steps,
+            n_reseeds=self.n_reseeds,
+            converged=self.converged,
+            start_kept=self.start_kept,
+            history=self.history,
+        )
+
+    def _widened(self, objective):
+        """The ball of all rows so far, and whether rows have strayed far from it."""
+        frame = objective.frame
+        center, unit = frame.inside(self.ball.center), frame.h * frame.unit
+        distances = unit * frame.distances(center)
+        weight, radius = objective.weight.astype(np.float64), self.ball.radius
+        far = weight[distances > FAR * radius].sum() / objective.total
+        largest = distances[weight > 0].max(initial=radius)
+        return Ball(self.ball.center, float(largest)), self.strayed or far > FAR_SHARE
+
+
+def joined(batches):
+    """Batches as one, their weights in one unit."""
+    unit = max(batch.unit for batch in batches)
+    weights = [
+        (np.ones(b.X.shape[0]) if b.weight is None else b.weight) * (b.unit / unit)
+        for b in batches
+    ]
+    parts = [batch.X for batch in batches]
+    if any(map(sparse.issparse, parts)):
+        rows = sparse.vstack([sparse.csr_matrix(part) for part in parts], format="csr")
+    else:
+        rows = np.concatenate(parts)
+    return Batch(rows, np.concatenate(weights), unit)
+
+
+def after_fit(stream, result, outcome):
+    """The stream after a fit of all rows so far."""
+    frame, run, total = outcome.objective.frame, outcome.run, result.frequencies.sum()
+    ball = Ball(frame.outside(run.ball.center), run.ball.radius * frame.h * frame.unit)
+    descent = StochasticDescent()
+    if isinstance(run.descent, StochasticDescent):
+        descent = run.descent
+    return replace(
+        stream,
+        seen=total,
+        centers=result.centers,
+        anchors=result.centers,
+        target=result.frequencies / total,
+        frequencies=result.frequencies / total,
+        means=result.means,
+        ball=ball,
+        descent=descent,
+        n_iter=result.n_iter,
+        n_steps=result.n_steps,
+        n_reseeds=result.n_reseeds,
+        evidence=result.evidence,
+        converged=result.converged,
+        start_kept=result.start_kept,
+        history=result.history,
+    )
+
+
+def numbered_as(before, centers):
+    """The order of new centroids in which they stand for those before them."""
+    unit = power_of_two(max(largest_magnitude(before), largest_magnitude(centers)))
+    return linear_sum_assignment(cdist(before / unit, centers / unit))[1]

@@ -1,0 +1,284 @@
+"""Clusters of rows that stay where they are: a start, its self-training, a safeguard.
+
+    k-means starts → the one with the most evidence → self-training
+                   → what came of it, or the start if that explains the rows better
+
+Evidence is the mean log density of the rows under the mixture of Student-t
+distributions that memberships stand for (``ClusteringObjective.mixture``).
+"""
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from skdec._frame import Frame
+from skdec._result import ClusteringResult
+from skdec.objectives import ClusteringObjective
+from skdec.optimizers import CentroidDescent, StochasticDescent
+from skdec.self_training import SelfTraining, number_collapsed
+
+# Bandwidths that are tried, as shares of the automatic one, where clusters empty.
+NARROWER = 0.7, 0.5, 0.35
+
+# Attempts to place clusters that have no rows.
+PLACINGS = 10
+
+LARGEST_SPREAD_DOF = 4
+BALANCE, PAPER_BALANCE = 0.5, 1.0
+# An embedding that moves can part what a start had mixed, if rows far from a centroid
+# still follow it: ν is 1 up to this dimension, and in more as much larger.
+ENCODER_DIMENSION = 10
+
+
+class Form(NamedTuple):
+    """What memberships and targets are made with."""
+
+    dof: float
+    bandwidth: float
+    balance: float
+
+
+def resolve_form(spread, n_features, dof, bandwidth, balance, joint):
+    """The form of q and p, ``"auto"`` resolved from the spread of the best start.
+
+    Without an encoder ν is the dimension m of the spread and h² = σ² min(ν, 4)/2, σ its
+    standard deviation per dimension (docs/clustering.md says why).  ``joint`` tells
+    that an encoder learns too: then ν is the paper's 1, or m/10 in many dimensions.
+    """
+    if balance == "auto":
+        balance = PAPER_BALANCE if joint else BALANCE
+    if dof == "auto":
+        # an integer, of which powers are products
+        dof = spread.dimension / (ENCODER_DIMENSION if joint else 1)
+        dof = max(1.0, float(np.rint(dof)))
+    if bandwidth == "auto":
+        if joint:
+            share = min(np.sqrt(dof) / 2, 1)
+            bandwidth = share * spread.distance / np.sqrt(n_features)
+        else:
+            share = np.sqrt(min(dof, LARGEST_SPREAD_DOF) / 2)
+            bandwidth = share * spread.per_dimension()
+    return Form(float(dof), float(bandwidth), float(balance))
+
+
+def make_objective(X, weight, reference, form, threads):
+    """The objective of rows, in a frame about some centroids ``reference``."""
+    frame = Frame(X, reference, form.bandwidth).by_products()
+    weight = np.ones(X.shape[0]) if weight is None else weight
+    weight = weight.astype(frame.dtype, copy=False)
+    return ClusteringObjective(frame, weight, form.dof, threads, form.balance)
+
+
+class Automatic(NamedTuple):
+    """Which parts of the form were chosen here, not by the user."""
+
+    bandwidth: bool
+    balance: bool
+    whole: bool
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Where the clustering of a fixed embedding ended."""
+
+    run: SelfTraining
+    objective: ClusteringObjective
+    form: Form
+    centers: np.ndarray  # in the frame of the objective: those of the run, or its start
+    start_evidence: float
+    end_evidence: float  # where self-training ended, whether or not that is returned
+    start_kept: bool  # the start is returned
+    emptied: bool  # because clusters lost all rows
+    harmful: bool  # because what the user asked for lost more evidence than by chance
+    n_reseeds: int  # clusters of the start that had no rows and were placed anew
+    n_collapsed: int  # clusters in the end without rows, or on another's centroid
+    too_few: bool  # fewer distinct rows than clusters
+
+    def result(self, unit):
+        """What it ended with; ``unit`` is that of the weights."""
+        return ClusteringResult.of(
+            self.objective,
+            self.centers,
+            unit,
+            self.run,
+            n_reseeds=self.n_reseeds,
+            converged=self.converged,
+            start_kept=self.start_kept,
+        )
+
+    @property
+    def converged(self):
+        """Whether self-training settled where it did no harm."""
+        return self.run.converged and not (self.emptied or self.harmful)
+
+    def __str__(self):
+        return (
+            f"bandwidth {self.form.bandwidth:.6g}: {self.run.n_iter} passes, "
+            f"converged = {self.run.converged}, evidence {self.start_evidence:.7g} -> "
+            f"{self.end_evidence:.7g}{', start kept' if self.start_kept else ''}"
+        )
+
+
+def cluster(begun, form, settings, threads, random_state, automatic, verbose=0):
+    """Carry the best start through self-training and judge what comes of it.
+
+    Starts are tried in the order of their evidence, and then narrower bandwidths, until
+    no cluster loses all its rows; at last the balance of the paper, which holds
+    clusters together where a smaller one does not.  Of large data that is found out on
+    the sample of the starts, and its centroids are carried on with all rows.
+
+    Parameters
+    ----------
+    begun : Beginning
+        Rows and starts.
+    form : Form
+        ν, h and b.
+    settings : Settings
+        When to refresh and to stop.
+    threads : Threads
+        Where blocks run.
+    random_state : RandomState
+        Draws batches.
+    automatic : Automatic
+        Whether other bandwidths or another balance may be tried, and whether a start is
+        returned that has any more evidence than what came of it.
+    verbose : int, default=0
+        Print a line for each attempt.
+    """
+    sampled = begun.sample is not begun.rows
+    judge = _Judge(begun, automatic.whole)
+
+    def carry(rows, weight, start, tried, settings, begin=None):
+        objective = make_objective(rows, weight, start, tried, threads)
+        outcome = judge.carry(objective, start, begin, tried, settings, random_state)
+        if verbose:
+            print(f"[StudentTClustering] {outcome}")
+        return outcome
+
+    starts = _ranked(begun, form, threads)
+    attempts = [(start, form) for start in starts]
+    for share in NARROWER if automatic.bandwidth else ():
+        attempts.append((starts[0], form._replace(bandwidth=share * form.bandwidth)))
+    of_sample = replace(settings, batch_size=None) if sampled else settings
+    for start, tried in attempts:
+        outcome = carry(begun.sample, begun.sample_weight, start, tried, of_sample)
+        if not outcome.emptied:
+            break
+    if (outcome.emptied or outcome.harmful) and automatic.balance:
+        start, tried = starts[0], form._replace(balance=PAPER_BALANCE)
+        outcome = carry(begun.sample, begun.sample_weight, start, tried, of_sample)
+    begin = outcome.objective.frame.outside(outcome.centers)
+    if outcome.emptied:
+        # none of them went well: it will be the best start
+        (start, tried), begin = attempts[0], None
+    if sampled or outcome.emptied:
+        outcome = carry(begun.rows, begun.weight, start, tried, settings, begin)
+    return outcome
+
+
+def _ranked(begun, form, threads):
+    """The starts by falling evidence; those that chance may part by rising inertia."""
+    if len(begun.centers) == 1:
+        return begun.centers
+    objective = make_objective(
+        begun.sample, begun.sample_weight, begun.centers[0], form, threads
+    )
+    frame, allowed = objective.frame, _insignificant(begun)
+    evidence = np.array(
+        [
+            objective.evidence(objective.mixture(frame.inside(centers)))
+            for centers in begun.centers
+        ]
+    )
+    ranked, left = [], list(range(len(evidence)))
+    while left:
+        best = evidence[left].max()
+        ranked.append(next(i for i in left if evidence[i] >= best - allowed))
+        left.remove(ranked[-1])
+    return [begun.centers[i] for i in ranked]
+
+
+def _insignificant(begun):
+    """Difference of evidence that as many parameters make on as many rows by chance.
+
+    Half a nat for each of the k m parameters (Akaike 1974), m the dimension of the
+    spread; by the row.
+    """
+    return len(begun.centers[0]) * begun.spread.dimension / (2 * begun.n_rows)
+
+
+class _Judge:
+    """Carries a start through self-training, and decides what is returned."""
+
+    def __init__(self, begun, strict):
+        self.allowed, self.strict = _insignificant(begun), strict
+        self.too_few = begun.too_few
+
+    def carry(self, objective, start, begin, form, settings, random_state):
+        frame = objective.frame
+        ball = frame.ball(objective.weight)
+        start, n_reseeds = _place_empty(objective, frame.inside(start))
+        start = ball.hold(start)
+        size = settings.batch_size
+        batches = size is not None and size < len(objective.weight)
+        run = SelfTraining(
+            start if begin is None else ball.hold(frame.inside(begin)),
+            StochasticDescent() if batches else CentroidDescent(),
+            settings,
+            ball,
+            random_state,
+        )
+        run.run(objective)
+        before = objective.evidence(objective.mixture(start))
+        after = objective.evidence(objective.mixture(run.centers))
+        had, has = (_occupied(objective, where) for where in (start, run.centers))
+        emptied = run.emptied or np.count_nonzero(has) < np.count_nonzero(had)
+        worse = not emptied and after < before
+        # what the user has asked for is returned unless it is plainly bad
+        harmful = worse and not self.strict and after < before - self.allowed
+        kept = emptied or harmful or (worse and self.strict)
+        centers = start if kept else run.centers
+        return Outcome(
+            run=run,
+            objective=objective,
+            form=form,
+            centers=centers,
+            start_evidence=before,
+            end_evidence=after,
+            start_kept=kept,
+            emptied=emptied,
+            harmful=harmful,
+            n_reseeds=n_reseeds,
+            n_collapsed=number_collapsed(centers, had if kept else has),
+            too_few=self.too_few,
+        )
+
+
+def _occupied(objective, centers):
+    """Weight of the rows that are labelled with each cluster."""
+    return objective.step(centers, centers, np.ones(len(centers))).occupied
+
+
+def _place_empty(objective, centers):
+    """Put clusters without rows where rows are far from all centroids.
+
+    Rows are drawn as k-means++ draws its seeds, in proportion to their weight and D; as
+    rows drawn together may be neighbours, those that stay empty are drawn again.
+    Returns the centroids and how many were placed.
+    """
+    # not of random_state, which an array as init should not hang on
+    rng, centers, placed = np.random.RandomState(0), centers.copy(), set()
+    weight = objective.weight.astype(np.float64)
+    for _ in range(PLACINGS):
+        labels, D = objective.nearest(centers)
+        mass = np.bincount(labels, weights=weight, minlength=len(centers))
+        empty = np.flatnonzero(mass <= 0)
+        share = weight * (D / max(float(D.max()), np.finfo(np.float64).tiny))
+        n_drawn = min(len(empty), np.count_nonzero(share))
+        if n_drawn == 0:
+            break
+        chosen = rng.choice(len(share), n_drawn, replace=False, p=share / share.sum())
+        centers[empty[:n_drawn]] = objective.frame.points_of(chosen)
+        placed.update(empty[:n_drawn].tolist())
+    return centers, len(placed)
