@@ -15,18 +15,18 @@ from statistics import median
 from time import perf_counter
 
 import numpy as np
+from scipy import sparse
 from scipy.optimize import minimize
-from sklearn.cluster import KMeans
+from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.cluster._kmeans import lloyd_iter_chunked_dense
-from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
-from sklearn.decomposition import PCA
+from sklearn.datasets import load_digits, load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from sklearn.mixture import GaussianMixture
-from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 import skdec
+from benchmarks.cluster_sets import digits_maps, many_dimensions, small_sets
 from benchmarks.data import accuracy, in_new_process, mnist, uneven_blobs
 from skdec import StudentTClustering
 from skdec._frame import Frame
@@ -35,7 +35,6 @@ from skdec.objectives import ClusteringObjective
 
 SIZES = ((200_000, 10, 10), (200_000, 50, 20), (50_000, 64, 10))
 DTYPES = (np.float32, np.float64)
-DIGITS_PERPLEXITIES = (15.0, 30.0, 50.0)
 SEEDS = range(5)
 
 
@@ -248,7 +247,7 @@ def evaluations_of_lbfgs(Z, centers, dof, settled, n_inner=5, limit=300):
     passes, labels, shape = 0, None, centers.shape
     while passes < limit:
         Q = skdec.soft_assignment(Z, centers, dof=dof)
-        P = skdec.target_distribution(Q)
+        P = skdec.target_distribution(Q, balance=0.5)
         found = minimize(
             lambda x, P=P: [
                 part if np.ndim(part) == 0 else part.ravel()
@@ -310,141 +309,166 @@ def passes_of_momentum(X, k, start, momentum, interval):
 
 
 # ---------------------------------------------------------------------------- quality
-def small_sets():
-    """Name, rows and classes of the sets that need no map."""
-    digits = load_digits()
-    pca = PCA(10, random_state=0).fit_transform(digits.data)
-    sets = {
-        "digits, pixels": (digits.data, digits.target),
-        "digits, PCA 10": (pca, digits.target),
-    }
-    for name, load in (
-        ("iris", load_iris),
-        ("wine", load_wine),
-        ("breast cancer", load_breast_cancer),
-    ):
-        X, y = load(return_X_y=True)
-        sets[name] = StandardScaler().fit_transform(X), y
-    return sets
+def mnist_map(options):
+    """The map of MNIST, kept on disk if asked."""
+    if not (options.mnist or options.cache):
+        return {}
+    if options.cache and os.path.exists(options.cache):
+        with np.load(options.cache) as stored:
+            map_, y = stored["X"], stored["y"]
+    else:
+        X, y = mnist(options.mnist)
+        tsne = skdec.ExactTSNE(affinities="neighbors", exaggeration=4.0,
+                               max_iter=400, random_state=0)  # fmt: skip
+        map_ = tsne.fit_transform(X)
+        if options.cache:
+            np.savez(options.cache, X=map_, y=y)
+    return {f"MNIST map ({len(map_):,})": (map_, y)}
 
 
-def maps(options):
-    """The maps of MNIST, kept on disk if asked, and of the digits."""
-    sets = {}
-    if options.mnist or options.cache:
-        if options.cache and os.path.exists(options.cache):
-            with np.load(options.cache) as stored:
-                map_, y = stored["X"], stored["y"]
-        else:
-            X, y = mnist(options.mnist)
-            tsne = skdec.ExactTSNE(affinities="neighbors", exaggeration=4.0,
-                                   max_iter=400, random_state=0)  # fmt: skip
-            map_ = tsne.fit_transform(X)
-            if options.cache:
-                np.savez(options.cache, X=map_, y=y)
-        sets[f"MNIST map ({len(map_):,})"] = map_, y
-    digits = load_digits()
-    for perplexity in DIGITS_PERPLEXITIES:
-        tsne = skdec.ExactTSNE(perplexity=perplexity, random_state=0)
-        sets[f"digits map, perplexity {perplexity:g}"] = (
-            tsne.fit_transform(digits.data),
-            digits.target,
-        )
-    return sets
+OURS, PAPERS, PEER = "StudentTClustering", "dof=1, balance=1", "KMeans"
+
+
+def mixture(k, seed, covariance_type):
+    return GaussianMixture(
+        k, n_init=5, covariance_type=covariance_type, random_state=seed
+    )
 
 
 METHODS = {
-    "StudentTClustering": lambda k, seed: StudentTClustering(k, random_state=seed),
-    "StudentTClustering, dof=1": lambda k, seed: StudentTClustering(
-        k, dof=1.0, random_state=seed
+    OURS: lambda k, seed, d: StudentTClustering(k, random_state=seed),
+    PAPERS: lambda k, seed, d: StudentTClustering(
+        k, dof=1.0, balance=1.0, random_state=seed
     ),
-    "KMeans": lambda k, seed: KMeans(k, n_init=20, random_state=seed),
-    "GaussianMixture, full": lambda k, seed: GaussianMixture(
-        k, n_init=5, random_state=seed
+    PEER: lambda k, seed, d: KMeans(k, n_init=20, random_state=seed),
+    "MiniBatchKMeans": lambda k, seed, d: MiniBatchKMeans(
+        k, n_init=20, random_state=seed
     ),
-    "GaussianMixture, spherical": lambda k, seed: GaussianMixture(
-        k, n_init=5, covariance_type="spherical", random_state=seed
+    # a full covariance of many dimensions has more entries than there are rows
+    "GaussianMixture, full": lambda k, seed, d: (
+        mixture(k, seed, "full") if d <= LARGEST_FULL else None
     ),
+    "GaussianMixture, spherical": lambda k, seed, d: mixture(k, seed, "spherical"),
 }
+LARGEST_FULL = 100
+
+
+def labelled(make, X, k, seed):
+    """Labels of a method, or None if it does not take such rows; and its seconds."""
+    model = make(k, seed, X.shape[1])
+    if model is None or (sparse.issparse(X) and isinstance(model, GaussianMixture)):
+        return None, np.nan
+    start = perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        labels = model.fit_predict(X)
+    return labels, perf_counter() - start
 
 
 def quality(options):
-    """Accuracy without a label, means over seeds; NMI and ARI for the first method."""
-    sets = maps(options) | small_sets()
-    for seed in range(10):
-        sets[f"uneven blobs {seed}"] = uneven_blobs(seed)
-    print("\n**accuracy, means over 5 seeds**\n")
-    print(f"| data | {' | '.join(METHODS)} | ours: sd, NMI, ARI, s |")
-    print("|---|" + "---|" * (len(METHODS) + 1))
-    table = {}
-    for name, (X, y) in sets.items():
-        k, scores, more = len(np.unique(y)), {}, []
-        for method, make in METHODS.items():
-            scores[method] = []
-            for seed in SEEDS:
-                start = perf_counter()
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore", ConvergenceWarning)
-                    labels = make(k, seed).fit_predict(X)
-                seconds = perf_counter() - start
-                scores[method].append(accuracy(labels, y))
-                if method == "StudentTClustering":
-                    nmi = normalized_mutual_info_score(y, labels)
-                    more.append((nmi, adjusted_rand_score(y, labels), seconds))
-        table[name] = {method: np.mean(values) for method, values in scores.items()}
-        spread = np.std(scores["StudentTClustering"])
-        nmi, ari, seconds = np.mean(more, axis=0)
-        cells = " | ".join(f"{value:.3f}" for value in table[name].values())
-        print(
-            f"| {name} | {cells} | {spread:.3f}, {nmi:.3f}, {ari:.3f}, {seconds:.2f} |",
-            flush=True,
-        )
-    summary(table)
+    """Without a label: accuracy of the first sets, ARI of those of many dimensions."""
+    first = mnist_map(options) | digits_maps() | small_sets()
+    for measure, sets in (
+        (accuracy, first),
+        (lambda labels, y: adjusted_rand_score(y, labels), many_dimensions()),
+    ):
+        name = "accuracy" if measure is accuracy else "ARI"
+        print(f"\n**{name}, means over {len(SEEDS)} seeds**\n")
+        print(f"| data | {' | '.join(METHODS)} | ours: sd, NMI, ARI, s | k-means s |")
+        print("|---|" + "---|" * (len(METHODS) + 2))
+        summary({data: measured(data, *sets[data], measure) for data in sets})
+
+
+def measured(name, X, y, measure):
+    """Mean score of each method, printed as a line of the table."""
+    k, scores, seconds, ours = len(np.unique(y)), {}, {}, []
+    for method, make in METHODS.items():
+        found = [labelled(make, X, k, seed) for seed in SEEDS]
+        scores[method] = [
+            np.nan if labels is None else measure(labels, y) for labels, _ in found
+        ]
+        seconds[method] = median(spent for _, spent in found)
+        if method == OURS:
+            ours = [
+                (
+                    normalized_mutual_info_score(y, labels),
+                    adjusted_rand_score(y, labels),
+                )
+                for labels, _ in found
+            ]
+    means = {method: np.mean(values) for method, values in scores.items()}
+    cells = ["" if np.isnan(mean) else f"{mean:.3f}" for mean in means.values()]
+    nmi, ari = np.mean(ours, axis=0)
+    more = f"{np.std(scores[OURS]):.3f}, {nmi:.3f}, {ari:.3f}, {seconds[OURS]:.2f}"
+    print(
+        f"| {name} | {' | '.join(cells)} | {more} | {seconds[PEER]:.2f} |", flush=True
+    )
+    return means
 
 
 def summary(table):
-    """What the goals are about."""
+    """What the goals are about: means, and the worst set next to k-means."""
     for title, chosen in (
         ("digits maps", [name for name in table if name.startswith("digits map")]),
         ("all but maps", [name for name in table if "map" not in name]),
     ):
+        if not chosen:
+            continue
         rows = np.array([list(table[name].values()) for name in chosen])
         cells = " | ".join(f"{value:.4f}" for value in rows.mean(axis=0))
-        print(f"| **mean of {title}** | {cells} | |")
-        gaps = rows - rows[:, [list(METHODS).index("KMeans")]]
+        print(f"| **mean of {title}** | {cells} | | |")
+        gaps = rows - rows[:, [list(METHODS).index(PEER)]]
         cells = " | ".join(f"{value:+.3f}" for value in gaps.min(axis=0))
-        print(f"| worst against KMeans | {cells} | |")
+        print(f"| worst against KMeans | {cells} | | |")
 
 
-def degrees(options):
-    """Accuracy with ν = min(d, c) for several c; what dof="auto" goes by."""
-    largest = (1, 3, 4, 5, 7)
-    print("\n**accuracy with ν = min(d, c), means over 3 seeds**\n")
-    print(f"| data | d | KMeans | {' | '.join(f'c = {c}' for c in largest)} |")
-    print("|---|---|---|" + "---|" * len(largest))
-    sets = small_sets()
-    for seed in range(10):
-        sets[f"uneven blobs {seed}"] = uneven_blobs(seed)
-    for name, (X, y) in sets.items():
+FORMS = {
+    "m": {},
+    "min(d, 4)": {"dof": lambda d: min(d, 4)},
+    "d/10": {"dof": lambda d: max(d / 10, 1)},
+    "d": {"dof": lambda d: d},
+    "m, b = 1": {"balance": lambda d: 1.0},
+    "m, b = ¼": {"balance": lambda d: 0.25},
+    "m, b = 0": {"balance": lambda d: 0.0},
+}
+
+
+def forms(options):
+    """ARI by the choice of ν and b; what dof="auto" and balance="auto" go by."""
+    print("\n**ARI by ν (m the dimension of the spread) and b, means over 3 seeds**\n")
+    print(f"| data | d | KMeans | {' | '.join(FORMS)} |")
+    print("|---|---|---|" + "---|" * len(FORMS))
+    table = []
+    for name, (X, y) in (small_sets() | many_dimensions()).items():
         k, d = len(np.unique(y)), X.shape[1]
-        makes = [METHODS["KMeans"]]
-        for nu in (float(min(d, c)) for c in largest):
+        makes = [lambda seed, k=k: KMeans(k, n_init=20, random_state=seed)]
+        for form in FORMS.values():
+            given = {key: float(choose(d)) for key, choose in form.items()}
             makes.append(
-                lambda k, seed, nu=nu: StudentTClustering(k, dof=nu, random_state=seed)
+                lambda seed, k=k, given=given: StudentTClustering(
+                    k, random_state=seed, **given
+                )
             )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             means = [
-                np.mean([accuracy(m(k, s).fit_predict(X), y) for s in range(3)])
+                np.mean([adjusted_rand_score(y, m(s).fit_predict(X)) for s in range(3)])
                 for m in makes
             ]
+        table.append(means)
         cells = " | ".join(f"{mean:.3f}" for mean in means)
         print(f"| {name} | {d} | {cells} |", flush=True)
+    table = np.array(table)
+    for title, row in (
+        ("mean", table.mean(axis=0)),
+        ("worst against KMeans", (table - table[:, :1]).min(axis=0)),
+    ):
+        print(f"| **{title}** | | {' | '.join(f'{value:.3f}' for value in row)} |")
 
 
 PARTS = {
     "steps": steps,
-    "degrees": degrees,
+    "forms": forms,
     "predictions": predictions,
     "whole": whole,
     "memory": memory,

@@ -26,9 +26,6 @@ ROWS_PER_BATCH = 1024
 # Largest error of D, in units of h², up to which it is had from matrix products.
 PRODUCT_ERROR = {np.dtype(np.float32): 1e-3, np.dtype(np.float64): 1e-9}
 
-# Largest error of D for sparse rows, in units of h² or of the row's own D to the mean.
-SPARSE_ERROR = 1e-3
-
 # How far inside the ball of the rows the centroids stay, for rounding.
 RIM = 1e-6
 
@@ -130,16 +127,7 @@ class Frame:
         """D of some rows to one point, float64."""
         if self.sparse:
             products = self.X[batch] @ (2 * self.scale * center)
-            D = self._norms[batch] + center @ center - products
-            lost = self._norms[batch] * np.finfo(np.float64).eps
-            if np.any(lost > SPARSE_ERROR * np.maximum(D, 1)):
-                raise ValueError(
-                    "X: sparse rows must not be much farther from zero than from each "
-                    f"other; got rows {np.sqrt(self._norms[batch].max()):.3g} "
-                    "bandwidths from zero, so that distances are lost in rounding. "
-                    "Pass dense rows, or subtract an offset from the stored entries"
-                )
-            return np.maximum(D, 0)
+            return np.maximum(self._norms[batch] + center @ center - products, 0)
         z = (self.X[batch] - self.origin).astype(np.float64) * self.scale - center
         return np.einsum("ij,ij->i", z, z)
 

@@ -34,6 +34,9 @@ WORTH_A_THREAD = 2**18
 # Rows by whose pairs the dimension of the spread is estimated.
 DIMENSION_ROWS = 1000
 
+# Largest error of the squared distances of sparse rows, as a share of their mean.
+SPARSE_ERROR = 1e-3
+
 # What rounding leaves of the difference between a row and a mean, both up to 2.
 ROUNDING = 16 * np.finfo(np.float64).eps
 TINY = np.finfo(np.float64).tiny
@@ -117,6 +120,8 @@ def begin(X, weight, init, n_clusters, seeds, threads):
     # a power of two, so exact: keeps squares in range for data at 1e-30 or 1e30
     unit = power_of_two(largest_magnitude(sample))
     scaled = (sample / sample.dtype.type(unit)).astype(X.dtype, copy=False)
+    if sparse.issparse(X) and sample.shape[0] > 1:
+        _check_precision(scaled, sample_weight)
     if isinstance(init, np.ndarray):
         found = [init / unit]
     elif scaled.shape[0] <= n_clusters:
@@ -143,6 +148,22 @@ def begin(X, weight, init, n_clusters, seeds, threads):
         n_rows=float(sample_weight.sum() ** 2 / np.square(sample_weight).sum()),
         too_few=too_few,
     )
+
+
+def _check_precision(rows, weight):
+    """Raise where D = ‖x‖² + ‖μ‖² − 2 x·μ of sparse rows is lost in rounding."""
+    squares = rows.multiply(rows).sum(axis=1, dtype=np.float64)
+    length = np.average(np.asarray(squares).reshape(-1), weights=weight)
+    mean = np.asarray(rows.T @ weight).reshape(-1) / weight.sum()
+    spread = max(length - mean @ mean, 0.0)
+    if np.finfo(rows.dtype).eps * length > SPARSE_ERROR * spread:
+        raise ValueError(
+            "X: sparse rows must not be much farther from zero than from each other; "
+            f"got a root mean square length {np.sqrt(length / max(spread, TINY)):.3g} "
+            "times the deviation from the mean, so that distances are lost in "
+            "rounding.  Pass dense rows, or subtract an offset from columns without "
+            "zeros"
+        )
 
 
 def _sample_size(X, n_clusters):
