@@ -47,7 +47,15 @@ class FittedClustering(
         """
         check_is_fitted(self)
         X = self._validate(X, self.encoder_)
-        return X if self.encoder_ is None else self._encode(X, self.encoder_)
+        if self.encoder_ is None:
+            return X
+        Z, n_components = self._encode(X, self.encoder_), self.cluster_centers_.shape[1]
+        if Z.shape[1] != n_components:
+            raise ValueError(
+                f"encoder_.transform(X) must have {n_components} columns, as it had "
+                f"during fit; got {Z.shape[1]}"
+            )
+        return Z
 
     def predict(self, X):
         """Label each row with its most probable cluster.

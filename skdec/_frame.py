@@ -64,6 +64,7 @@ class Frame:
     """
 
     def __init__(self, X, centers, bandwidth):
+        self._check_columns(centers, X.shape[1])
         centers = np.asarray(centers, dtype=np.float64)
         self.sparse = sparse.issparse(X)
         self.unit = 1.0
@@ -131,6 +132,15 @@ class Frame:
         z = (self.X[batch] - self.origin).astype(np.float64) * self.scale - center
         return np.einsum("ij,ij->i", z, z)
 
+    @staticmethod
+    def _check_columns(centers, n_features):
+        """Raise unless rows and centroids agree: kernels read without looking."""
+        if np.ndim(centers) != 2 or np.shape(centers)[1] != n_features:
+            raise ValueError(
+                f"rows of {n_features} features need centroids of as many; got shape "
+                f"{np.shape(centers)}"
+            )
+
     @property
     def rows(self):
         """What the kernels are given of the rows."""
@@ -162,6 +172,7 @@ class Frame:
 
     def points(self, centers):
         """Centroids in units of the frame, as the kernels take them."""
+        self._check_columns(centers, self.shape[1])
         if self._norms is None:
             return np.ascontiguousarray(centers, dtype=self.dtype)
         norms = np.einsum("ij,ij->i", centers, centers)

@@ -31,6 +31,9 @@ LEAST_ROWS_PER_CLUSTER = 50
 # On fewer, k-means runs get in each other's way more than they gain side by side.
 WORTH_A_THREAD = 2**18
 
+# Of a given start, in units of the largest entry of X.
+FARTHEST = 1e6
+
 # Rows by whose pairs the dimension of the spread is estimated.
 DIMENSION_ROWS = 1000
 
@@ -123,7 +126,8 @@ def begin(X, weight, init, n_clusters, seeds, threads):
     if sparse.issparse(X) and sample.shape[0] > 1:
         _check_precision(scaled, sample_weight)
     if isinstance(init, np.ndarray):
-        found = [init / unit]
+        # so far out no row is near: finite, it is put back among the rows
+        found = [np.clip(init / unit, -FARTHEST, FARTHEST)]
     elif scaled.shape[0] <= n_clusters:
         dense = scaled.toarray() if sparse.issparse(scaled) else scaled
         found = [np.resize(dense, (n_clusters, scaled.shape[1]))]

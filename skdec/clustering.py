@@ -19,15 +19,18 @@ from skdec._validation import BALANCE, DOF, POSITIVE, check_weight
 from skdec.execution import Threads
 from skdec.fixed_embedding import (
     Automatic,
+    Carrier,
     Form,
     cluster,
+    cluster_first_embedding,
     make_objective,
     resolve_form,
 )
 from skdec.joint_training import JointTraining
 from skdec.self_training import Settings, number_collapsed
 
-N_INIT = 20
+# All of an encoder's starts are carried on.
+N_INIT, ENCODER_N_INIT = 20, 10
 # Rows a cluster, on average, below which a batch is told to be small.
 BATCH_ROWS = 5
 ENCODER_BATCH = 256
@@ -408,7 +411,8 @@ class StudentTClustering(FittedClustering):
         joint = self.encoder is not None
         auto = {name: getattr(self, name) == "auto" for name in Form._fields}
         init = check_init(self.init, self.n_clusters, X.shape[1])
-        n_init = N_INIT if self.n_init == "auto" else self.n_init
+        few = ENCODER_N_INIT if joint else N_INIT
+        n_init = few if self.n_init == "auto" else self.n_init
         seeds = check_random_state(self.random_state).randint(MAX_SEED, size=n_init)
         with Threads(self.n_jobs, hold_blas=True) as threads:
             begun = begin(X, weight, init, self.n_clusters, seeds, threads)
@@ -420,19 +424,19 @@ class StudentTClustering(FittedClustering):
                 self.balance,
                 joint,
             )
-            outcome = cluster(
+            carrier = Carrier(
                 begun,
-                form,
                 self._settings(of_start=joint),
                 threads,
                 np.random.RandomState(seeds[0]),
-                Automatic(
-                    bandwidth=auto["bandwidth"] and not joint,
-                    balance=auto["balance"] and not joint,
-                    whole=all(auto.values()) and not joint,
-                ),
-                self.verbose,
+                strict=all(auto.values()) and not joint,
+                verbose=self.verbose,
             )
+            if joint:
+                outcome = cluster_first_embedding(carrier, form)
+            else:
+                automatic = Automatic(auto["bandwidth"], auto["balance"])
+                outcome = cluster(carrier, form, automatic)
             return outcome, outcome.result(unit)
 
     def _pretrained(self, X, weight):

@@ -14,12 +14,16 @@ import numpy as np
 
 from skdec._frame import Frame
 from skdec._result import ClusteringResult
-from skdec.objectives import ClusteringObjective
+from skdec.objectives import ClusteringObjective, Mixture
 from skdec.optimizers import CentroidDescent, StochasticDescent
 from skdec.self_training import SelfTraining, number_collapsed
 
 # Bandwidths that are tried, as shares of the automatic one, where clusters empty.
 NARROWER = 0.7, 0.5, 0.35
+
+# Ends of which the sharpness, in nats a row, differs by no more are equals: the
+# numbering of the clusters must not hang on rounding.
+SHARPNESS_TIE = 1e-4
 
 # Attempts to place clusters that have no rows.
 PLACINGS = 10
@@ -75,7 +79,6 @@ class Automatic(NamedTuple):
 
     bandwidth: bool
     balance: bool
-    whole: bool
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,7 @@ class Outcome:
     run: SelfTraining
     objective: ClusteringObjective
     form: Form
+    start: np.ndarray  # in the units of X
     centers: np.ndarray  # in the frame of the objective: those of the run, or its start
     start_evidence: float
     end_evidence: float  # where self-training ended, whether or not that is returned
@@ -112,6 +116,12 @@ class Outcome:
         """Whether self-training settled where it did no harm."""
         return self.run.converged and not (self.emptied or self.harmful)
 
+    @property
+    def sharpness(self):
+        """Mean log density of the rows, of an even mixture around the centroids."""
+        even = np.ones(len(self.centers))
+        return self.objective.evidence(Mixture(self.centers, even))
+
     def __str__(self):
         return (
             f"bandwidth {self.form.bandwidth:.6g}: {self.run.n_iter} passes, "
@@ -120,83 +130,166 @@ class Outcome:
         )
 
 
-def cluster(begun, form, settings, threads, random_state, automatic, verbose=0):
+def cluster(carrier, form, automatic):
     """Carry the best start through self-training and judge what comes of it.
 
     Starts are tried in the order of their evidence, and then narrower bandwidths, until
     no cluster loses all its rows; at last the balance of the paper, which holds
-    clusters together where a smaller one does not.  Of large data that is found out on
-    the sample of the starts, and its centroids are carried on with all rows.
+    clusters together where a smaller one does not.
+
+    Parameters
+    ----------
+    carrier : Carrier
+        Rows, starts, and how they are carried on.
+    form : Form
+        ν, h and b.
+    automatic : Automatic
+        Whether other bandwidths or another balance may be tried.
+    """
+    starts = carrier.ranked(form)
+    attempts = [(start, form) for start in starts]
+    for share in NARROWER if automatic.bandwidth else ():
+        attempts.append((starts[0], form._replace(bandwidth=share * form.bandwidth)))
+    for start, tried in attempts:
+        outcome = carrier.of_sample(start, tried)
+        if not outcome.emptied:
+            break
+    if (outcome.emptied or outcome.harmful) and automatic.balance:
+        start, tried = starts[0], form._replace(balance=PAPER_BALANCE)
+        outcome = carrier.of_sample(start, tried)
+    if outcome.emptied:
+        # none of them went well: it will be the best start
+        return carrier.of_all(*attempts[0])
+    return carrier.of_all(start, tried, outcome)
+
+
+def cluster_first_embedding(carrier, form):
+    """Clusters for an encoder to learn from: of all starts the best end.
+
+    With ν = 1 the ends of the starts differ more than the starts, and are chosen by the
+    centroids, which the encoder will pull rows to: by the density of an even mixture
+    around them, of those that emptied the fewest clusters.
+    """
+    outcomes = [carrier.of_sample(start, form) for start in carrier.ranked(form)]
+    held = [outcome for outcome in outcomes if not outcome.emptied] or outcomes
+    sharpness = np.array([outcome.sharpness for outcome in held])
+    best = held[int(np.argmax(sharpness >= sharpness.max() - SHARPNESS_TIE))]
+    return carrier.of_all(best.start, form, best)
+
+
+class Carrier:
+    """Carries starts through self-training.
+
+    Of large data that is done on the sample of the starts first, and its centroids are
+    carried on with all rows.
 
     Parameters
     ----------
     begun : Beginning
         Rows and starts.
-    form : Form
-        ν, h and b.
     settings : Settings
         When to refresh and to stop.
     threads : Threads
         Where blocks run.
     random_state : RandomState
         Draws batches.
-    automatic : Automatic
-        Whether other bandwidths or another balance may be tried, and whether a start is
-        returned that has any more evidence than what came of it.
+    strict : bool
+        Whether a start is returned that has any more evidence than what came of it.
     verbose : int, default=0
-        Print a line for each attempt.
+        Print a line for each start that is carried on.
     """
-    sampled = begun.sample is not begun.rows
-    judge = _Judge(begun, automatic.whole)
 
-    def carry(rows, weight, start, tried, settings, begin=None):
-        objective = make_objective(rows, weight, start, tried, threads)
-        outcome = judge.carry(objective, start, begin, tried, settings, random_state)
-        if verbose:
+    def __init__(self, begun, settings, threads, random_state, strict, verbose=0):
+        self.begun, self.settings, self.threads = begun, settings, threads
+        self.random_state, self.verbose = random_state, verbose
+        self.strict, self.allowed = strict, _insignificant(begun)
+        self.sampled = begun.sample is not begun.rows
+
+    def ranked(self, form):
+        """The starts by falling evidence; those that chance may part by inertia."""
+        begun = self.begun
+        if len(begun.centers) == 1:
+            return begun.centers
+        objective = make_objective(
+            begun.sample, begun.sample_weight, begun.centers[0], form, self.threads
+        )
+        evidence = np.array(
+            [
+                objective.evidence(objective.mixture(objective.frame.inside(centers)))
+                for centers in begun.centers
+            ]
+        )
+        ranked, left = [], list(range(len(evidence)))
+        while left:
+            best = evidence[left].max()
+            ranked.append(next(i for i in left if evidence[i] >= best - self.allowed))
+            left.remove(ranked[-1])
+        return [begun.centers[i] for i in ranked]
+
+    def of_sample(self, start, form):
+        """Where a start leads with the sample, or with all rows if they are few."""
+        settings = self.settings
+        if self.sampled:
+            settings = replace(settings, batch_size=None)
+        rows, weight = self.begun.sample, self.begun.sample_weight
+        return self._carry(rows, weight, start, form, settings)
+
+    def of_all(self, start, form, outcome=None):
+        """Where it leads with all rows, begun at its end with the sample if given."""
+        if outcome is not None and not self.sampled:
+            return outcome
+        begin = None
+        if outcome is not None:
+            begin = outcome.objective.frame.outside(outcome.centers)
+        rows, weight = self.begun.rows, self.begun.weight
+        return self._carry(rows, weight, start, form, self.settings, begin)
+
+    def _carry(self, rows, weight, start, form, settings, begin=None):
+        objective = make_objective(rows, weight, start, form, self.threads)
+        frame, ball = objective.frame, objective.frame.ball(objective.weight)
+        origin, n_reseeds = _place_empty(objective, frame.inside(start))
+        origin = ball.hold(origin)
+        size = settings.batch_size
+        batches = size is not None and size < len(objective.weight)
+        run = SelfTraining(
+            origin if begin is None else ball.hold(frame.inside(begin)),
+            StochasticDescent() if batches else CentroidDescent(),
+            settings,
+            ball,
+            self.random_state,
+        )
+        run.run(objective)
+        outcome = self._judged(run, objective, start, origin, form, n_reseeds)
+        if self.verbose:
             print(f"[StudentTClustering] {outcome}")
         return outcome
 
-    starts = _ranked(begun, form, threads)
-    attempts = [(start, form) for start in starts]
-    for share in NARROWER if automatic.bandwidth else ():
-        attempts.append((starts[0], form._replace(bandwidth=share * form.bandwidth)))
-    of_sample = replace(settings, batch_size=None) if sampled else settings
-    for start, tried in attempts:
-        outcome = carry(begun.sample, begun.sample_weight, start, tried, of_sample)
-        if not outcome.emptied:
-            break
-    if (outcome.emptied or outcome.harmful) and automatic.balance:
-        start, tried = starts[0], form._replace(balance=PAPER_BALANCE)
-        outcome = carry(begun.sample, begun.sample_weight, start, tried, of_sample)
-    begin = outcome.objective.frame.outside(outcome.centers)
-    if outcome.emptied:
-        # none of them went well: it will be the best start
-        (start, tried), begin = attempts[0], None
-    if sampled or outcome.emptied:
-        outcome = carry(begun.rows, begun.weight, start, tried, settings, begin)
-    return outcome
-
-
-def _ranked(begun, form, threads):
-    """The starts by falling evidence; those that chance may part by rising inertia."""
-    if len(begun.centers) == 1:
-        return begun.centers
-    objective = make_objective(
-        begun.sample, begun.sample_weight, begun.centers[0], form, threads
-    )
-    frame, allowed = objective.frame, _insignificant(begun)
-    evidence = np.array(
-        [
-            objective.evidence(objective.mixture(frame.inside(centers)))
-            for centers in begun.centers
-        ]
-    )
-    ranked, left = [], list(range(len(evidence)))
-    while left:
-        best = evidence[left].max()
-        ranked.append(next(i for i in left if evidence[i] >= best - allowed))
-        left.remove(ranked[-1])
-    return [begun.centers[i] for i in ranked]
+    def _judged(self, run, objective, start, origin, form, n_reseeds):
+        """What is returned: the end of a run, or its origin."""
+        before = objective.evidence(objective.mixture(origin))
+        after = objective.evidence(objective.mixture(run.centers))
+        had, has = (_occupied(objective, where) for where in (origin, run.centers))
+        emptied = run.emptied or np.count_nonzero(has) < np.count_nonzero(had)
+        worse = not emptied and after < before
+        # what the user has asked for is returned unless it is plainly bad
+        harmful = worse and not self.strict and after < before - self.allowed
+        kept = emptied or harmful or (worse and self.strict)
+        centers = origin if kept else run.centers
+        return Outcome(
+            run=run,
+            objective=objective,
+            form=form,
+            start=start,
+            centers=centers,
+            start_evidence=before,
+            end_evidence=after,
+            start_kept=kept,
+            emptied=emptied,
+            harmful=harmful,
+            n_reseeds=n_reseeds,
+            n_collapsed=number_collapsed(centers, had if kept else has),
+            too_few=self.begun.too_few,
+        )
 
 
 def _insignificant(begun):
@@ -206,53 +299,6 @@ def _insignificant(begun):
     spread; by the row.
     """
     return len(begun.centers[0]) * begun.spread.dimension / (2 * begun.n_rows)
-
-
-class _Judge:
-    """Carries a start through self-training, and decides what is returned."""
-
-    def __init__(self, begun, strict):
-        self.allowed, self.strict = _insignificant(begun), strict
-        self.too_few = begun.too_few
-
-    def carry(self, objective, start, begin, form, settings, random_state):
-        frame = objective.frame
-        ball = frame.ball(objective.weight)
-        start, n_reseeds = _place_empty(objective, frame.inside(start))
-        start = ball.hold(start)
-        size = settings.batch_size
-        batches = size is not None and size < len(objective.weight)
-        run = SelfTraining(
-            start if begin is None else ball.hold(frame.inside(begin)),
-            StochasticDescent() if batches else CentroidDescent(),
-            settings,
-            ball,
-            random_state,
-        )
-        run.run(objective)
-        before = objective.evidence(objective.mixture(start))
-        after = objective.evidence(objective.mixture(run.centers))
-        had, has = (_occupied(objective, where) for where in (start, run.centers))
-        emptied = run.emptied or np.count_nonzero(has) < np.count_nonzero(had)
-        worse = not emptied and after < before
-        # what the user has asked for is returned unless it is plainly bad
-        harmful = worse and not self.strict and after < before - self.allowed
-        kept = emptied or harmful or (worse and self.strict)
-        centers = start if kept else run.centers
-        return Outcome(
-            run=run,
-            objective=objective,
-            form=form,
-            centers=centers,
-            start_evidence=before,
-            end_evidence=after,
-            start_kept=kept,
-            emptied=emptied,
-            harmful=harmful,
-            n_reseeds=n_reseeds,
-            n_collapsed=number_collapsed(centers, had if kept else has),
-            too_few=self.too_few,
-        )
 
 
 def _occupied(objective, centers):

@@ -19,7 +19,7 @@ from skdec import StudentTClustering
 from skdec._frame import Frame
 from skdec._starts import begin
 from skdec.execution import Threads
-from skdec.fixed_embedding import Form, _insignificant, _ranked
+from skdec.fixed_embedding import Carrier, Form
 from skdec.objectives import ClusteringObjective
 from skdec.optimizers import StochasticDescent
 from skdec.self_training import SelfTraining, Settings
@@ -223,7 +223,8 @@ def test_starts_are_tried_by_falling_evidence():
     X, form = load_digits().data[:200, 10:20], Form(3.0, 6.0, 0.5)
     with Threads(1) as threads:
         begun = begin(X, None, "random", 6, np.arange(12), threads)
-        starts = _ranked(begun, form, threads)
+        carrier = Carrier(begun, Settings(), threads, None, strict=True)
+        starts = carrier.ranked(form)
     ones = np.ones(len(X))
     evidence = np.array(
         [naive.evidence(X / 6.0, start / 6.0, 3.0, ones, 6.0) for start in starts]
@@ -231,7 +232,7 @@ def test_starts_are_tried_by_falling_evidence():
     assert len(starts) == 12
     # half a nat for each parameter, by the row
     allowed = 6 * begun.spread.dimension / (2 * 200)
-    assert_allclose(_insignificant(begun), allowed)
+    assert_allclose(carrier.allowed, allowed)
     assert evidence.max() - evidence.min() > allowed
     for i in range(12):
         assert evidence[i] >= evidence[i:].max() - allowed

@@ -252,6 +252,33 @@ def test_residual_through_target(clusters):
     close(-r, derivative(loss, np.log(c.s)))
 
 
+@formula("B1", "B2")
+@pytest.mark.parametrize("balance", [0.0, 0.5, 1.0, 2.0])
+def test_another_balance(clusters, balance):
+    c, exponent = clusters, np.longdouble(balance)
+
+    def balanced(q):
+        p = q**2 / (c.w @ q) ** exponent
+        return p / p.sum(axis=1, keepdims=True)
+
+    P = skdec.target_distribution(
+        np.asarray(c.q, float), balance=balance, sample_weight=np.asarray(c.w, float)
+    )
+    close(balanced(c.q), P)
+    # the residual of (19), with B of (B2)
+    p, w = balanced(c.q), c.w[:, None]
+    a = np.log(p / c.q)
+    b = w * p * (a - (p * a).sum(axis=1, keepdims=True))
+    B = exponent / c.f * b.sum(axis=0)
+    r = w * (p - c.q) - 2 * b + w * c.q * (B - (c.q * B).sum(axis=1, keepdims=True))
+
+    def loss(log_s):
+        q = softmax(log_s)
+        return kl(balanced(q), q, c.w)
+
+    close(-r, derivative(loss, np.log(c.s)))
+
+
 @formula(20)
 def test_gradients_through_target(clusters):
     c = clusters

@@ -424,15 +424,18 @@ def test_a_fit_that_fails_leaves_the_last_one_whole():
 def test_the_start_settles_whatever_max_iter_is(capsys):
     with pytest.warns(ConvergenceWarning, match="encoder's training"):
         toy_model(max_iter=1, dof=2.0, verbose=1).fit(BLOBS)
-    first, *others = capsys.readouterr().out.splitlines()
-    assert "bandwidth" in first and "converged = True" in first
-    assert all("pass" in line for line in others)
+    lines = capsys.readouterr().out.splitlines()
+    starts = [line for line in lines if "bandwidth" in line]
+    assert len(starts) == 10
+    # at max_iter=1 none would
+    assert sum("converged = True" in line for line in starts) >= 8
 
 
 def test_progress(capsys):
     toy_model(verbose=1).fit(BLOBS)
     lines = capsys.readouterr().out.splitlines()
-    assert sum("bandwidth" in line for line in lines) == 1
+    # ten starts, carried on
+    assert sum("bandwidth" in line for line in lines) == 10
     assert sum("] pass" in line and "changed" in line for line in lines) >= 4
 
 

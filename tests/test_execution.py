@@ -151,3 +151,29 @@ def test_ranges_cover_the_rows():
         with Threads(2) as threads:
             threads.rows(lambda a, b, s=seen: s.extend(range(a, b)), n_rows, 10**9)
         assert sorted(seen) == list(range(n_rows))
+
+
+def test_overlapping_holders_of_blas_restore_it_once():
+    def at_once():
+        info = threadpool_info()
+        return [pool["num_threads"] for pool in info if pool["user_api"] == "blas"]
+
+    with Threads(1, hold_blas=True):
+        pass
+    before = at_once()
+    first, second = Threads(1, hold_blas=True), Threads(1, hold_blas=True)
+    first.__enter__()
+    second.__enter__()
+    assert set(at_once()) == {1}
+    first.__exit__(None, None, None)
+    assert set(at_once()) == {1}
+    second.__exit__(None, None, None)
+    assert at_once() == before
+
+
+def test_rows_are_not_handed_out_after_the_end():
+    threads = Threads(2)
+    with threads:
+        threads.rows(lambda start, stop: None, 10, 10**9)
+    with pytest.raises(RuntimeError, match="inside the with block"):
+        threads.rows(lambda start, stop: None, 10, 10**9)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from sklearn.base import BaseEstimator
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits, make_blobs
 from sklearn.exceptions import ConvergenceWarning
@@ -279,7 +280,9 @@ def test_sparse_rows_far_from_zero_are_refused_where_distances_are_lost():
     # one far row among others is no loss
     X[:, 0] -= 1e10
     X[0] = 1e9
-    StudentTClustering(3, bandwidth=1.0, init=X[1:4]).fit(sparse.csr_matrix(X))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        StudentTClustering(3, bandwidth=1.0, init=X[1:4]).fit(sparse.csr_matrix(X))
 
 
 def test_64_bit_indices(rng):
@@ -290,6 +293,83 @@ def test_64_bit_indices(rng):
     model = StudentTClustering(3, random_state=0).fit(wide)
     assert wide.indices.dtype == np.int64
     assert_array_equal(model.predict_proba(wide), narrow.predict_proba(X))
+
+
+# ------------------------------------------------------------------- shapes and state
+class Width(BaseEstimator):
+    """An encoder whose width can be changed behind the clustering's back."""
+
+    def __init__(self, n_components=5):
+        self.n_components = n_components
+
+    def fit(self, X, y=None, sample_weight=None):
+        self.W_ = np.random.RandomState(0).normal(size=(X.shape[1], self.n_components))
+        return self
+
+    def transform(self, X):
+        return X @ self.W_
+
+    def step(self, X, gradient, sample_weight=None):
+        gradient(X @ self.W_)
+
+
+@pytest.mark.parametrize("width", [2, 6])
+def test_an_encoder_of_another_width_is_refused(width, rng):
+    X = rng.normal(size=(90, 6))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = StudentTClustering(3, encoder=Width(), max_iter=2, random_state=0)
+        model.fit(X)
+    model.encoder_.set_params(n_components=width).fit(X)
+    for method in ("predict", "transform", "score", "kl_samples", "score_samples"):
+        with pytest.raises(ValueError, match=r"must have 5 columns.*got"):
+            getattr(model, method)(X)
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix])
+def test_no_kernel_sees_rows_and_centroids_of_other_widths(form, rng):
+    X = form(rng.normal(size=(30, 4)))
+    with pytest.raises(ValueError, match="rows of 4 features need centroids"):
+        Frame(X, rng.normal(size=(3, 5)), 1.0)
+    frame = Frame(X, rng.normal(size=(3, 4)), 1.0)
+    for narrower in (frame, frame.by_products()):
+        with pytest.raises(ValueError, match="rows of 4 features need centroids"):
+            narrower.points(rng.normal(size=(3, 3)))
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_call_that_fails_leaves_the_last_fit_whole(method, rng):
+    X = rng.normal(size=(60, 5))
+    model = StudentTClustering(3, random_state=0)
+    getattr(model, method)(X)
+    before, q = dict(vars(model)), model.predict_proba(X)
+
+    def interrupted(X, k, random_state):
+        raise KeyboardInterrupt
+
+    failing = [(X[:2, :3], None, {}), (X, -np.ones(60), {}), (X[:, :2], None, {})]
+    failing = failing if method == "fit" else failing[1:]
+    for rows, weight, _ in failing[:2]:
+        with pytest.raises(ValueError):
+            getattr(model, method)(rows, sample_weight=weight)
+        assert vars(model) == before
+    model.set_params(init=interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        getattr(model, method)(X)
+    model.set_params(init="k-means++")
+    assert vars(model) == before
+    assert_array_equal(model.predict_proba(X), q)
+
+
+@pytest.mark.parametrize("far", [1e20, 1e155])
+def test_a_start_far_out_of_range_is_brought_back(far, rng):
+    X = make_blobs(90, 4, centers=2, random_state=0)[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = StudentTClustering(2, init=np.full((2, 4), far) * [[1], [2]]).fit(X)
+    assert len(np.unique(model.labels_)) == 2
+    assert distances_from_mean(X, model.cluster_centers_).max() < 100
+    assert np.isfinite(model.predict_proba(X)).all()
 
 
 # --------------------------------------------------------------------------- streams

@@ -6,12 +6,14 @@ A descent hands out work thousands of times, a fraction of a millisecond each: a
 for every thread takes a third of the time that the futures of an executor take.
 """
 
+import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from functools import cache, partial
+from functools import lru_cache, partial
 from itertools import pairwise
 from queue import SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from time import perf_counter, sleep
 
 import numba
@@ -63,7 +65,7 @@ class Threads:
     def __enter__(self):
         self._stack = ExitStack()
         if self.hold_blas:
-            self._stack.enter_context(_blas().limit(limits=1, user_api="blas"))
+            self._stack.enter_context(_held_blas)
         self._work = [SimpleQueue() for _ in range(self.n_threads - 1)]
         self._done = SimpleQueue()
         for queue in self._work:
@@ -111,9 +113,59 @@ class Threads:
             return list(pool.map(call, items))
 
 
-@cache
-def _blas():
+@lru_cache(maxsize=1)
+def _blas(n_modules):
+    """The BLAS libraries in use, looked for again once more modules are loaded."""
     return ThreadpoolController()
+
+
+class _HeldBlas:
+    """BLAS at one thread while anybody holds it.
+
+    Its limit belongs to the process.  Of two fits that overlap, each would restore what
+    it had found, and the later one would find, and leave behind, the limit of the
+    other: so the first to come sets it and the last to go restores it.
+    """
+
+    def __init__(self):
+        self._lock, self._count = Lock(), 0
+        self._blas = self._limiter = None
+
+    def __enter__(self):
+        with self._lock:
+            if self._count == 0:
+                self._blas = _blas(len(sys.modules))
+                self._limiter = self._blas.limit(limits=1, user_api="blas")
+                self._let_others_set()
+            self._count += 1
+
+    def __exit__(self, *exception):
+        with self._lock:
+            self._count -= 1
+            if self._count == 0:
+                self._limiter.restore_original_limits()
+                self._let_others_set()
+
+    def _let_others_set(self):
+        """End this thread's say over the limit, without a change of it.
+
+        The thread that sets a limit of OpenBLAS is the only one that can, until a
+        ``with`` block of threadpoolctl ends there; the last to go may be another.
+        """
+        with self._blas.limit(limits=None, user_api="blas"):
+            pass
+
+    def forget_holders(self):
+        """Let go in a forked process, where the threads that held it are not."""
+        self._lock = Lock()
+        if self._count:
+            self._count = 0
+            self._limiter.restore_original_limits()
+
+
+_held_blas = _HeldBlas()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_held_blas.forget_holders)
 
 
 def _take(queue):
