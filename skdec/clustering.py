@@ -104,9 +104,11 @@ class StudentTClustering(FittedClustering):
         :class:`sklearn.cluster.KMeans`.  An array is itself the one start.
     n_init : "auto" or int, default="auto"
         Number of k-means runs.  The one with the highest evidence (see ``evidence_``)
-        is carried through the Student-t iterations, of those that differ from it by no
-        more than chance explains (k m/2 nats in all) the one with the least inertia.
-        If a cluster loses all its rows, the next is tried.  "auto" is 20.
+        is carried through the Student-t iterations; of those that differ from it by no
+        more than chance explains (k m/2 nats in all) the one whose labels agree most
+        with those of all runs, or the one with the least inertia if runs hardly agree.
+        If a cluster loses all its rows, the next is tried.  "auto" is 20, and 10 with
+        an encoder, of which the best end is taken.
     max_iter : int, default=300
         Passes over the data, at most; with an encoder, of its training.
     tol : float, default=1e-3

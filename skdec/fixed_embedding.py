@@ -1,6 +1,7 @@
 """Clusters of rows that stay where they are: a start, its self-training, a safeguard.
 
-    k-means starts → the one with the most evidence → self-training
+    k-means starts → the one with the most evidence, or the most like the others of
+                     those next to it → self-training
                    → what came of it, or the start if that explains the rows better
 
 Evidence is the mean log density of the rows under the mixture of Student-t
@@ -12,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skdec._consensus import pairwise_agreement
 from skdec._frame import Frame
 from skdec._result import ClusteringResult
 from skdec.objectives import ClusteringObjective, Mixture
@@ -24,6 +26,10 @@ NARROWER = 0.7, 0.5, 0.35
 # Ends of which the sharpness, in nats a row, differs by no more are equals: the
 # numbering of the clusters must not hang on rounding.
 SHARPNESS_TIE = 1e-4
+
+# Mean adjusted Rand index with all starts from which on one stands for the rest, and
+# the rows by which it is found.
+LEAST_AGREEMENT, AGREEMENT_ROWS = 0.5, 5000
 
 # Attempts to place clusters that have no rows.
 PLACINGS = 10
@@ -206,24 +212,28 @@ class Carrier:
         self.sampled = begun.sample is not begun.rows
 
     def ranked(self, form):
-        """The starts by falling evidence; those that chance may part by inertia."""
+        """The starts in the order in which they are tried.
+
+        By falling evidence; of those that chance may part, by how much they agree with
+        all starts, or by rising inertia if starts hardly agree.
+        """
         begun = self.begun
         if len(begun.centers) == 1:
             return begun.centers
         objective = make_objective(
             begun.sample, begun.sample_weight, begun.centers[0], form, self.threads
         )
+        starts = [objective.frame.inside(centers) for centers in begun.centers]
         evidence = np.array(
-            [
-                objective.evidence(objective.mixture(objective.frame.inside(centers)))
-                for centers in begun.centers
-            ]
+            [objective.evidence(objective.mixture(start)) for start in starts]
         )
-        ranked, left = [], list(range(len(evidence)))
-        while left:
-            best = evidence[left].max()
-            ranked.append(next(i for i in left if evidence[i] >= best - self.allowed))
-            left.remove(ranked[-1])
+        agreement = _agreement(objective, starts)
+        ranked, left = [], np.arange(len(starts))
+        while len(left):
+            equal = left[evidence[left] >= evidence[left].max() - self.allowed]
+            alike = equal[np.argmax(agreement[equal])]
+            ranked.append(alike if agreement[alike] >= LEAST_AGREEMENT else equal[0])
+            left = left[left != ranked[-1]]
         return [begun.centers[i] for i in ranked]
 
     def of_sample(self, start, form):
@@ -299,6 +309,15 @@ def _insignificant(begun):
     spread; by the row.
     """
     return len(begun.centers[0]) * begun.spread.dimension / (2 * begun.n_rows)
+
+
+def _agreement(objective, starts):
+    """Mean adjusted Rand index of the labels of each start with those of the others."""
+    labels = [objective.nearest(start)[0] for start in starts]
+    every = -(-len(labels[0]) // AGREEMENT_ROWS)
+    labels = np.array([labelled[::every] for labelled in labels])
+    agreement = pairwise_agreement(labels, len(starts[0]))
+    return (agreement.sum(axis=1) - 1) / (len(starts) - 1)
 
 
 def _occupied(objective, centers):
