@@ -80,3 +80,24 @@ def test_scikit_learn_tsne_parameters_are_kept():
     assert next(iter(ours)) == next(iter(theirs)) == "n_components"
     for name in set(theirs) & set(ours) - {"perplexity", "n_jobs", "max_iter"}:
         assert ours[name].default == theirs[name].default, name
+
+
+def test_import_where_nothing_can_be_written():
+    code = """
+import warnings
+from numba.core import caching
+
+def refused(self):
+    raise PermissionError("read-only file system")
+
+caching._CacheLocator.ensure_cache_path = refused
+with warnings.catch_warnings(record=True) as said:
+    warnings.simplefilter("always")
+    import skdec
+print(sum("NUMBA_CACHE_DIR" in str(one.message) for one in said))
+print(skdec.soft_assignment([[0.0], [1.0]], [[0.0], [1.0]]).sum())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=240
+    )
+    assert done.stdout.split() == ["1", "2.0"], done.stderr[-500:]

@@ -1,15 +1,32 @@
 """The ways kernels are compiled."""
 
+import warnings
 from functools import partial
 
 import numpy as np
 from numba import config, njit, types
 from numba.extending import intrinsic
 
+
+def _can_cache():
+    """Whether numba finds a folder for compiled code: beside this file, or another."""
+    try:
+        njit(cache=True)(_can_cache)
+    except RuntimeError:
+        warnings.warn(
+            "numba finds no folder that it can write to, so that skdec compiles its "
+            "kernels anew in every process: set NUMBA_CACHE_DIR to one",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return False
+    return True
+
+
 # - error_model="numpy" is what lets LLVM vectorise a loop with a division.
 # - nogil lets row blocks run on a thread pool; cache keeps the second import cheap.
 _njit = partial(
-    njit, nogil=True, cache=True, error_model="numpy", no_cfunc_wrapper=True
+    njit, nogil=True, cache=_can_cache(), error_model="numpy", no_cfunc_wrapper=True
 )
 
 # Strict IEEE arithmetic: a lane gives the same bits whatever vector code, scalar
