@@ -12,7 +12,7 @@ def _can_cache():
     """Whether numba finds a folder for compiled code: beside this file, or another."""
     try:
         njit(cache=True)(_can_cache)
-    except RuntimeError:
+    except RuntimeError:  # pragma: no cover - a process of its own tests it
         warnings.warn(
             "numba finds no folder that it can write to, so that skdec compiles its "
             "kernels anew in every process: set NUMBA_CACHE_DIR to one",

@@ -59,16 +59,22 @@ def workspace(k, like):
 
 
 @stage
-def assign(D, dof, near, total, T, Q):
-    """q_ij = s_ij / Σ_j' s_ij', by way of s_ij/s°_i, s° that of the nearest centroid.
-
-    D becomes 2g: where s is a power of it, one division serves both.
-    """
+def nearest(D, near):
+    """min_j D_ij."""
     fill(near, np.inf)
     for j in range(len(D)):
         D_j = D[j]
         for lane in range(LANES):
             near[lane] = D_j[lane] if D_j[lane] < near[lane] else near[lane]
+
+
+@stage
+def assign(D, dof, near, total, T, Q):
+    """q_ij = s_ij / Σ_j' s_ij', by way of s_ij/s°_i, s° that of the nearest centroid.
+
+    D becomes 2g: where s is a power of it, one division serves both.
+    """
+    nearest(D, near)
     fill(total, 0)
     per_weight = total.dtype.type(1) / (dof + total.dtype.type(1))
     for j in range(len(D)):

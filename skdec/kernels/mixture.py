@@ -11,7 +11,7 @@ The chunks are those of ``clustering``.
 import numpy as np
 
 from skdec.kernels._jit import kernel
-from skdec.kernels.clustering import assign, load_weight, workspace
+from skdec.kernels.clustering import assign, load_weight, nearest, workspace
 from skdec.kernels.rows import LANES, fetch, measure, push, room
 from skdec.kernels.stages import dot, energies, fill, logarithms, similarities
 
@@ -51,11 +51,7 @@ def density_rows(rows, centers, shares, dof, start, stop, out):
     for first in range(start, stop, LANES):
         fetch(rows, first, ZT)
         measure(rows, centers, first, ZT, D)
-        fill(near, np.inf)
-        for j in range(k):
-            D_j = D[j]
-            for lane in range(LANES):
-                near[lane] = D_j[lane] if D_j[lane] < near[lane] else near[lane]
+        nearest(D, near)
         fill(total, 0)
         for j in range(k):
             S_j, share = S[j], shares[j]
