@@ -86,8 +86,14 @@ class Frame:
             self.origin = shares.sum(axis=0).astype(self.dtype)
         self.scale, self._norms = 1 / self.h, None
         if self.sparse:
-            squares = self.X.multiply(self.X).sum(axis=1, dtype=np.float64)
-            self._norms = np.asarray(squares).reshape(-1) * self.scale**2
+            if not self.X.has_canonical_format:
+                self.X = self.X.copy()
+                self.X.sum_duplicates()
+            # scaled first: squares of entries at 1e-170 vanish
+            data = np.square(self.X.data.astype(np.float64) * self.scale)
+            parts = data, self.X.indices, self.X.indptr
+            squares = sparse.csr_matrix(parts, self.X.shape).sum(axis=1)
+            self._norms = np.asarray(squares).reshape(-1)
 
     def by_products(self):
         """The same frame, measured by matrix products if rounding allows."""

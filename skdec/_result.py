@@ -39,11 +39,12 @@ class ClusteringResult:
             means=objective.frame.outside(mixture.means),
             frequencies=mixture.frequencies * unit,
             occupied=sums.occupied * unit,
-            kl=sums.kl * unit,
+            # below 0 by rounding where p = q
+            kl=max(sums.kl, 0.0) * unit,
             evidence=objective.evidence(mixture),
             n_iter=progress.n_iter,
             n_steps=progress.n_steps,
-            history=replace(history, kl=[kl * unit for kl in history.kl]),
+            history=replace(history, kl=[max(kl, 0.0) * unit for kl in history.kl]),
             **counts,
         )
 

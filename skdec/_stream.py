@@ -126,7 +126,7 @@ class Stream:
             means=self.means,
             frequencies=f * self.seen,
             occupied=sums.occupied * unit,
-            kl=sums.kl * unit,
+            kl=max(sums.kl, 0.0) * unit,
             evidence=self.evidence,
             n_iter=self.n_iter,
             n_steps=self.n_steps,

@@ -285,6 +285,25 @@ def test_sparse_rows_far_from_zero_are_refused_where_distances_are_lost():
         StudentTClustering(3, bandwidth=1.0, init=X[1:4]).fit(sparse.csr_matrix(X))
 
 
+@pytest.mark.parametrize("magnitude", [1e-300, 1e-170, 1e170, 1e290])
+def test_sparse_rows_at_any_magnitude(magnitude, rng):
+    X = rng.random((60, 4)) * (rng.random((60, 4)) < 0.6) * magnitude
+    dense = StudentTClustering(3, random_state=0).fit(X)
+    model = StudentTClustering(3, random_state=0).fit(sparse.csr_matrix(X))
+    assert_array_equal(model.labels_, dense.labels_)
+    assert_allclose(model.evidence_, dense.evidence_, rtol=1e-6)
+
+
+def test_entries_in_parts_are_one_entry(rng):
+    X = rng.random((60, 4))
+    whole = sparse.csr_matrix(X)
+    halves, columns = np.repeat(whole.data / 2, 2), np.repeat(whole.indices, 2)
+    parts = sparse.csr_matrix((halves, columns, 2 * whole.indptr), X.shape)
+    model = StudentTClustering(3, random_state=0).fit(X)
+    assert not parts.has_canonical_format
+    assert_allclose(model.transform(parts), model.transform(X), rtol=1e-6, atol=1e-9)
+
+
 def test_64_bit_indices(rng):
     X = sparse.random(200, 30, 0.2, "csr", random_state=0)
     wide = X.copy()
