@@ -38,7 +38,7 @@ FARTHEST = 1e6
 DIMENSION_ROWS = 1000
 
 # Largest error of the squared distances of sparse rows, as a share of their mean.
-SPARSE_ERROR = 1e-3
+SPARSE_ERROR = 1e-6
 
 # What rounding leaves of the difference between a row and a mean, both up to 2.
 ROUNDING = 16 * np.finfo(np.float64).eps
@@ -160,7 +160,7 @@ def _check_precision(rows, weight):
     length = np.average(np.asarray(squares).reshape(-1), weights=weight)
     mean = np.asarray(rows.T @ weight).reshape(-1) / weight.sum()
     spread = max(length - mean @ mean, 0.0)
-    if np.finfo(rows.dtype).eps * length > SPARSE_ERROR * spread:
+    if np.finfo(np.float64).eps * length > SPARSE_ERROR * spread:
         raise ValueError(
             "X: sparse rows must not be much farther from zero than from each other; "
             f"got a root mean square length {np.sqrt(length / max(spread, TINY)):.3g} "
