@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skdec._distances import SquaredDistances
 from skdec._layouts import given, noise, principal_components, spectral
 from skdec._progress import CallbackSupportMixin, Progress, with_callbacks
+from skdec._state import unchanged_on_error
 from skdec._validation import (
     DOF,
     FLOATS,
@@ -330,12 +331,11 @@ class ExactTSNE(
         Returns
         -------
         self : ExactTSNE
-            The fitted estimator.
+            The fitted estimator.  A fit that fails leaves it as it was.
         """
         self.fit_transform(X)
         return self
 
-    @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit_transform(self, X, y=None):
         """Embed X and return the embedding.
@@ -353,6 +353,13 @@ class ExactTSNE(
         embedding : ndarray of shape (n_samples, n_components)
             The map of the training rows, in X's dtype.
         """
+        # outside the callbacks of scikit-learn, which leave their context on the
+        # estimator until they have been told of the failure
+        with unchanged_on_error(self):
+            return self._embed(X)
+
+    @with_callbacks
+    def _embed(self, X):
         X = self._check_X(X)
         n_samples = X.shape[0]
         perplexities = resolve_perplexities(self.perplexity, n_samples, self.sigma)
@@ -403,6 +410,10 @@ class ExactTSNE(
             self.perplexity_ = float(perplexities[0])
         self.embedding_ = np.ascontiguousarray(Y.T, dtype=X.dtype)
         return self.embedding_.copy()
+
+    def __sklearn_is_fitted__(self):
+        # n_features_in_ alone, which a callback sees before there is a map, is no fit
+        return hasattr(self, "embedding_")
 
     def _check_X(self, X, *, reset=True):
         X = validate_data(
