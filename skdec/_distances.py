@@ -14,6 +14,9 @@ from skdec.kernels.affinities import squared_from_products
 # below this ratio the few pairs concerned are computed from their differences instead.
 CANCELLATION = 1e-5
 
+# Distances to search at a time: a few megabytes.
+ELEMENTS_PER_BLOCK = 400_000
+
 # Samples above which neighbours are searched for approximately, where that can be done.
 APPROXIMATE_FROM = 100_000
 
@@ -53,8 +56,12 @@ class SquaredDistances:
             self._centre(X)
         elif metric == "precomputed":
             self.rows = self.prepare(X)
-            # not X.max(): on a graph that would sort the entries by column
-            values = X.data if sparse.issparse(X) else X
+            values = X
+            if sparse.issparse(X):
+                # some graphs hold the sample itself and some do not: none here does
+                graph = self.rows.tocoo()
+                self.rows = _filtered(self.rows, graph.row != graph.col)
+                values = self.rows.data
             self.unit = power_of_two(float(values.max(initial=0)))
             self._zero = 0.0 if sparse.issparse(X) else zero_distance(X)
         else:
@@ -94,11 +101,8 @@ class SquaredDistances:
         """X as ``between`` takes it: centred and scaled, or in the training dtype."""
         if self.metric == "precomputed":
             if sparse.issparse(X):
-                from sklearn.neighbors import sort_graph_by_row_values
-
-                return sort_graph_by_row_values(
-                    X, copy=True, warn_when_not_sorted=False
-                )
+                X = X.copy()  # the caller's entries keep their order
+                X.sum_duplicates()
             return X
         if not self.euclidean:
             return X.astype(self.rows.dtype, copy=False)
@@ -124,7 +128,6 @@ class SquaredDistances:
         """Drop a precomputed matrix: placing new points needs only theirs."""
         if self.metric == "precomputed":
             self.rows = self.rows[:0].copy()
-            self.__dict__.pop("_index", None)
 
     def representatives(self):
         """For each training row, the index of the first one identical to it."""
@@ -168,11 +171,14 @@ class SquaredDistances:
 
         Without ``rows``, those of the training rows, themselves left out.
         """
-        if rows is None:
-            self._index = self._build_index(n_neighbors, n_jobs)
-        if rows is not None and self.metric == "precomputed":
-            D, columns = _smallest(rows, n_neighbors)
+        if self.metric == "precomputed":
+            own = rows is None
+            rows = self.rows if own else rows
+            find = _nearest_in_graph if sparse.issparse(rows) else _nearest_in_matrix
+            D, columns = find(rows, n_neighbors, own)
         else:
+            if rows is None:
+                self._index = self._build_index(n_neighbors, n_jobs)
             D, columns = self._index.kneighbors(rows, n_neighbors)
         D = D.astype(np.float64)
         if not self.euclidean:
@@ -237,20 +243,51 @@ class SquaredDistances:
         return D
 
 
-def _smallest(rows, n_neighbors):
-    """The smallest entries of each row, in order, and their columns."""
-    if not sparse.issparse(rows):
-        columns = np.argsort(rows, axis=1, kind="stable")[:, :n_neighbors]
-        return np.take_along_axis(rows, columns, axis=1), columns
-    few = np.diff(rows.indptr).min()
-    if few < n_neighbors:
+def _nearest_in_matrix(rows, n_neighbors, own):
+    """The smallest entries of each row, in order, and their columns.
+
+    With ``own``, those of a square matrix besides its diagonal.
+    """
+    D = np.empty((len(rows), n_neighbors))
+    columns = np.empty(D.shape, np.intp)
+    size = max(1, ELEMENTS_PER_BLOCK // rows.shape[1])
+    for start in range(0, len(rows), size):
+        block = rows[start : start + size].astype(np.float64)
+        if own:
+            of_block = np.arange(len(block))
+            block[of_block, start + of_block] = np.nan  # which comes last of all
+        chosen = np.argpartition(block, n_neighbors - 1, axis=1)[:, :n_neighbors]
+        chosen.sort(axis=1)  # equal ones by column
+        values = np.take_along_axis(block, chosen, axis=1)
+        order = np.argsort(values, axis=1, kind="stable")
+        b = slice(start, start + len(block))
+        columns[b] = np.take_along_axis(chosen, order, axis=1)
+        D[b] = np.take_along_axis(values, order, axis=1)
+    return D, columns
+
+
+def _nearest_in_graph(graph, n_neighbors, own):
+    """The same from the entries that a graph stores; it has no diagonal of its own."""
+    stored = np.diff(graph.indptr)
+    if stored.min() < n_neighbors:
+        i = int(stored.argmin())
+        besides = ", the sample itself not counted" if own else ""
         raise ValueError(
-            f"{n_neighbors} neighbors per sample are required; X holds only {few} for "
-            "some"
+            f"X is a graph of the distances to neighbours: {n_neighbors} neighbors per "
+            f"samples are required (3 times the perplexity{besides}), but row {i} has "
+            f"only {stored[i]}. Decrease perplexity, or store more neighbours in X"
         )
-    # a graph's rows have been sorted by value
-    entries = rows.indptr[:-1, None] + np.arange(n_neighbors)
-    return rows.data[entries], rows.indices[entries]
+    # columns are in order, so that they settle which of equal distances comes first
+    order = np.lexsort((graph.data, np.repeat(np.arange(len(stored)), stored)))
+    entries = order[graph.indptr[:-1, None] + np.arange(n_neighbors)]
+    return graph.data[entries], graph.indices[entries]
+
+
+def _filtered(graph, keep):
+    """A CSR matrix with these of its stored entries alone, zeros among them."""
+    ends = np.concatenate([[0], np.cumsum(keep)])[graph.indptr]
+    parts = graph.data[keep], graph.indices[keep], ends
+    return type(graph)(parts, shape=graph.shape)
 
 
 def _squared_norms(rows):

@@ -115,7 +115,10 @@ class ExactTSNE(
         A metric of :func:`sklearn.metrics.pairwise_distances`, or "precomputed": X is
         then the matrix of distances (not squared) between samples or, with
         ``affinities="neighbors"``, also a sparse graph of the distances to neighbours
-        as :class:`sklearn.neighbors.KNeighborsTransformer` makes it.
+        as :class:`sklearn.neighbors.KNeighborsTransformer` or
+        :func:`sklearn.neighbors.kneighbors_graph` makes it: of at least 3 · perplexity
+        neighbours of each sample, which may or may not be stored among its own.  What
+        is stored counts, zeros too.
     metric_params : dict, default=None
         Further parameters of the metric.
     init : {"pca", "random", "spectral"} or array of shape (n_samples, \
