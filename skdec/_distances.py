@@ -6,8 +6,8 @@ from sklearn.metrics import pairwise_distances
 from sklearn.metrics.pairwise import PAIRWISE_BOOLEAN_FUNCTIONS
 
 from skdec import _approximate as approximate
-from skdec._rows import first_occurrences, row_keys
-from skdec._validation import power_of_two, zero_distance
+from skdec._rows import digests, first_occurrences, row_keys
+from skdec._validation import largest_distance, power_of_two
 from skdec.kernels.affinities import squared_from_products
 
 # The expanded form ‖a‖² + ‖b‖² − 2a·b keeps about 16 − log10((‖a‖² + ‖b‖²)/D) digits:
@@ -56,14 +56,7 @@ class SquaredDistances:
             self._centre(X)
         elif metric == "precomputed":
             self.rows = self.prepare(X)
-            values = X
-            if sparse.issparse(X):
-                # some graphs hold the sample itself and some do not: none here does
-                graph = self.rows.tocoo()
-                self.rows = _filtered(self.rows, graph.row != graph.col)
-                values = self.rows.data
-            self.unit = power_of_two(float(values.max(initial=0)))
-            self._zero = 0.0 if sparse.issparse(X) else zero_distance(X)
+            self.unit = power_of_two(largest_distance(self.rows))
         else:
             # a copy: what was fitted must not change with the caller's array
             self.rows = X.astype(bool if self.boolean else X.dtype)
@@ -101,7 +94,7 @@ class SquaredDistances:
         """X as ``between`` takes it: centred and scaled, or in the training dtype."""
         if self.metric == "precomputed":
             if sparse.issparse(X):
-                X = X.copy()  # the caller's entries keep their order
+                X = _filtered(X, X.data < np.inf)
                 X.sum_duplicates()
             return X
         if not self.euclidean:
@@ -130,32 +123,35 @@ class SquaredDistances:
             self.rows = self.rows[:0].copy()
 
     def representatives(self):
-        """For each training row, the index of the first one identical to it."""
+        """For each training row, the index of the first one identical to it.
+
+        Of precomputed distances only a sample with all distances the same is that: a
+        distance of 0 is not transitive where values are missing, and one that is small
+        against the largest may be large against all others.
+        """
         if self.metric != "precomputed":
             return first_occurrences(row_keys(self.rows))
+        keys = digests(self.rows)
+        first = first_occurrences(keys)
         if sparse.issparse(self.rows):
-            graph = self.rows.tocoo()
-            zero = graph.data <= self._zero
-            first = np.arange(self.n_samples)
-            np.minimum.at(first, graph.row[zero], graph.col[zero])
-            np.minimum.at(first, graph.col[zero], graph.row[zero])
-            return first[first]
-        zero = self.rows <= self._zero
-        np.fill_diagonal(zero, True)
-        return np.argmax(zero, axis=1)
+            # the row of one sample, itself not stored, may be that of another too
+            graph = _without_diagonal(self.rows)
+            first = first_occurrences(digests(_with_diagonal(graph)))
+        alike = first_occurrences(keys)
+        doubtful = {keys[i] for i in np.flatnonzero(first[alike] != first)}
+        # for `identical`, when the matrix is gone
+        self._known = {key: i for i, key in enumerate(keys) if key not in doubtful}
+        return first
 
     def identical(self, rows):
         """For each prepared row, a training row identical to it, or −1."""
-        if self.metric != "precomputed":
+        if self.metric == "precomputed":
+            keys = digests(rows.astype(self.rows.dtype, copy=False))
+            known = self._known
+        else:
+            keys = row_keys(rows)
             known = {key: i for i, key in enumerate(row_keys(self.rows))}
-            return np.array([known.get(key, -1) for key in row_keys(rows)], np.intp)
-        if sparse.issparse(rows):
-            graph = rows.tocoo()
-            zero = graph.data <= self._zero
-            known = np.full(rows.shape[0], -1)
-            known[graph.row[zero]] = graph.col[zero]
-            return known
-        return np.where(rows.min(axis=1) <= self._zero, rows.argmin(axis=1), -1)
+        return np.array([known.get(key, -1) for key in keys], np.intp)
 
     def between(self, rows, columns=None):
         """D between prepared rows and the (given) training rows, float64."""
@@ -174,15 +170,19 @@ class SquaredDistances:
         if self.metric == "precomputed":
             own = rows is None
             rows = self.rows if own else rows
-            find = _nearest_in_graph if sparse.issparse(rows) else _nearest_in_matrix
-            D, columns = find(rows, n_neighbors, own)
+            if sparse.issparse(rows):
+                graph = _without_diagonal(rows) if own else rows
+                D, columns = _nearest_in_graph(graph, n_neighbors, own)
+            else:
+                D, columns = _nearest_in_matrix(rows, n_neighbors, own)
         else:
             if rows is None:
                 self._index = self._build_index(n_neighbors, n_jobs)
             D, columns = self._index.kneighbors(rows, n_neighbors)
         D = D.astype(np.float64)
         if not self.euclidean:
-            self._check_distances(D)
+            if self.metric != "precomputed":
+                self._check_distances(D)
             D /= self.unit
             self._check_far(D)
         return columns, np.square(D, out=D)
@@ -221,10 +221,11 @@ class SquaredDistances:
 
     @staticmethod
     def _check_far(D):
-        if D.max() > FARTHEST:
+        largest = largest_distance(D)
+        if largest > FARTHEST:
             raise ValueError(
                 f"the distances must stay within {FARTHEST:g} times those between the "
-                f"training rows; got {D.max():g} times"
+                f"training rows; got {largest:g} times"
             )
 
     def _euclidean(self, rows, columns):
@@ -267,7 +268,7 @@ def _nearest_in_matrix(rows, n_neighbors, own):
 
 
 def _nearest_in_graph(graph, n_neighbors, own):
-    """The same from the entries that a graph stores; it has no diagonal of its own."""
+    """The same from the entries that a graph stores, none of them its diagonal's."""
     stored = np.diff(graph.indptr)
     if stored.min() < n_neighbors:
         i = int(stored.argmin())
@@ -281,6 +282,20 @@ def _nearest_in_graph(graph, n_neighbors, own):
     order = np.lexsort((graph.data, np.repeat(np.arange(len(stored)), stored)))
     entries = order[graph.indptr[:-1, None] + np.arange(n_neighbors)]
     return graph.data[entries], graph.indices[entries]
+
+
+def _without_diagonal(graph):
+    """The graph alone: some hold the sample itself and some do not."""
+    entries = graph.tocoo()
+    return _filtered(graph, entries.row != entries.col)
+
+
+def _with_diagonal(graph):
+    """The graph with a distance of 0 of each sample to itself."""
+    entries, itself = graph.tocoo(), np.arange(graph.shape[0])
+    data = np.r_[np.zeros(len(itself), graph.dtype), entries.data]
+    row, column = np.r_[itself, entries.row], np.r_[itself, entries.col]
+    return sparse.coo_array((data, (row, column)), shape=graph.shape).tocsr()
 
 
 def _filtered(graph, keep):

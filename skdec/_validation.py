@@ -135,14 +135,14 @@ def check_precomputed(X, name="X"):
     """Distances between n samples: square, non-negative, symmetric, zero diagonal.
 
     A sparse graph of distances to neighbours is square and non-negative, and has
-    nothing or zeros on its diagonal.
+    nothing or zeros on its diagonal.  Infinity stands for no connection.
     """
     if X.shape[0] != X.shape[1]:
         raise ValueError(
             f"{name} must be a square distance matrix with metric='precomputed'; got "
             f"shape {X.shape}"
         )
-    check_distances(X, name)
+    check_distances(X, name, n_finite=2)
     tolerance, diagonal = zero_distance(X), X.diagonal()
     if diagonal.max() > tolerance:
         raise ValueError(
@@ -162,15 +162,35 @@ def check_precomputed(X, name="X"):
 
 def zero_distance(X):
     """Up to here precomputed distances are zero but for rounding."""
+    return largest_distance(X) * ROUNDING[X.dtype]
+
+
+def largest_distance(X):
+    """The largest finite distance."""
     # not X.max(): on a graph that would sort the entries by column
     values = X.data if sparse.issparse(X) else X
-    return float(values.max(initial=0)) * ROUNDING[X.dtype]
+    largest = float(values.max(initial=0))
+    if largest == np.inf:
+        largest = float(values.max(initial=0, where=values < np.inf))
+    return largest
 
 
-def check_distances(X, name="X"):
-    """Raise unless all distances are non-negative."""
+def check_distances(X, name="X", n_finite=1):
+    """Raise unless distances are non-negative and so many in each row finite."""
     whom = f"{name}, which with metric='precomputed' should hold positive distances"
     check_non_negative(X, whom)
+    values = X.data if sparse.issparse(X) else X
+    largest = values.max(initial=0)
+    if np.isnan(largest):
+        raise ValueError(f"Input {name} contains NaN.")
+    if np.isfinite(largest) or sparse.issparse(X):
+        return  # of a graph rows are counted when it is known how many they need
+    for i, row in enumerate(X):
+        if np.count_nonzero(row < np.inf) < n_finite:
+            raise ValueError(
+                f"{name} must hold a finite distance to another sample in every row "
+                f"with metric='precomputed' (infinity: not connected); row {i} has none"
+            )
 
 
 def with_short_indices(X):

@@ -49,7 +49,8 @@ def conditional_affinities(X, *, perplexity=30.0, sigma=None, metric="euclidean"
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features) or (n_samples, n_samples)
-        Samples, or their distances (not squared) with ``metric="precomputed"``.
+        Samples, or their distances (not squared) with ``metric="precomputed"``; an
+        infinite one stands for no connection, p = 0.
     perplexity : float or list of float, default=30.0
         Effective number of neighbours, from 1 to below n_samples.  Of several, P is
         the average of the scales.  Ignored when ``sigma`` is given.
@@ -90,8 +91,9 @@ def conditional_affinities(X, *, perplexity=30.0, sigma=None, metric="euclidean"
            [0.679, 0.   , 0.321],
            [0.223, 0.777, 0.   ]])
     """
-    X = check_matrix(X, "X", ensure_min_samples=2)
-    if metric == "precomputed":
+    precomputed = isinstance(metric, str) and metric == "precomputed"
+    X = check_matrix(X, "X", ensure_min_samples=2, ensure_all_finite=not precomputed)
+    if precomputed:
         check_precomputed(X)
     perplexities = resolve_perplexities(perplexity, len(X), sigma)
     with Threads(hold_blas=True) as threads:

@@ -118,7 +118,8 @@ class ExactTSNE(
         as :class:`sklearn.neighbors.KNeighborsTransformer` or
         :func:`sklearn.neighbors.kneighbors_graph` makes it: of at least 3 · perplexity
         neighbours of each sample, which may or may not be stored among its own.  What
-        is stored counts, zeros too.
+        is stored counts, zeros too.  An infinite distance, or a missing one, stands for
+        no connection: p = 0.
     metric_params : dict, default=None
         Further parameters of the metric.
     init : {"pca", "random", "spectral"} or array of shape (n_samples, \
@@ -172,7 +173,8 @@ class ExactTSNE(
     ----------
     embedding_ : ndarray of shape (n_samples, n_components)
         The map of the training rows, in X's dtype.  Identical rows share one position:
-        the map is a function of the row, as ``transform`` needs.
+        the map is a function of the row, as ``transform`` needs.  Of precomputed
+        distances only rows with all entries the same are identical.
     kl_divergence_ : float
         KL(P‖Q) of ``embedding_``, in nats, without exaggeration, over all pairs; with
         ``affinities="neighbors"`` of the P that is left.
@@ -419,20 +421,25 @@ class ExactTSNE(
         return hasattr(self, "embedding_")
 
     def _check_X(self, X, *, reset=True):
+        # transform does not follow later changes of the parameters
+        metric = self.metric if reset else self._distances.metric
+        exact = self.affinities == "exact" if reset else self._n_neighbors is None
+        precomputed = isinstance(metric, str) and metric == "precomputed"
         X = validate_data(
             self,
             X,
             dtype=FLOATS,
             order="C",
             accept_sparse="csr",
+            ensure_all_finite=not (precomputed and self._may_be_distances(X, reset)),
             ensure_min_samples=2 if reset else 1,
             reset=reset,
         )
         if sparse.issparse(X):
             X = with_short_indices(X)
-        if self.metric != "precomputed":
+        if not precomputed:
             return X
-        if sparse.issparse(X) and self.affinities == "exact":
+        if sparse.issparse(X) and exact:
             raise TypeError(
                 "affinities='exact' needs the distances of all pairs; a sparse graph "
                 "of precomputed distances goes with affinities='neighbors'"
@@ -442,6 +449,13 @@ class ExactTSNE(
         else:
             check_distances(X)
         return X
+
+    def _may_be_distances(self, X, reset):
+        """Whether the shape is that of distances, which may be infinite."""
+        shape = X.shape if hasattr(X, "shape") else np.asarray(X).shape
+        return len(shape) == 2 and shape[1] == (
+            shape[0] if reset else self.n_features_in_
+        )
 
     def _affinities(self, distances, scale, dtype, context):
         threads, progress = context

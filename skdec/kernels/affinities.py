@@ -45,12 +45,17 @@ def likelihoods(D, beta, E):
 
 
 @stage
+def beyond(D, near):
+    """D − D°, 0 for ties; of an infinite D (no connection) infinite."""
+    return D - near if near < D * (1 - TIE) else 0.0
+
+
+@stage
 def add_shares(D, scale, out, E):
     """out_j += p_j/n_scales; ``scale`` is (D°, β, total · n_scales) of each pair."""
     near, beta, total = scale
     for j in range(len(D)):
-        gap = D[j] - near[j]
-        b = beta[j] * (gap if gap > TIE * D[j] else 0.0)
+        b = beta[j] * beyond(D[j], near[j])
         E[j] = -b if b < FARTHEST else -FARTHEST
     exponentials(E)
     for j in range(len(D)):
@@ -131,8 +136,7 @@ def calibrate_rows(D, exclude, perplexities, fixed, near, beta, total, calibrate
             others[j] = row[j + 1]
         near[r] = least(others)
         for j in range(n_others):
-            gap = others[j] - near[r]
-            others[j] = gap if gap > TIE * others[j] else 0.0
+            others[j] = beyond(others[j], near[r])
         calibrated[r] = True
         if len(perplexities) == 0:
             beta[0, r] = fixed
@@ -140,6 +144,11 @@ def calibrate_rows(D, exclude, perplexities, fixed, near, beta, total, calibrate
             total[0, r], _, _ = moments(others, fixed, E)
             continue
         mean = sum_of(others) / n_others
+        if not np.isfinite(mean):
+            # a perplexity spreads over those alone that are connected
+            others = others[np.isfinite(others)]
+            E = E[: len(others)]
+            mean = sum_of(others) / len(others)
         for s in range(len(perplexities)):
             # β in units of the mean distance varies little from row to row
             if not np.isfinite(guess[s]):
