@@ -2,12 +2,14 @@
 
 import numpy as np
 from scipy import sparse
+from sklearn.exceptions import DataConversionWarning
 from sklearn.metrics import pairwise_distances
 from sklearn.metrics.pairwise import PAIRWISE_BOOLEAN_FUNCTIONS
 
 from skdec import _approximate as approximate
 from skdec._rows import digests, first_occurrences, row_keys
 from skdec._validation import largest_distance, power_of_two
+from skdec._warn import warn
 from skdec.kernels.affinities import squared_from_products
 
 # The expanded form ‖a‖² + ‖b‖² − 2a·b keeps about 16 − log10((‖a‖² + ‖b‖²)/D) digits:
@@ -59,7 +61,7 @@ class SquaredDistances:
             self.unit = power_of_two(largest_distance(self.rows))
         else:
             # a copy: what was fitted must not change with the caller's array
-            self.rows = X.astype(bool if self.boolean else X.dtype)
+            self.rows = self._as_boolean(X) if self.boolean else X.copy()
             self._estimate_metric_params()
             self.unit = power_of_two(float(self._distances(self.rows[:1]).max()))
 
@@ -97,6 +99,8 @@ class SquaredDistances:
                 X = _filtered(X, X.data < np.inf)
                 X.sum_duplicates()
             return X
+        if self.boolean:
+            return self._as_boolean(X)
         if not self.euclidean:
             return X.astype(self.rows.dtype, copy=False)
         scale, mean, spread = self._frame
@@ -112,6 +116,15 @@ class SquaredDistances:
                 f"rows; got a row {np.abs(rows).max():g} times as far"
             )
         return rows
+
+    def _as_boolean(self, X):
+        if not np.isin(X, (0, 1)).all():
+            warn(
+                f"metric={self.metric!r} compares booleans: values of X other than 0 "
+                "and 1 count as True",
+                DataConversionWarning,
+            )
+        return X.astype(bool)
 
     def precision(self, sigma):
         """β = 1/σ² in units of D, finite so that 0 · β stays 0; None of None."""

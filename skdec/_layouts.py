@@ -43,7 +43,7 @@ def principal_components(X, n_components, random_state):
     unit = power_of_two(float(np.abs(values).max(initial=0)))
     # a power of two, so exact: keeps variances in range
     rows = X.astype(np.float64) / unit
-    if not sparse.issparse(rows) and np.array_equal(rows[1:], rows[:-1]):
+    if _all_alike(rows):
         return start
     n_known = min(n_components, *X.shape)
     solver = "auto"
@@ -56,6 +56,13 @@ def principal_components(X, n_components, random_state):
     pca.set_output(transform="default")
     known = pca.fit_transform(rows)
     return _scaled(known, start)
+
+
+def _all_alike(rows):
+    """Whether no column varies: the solver for sparse matrices fails on that."""
+    if not sparse.issparse(rows):
+        return np.array_equal(rows[1:], rows[:-1])
+    return (rows.max(axis=0) - rows.min(axis=0)).count_nonzero() == 0
 
 
 def spectral(P, n_components, random_state):

@@ -1,7 +1,7 @@
 """Checks shared by the public functions and the estimators."""
 
 import math
-from numbers import Real
+from numbers import Integral, Real
 
 import numpy as np
 from scipy import sparse
@@ -11,15 +11,31 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_non_negative
 
 FLOATS = (np.float64, np.float32)
-POSITIVE = Interval(Real, 0, None, closed="neither")
+
+
+class Range(Interval):
+    """An interval of numbers, which True and False are not though Python has them so.
+
+    ``n_components=True`` is a slip, such as a parameter in another's place.
+    """
+
+    def is_satisfied_by(self, val):
+        """Whether it is a number, and inside."""
+        return not isinstance(val, bool | np.bool_) and super().is_satisfied_by(val)
+
+
+POSITIVE = Range(Real, 0, None, closed="neither")
 # wide enough for any use, narrow enough that (1 + D/ν) is computed in single precision
-DOF = Interval(Real, 1e-12, 1e12, closed="both")
+DOF = Range(Real, 1e-12, 1e12, closed="both")
 # the exponent b of f in the target
-BALANCE = Interval(Real, 0, None, closed="left")
+BALANCE = Range(Real, 0, None, closed="left")
+# neither those for missing values nor those that scipy has no more
 METRICS = StrOptions(
-    (set(_VALID_METRICS) - {"nan_euclidean", "wminkowski"}) | {"precomputed"}
+    (set(_VALID_METRICS) - {"nan_euclidean", "wminkowski", "matching"})
+    | {"precomputed"}
 )
-PERPLEXITY = [Interval(Real, 1, None, closed="left"), "array-like"]
+N_JOBS = [None, Range(Integral, None, None, closed="neither")]
+PERPLEXITY = [Range(Real, 1, None, closed="left"), "array-like"]
 
 # Largest |coordinate| whose squared distances, summed over dimensions, stay finite.
 LARGEST = {np.dtype(np.float32): 1e15, np.dtype(np.float64): 1e150}

@@ -1,6 +1,5 @@
 """ExactTSNE: t-SNE with the true gradient over all pairs, and a transform."""
 
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -13,7 +12,7 @@ from sklearn.base import (
 )
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdec._distances import SquaredDistances
@@ -24,13 +23,16 @@ from skdec._validation import (
     DOF,
     FLOATS,
     METRICS,
+    N_JOBS,
     PERPLEXITY,
     POSITIVE,
+    Range,
     check_distances,
     check_precomputed,
     resolve_perplexities,
     with_short_indices,
 )
+from skdec._warn import warn
 from skdec.affinities import (
     conditional_rows,
     dense_affinities,
@@ -198,6 +200,8 @@ class ExactTSNE(
 
     Warns
     -----
+    DataConversionWarning
+        If a metric of booleans is given other values than 0 and 1.
     UserWarning
         If rows cannot have the perplexity asked for (constant data, many ties), or
         "spectral" stands in for "pca".
@@ -246,27 +250,27 @@ class ExactTSNE(
     """
 
     _parameter_constraints: dict = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "n_components": [Range(Integral, 1, None, closed="left")],
         "perplexity": [StrOptions({"auto"}), *PERPLEXITY],
-        "early_exaggeration": [Interval(Real, 1, None, closed="left")],
+        "early_exaggeration": [Range(Real, 1, None, closed="left")],
         "learning_rate": [StrOptions({"auto"}), POSITIVE],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "n_iter_without_progress": [Interval(Integral, -1, None, closed="left")],
-        "min_grad_norm": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Range(Integral, 1, None, closed="left")],
+        "n_iter_without_progress": [Range(Integral, -1, None, closed="left")],
+        "min_grad_norm": [Range(Real, 0, None, closed="left")],
         "metric": [METRICS, callable],
         "metric_params": [dict, None],
         "init": [StrOptions({"pca", "random", "spectral"}), "array-like"],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
-        "n_jobs": [None, Integral],
+        "n_jobs": N_JOBS,
         "dof": [StrOptions({"auto"}), DOF],
         "sigma": [None, POSITIVE],
         "kernel": [StrOptions({"student_t", "gaussian"})],
         "normalization": [StrOptions({"joint", "conditional"})],
         "affinities": [StrOptions({"exact", "neighbors"})],
         "exaggeration": [POSITIVE, None],
-        "early_exaggeration_iter": [Interval(Integral, 0, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
+        "early_exaggeration_iter": [Range(Integral, 0, None, closed="left")],
+        "tol": [Range(Real, 0, None, closed="left")],
         "precision": [StrOptions({"single", "double"})],
         "callback": [callable, None],
     }
@@ -437,6 +441,11 @@ class ExactTSNE(
         )
         if sparse.issparse(X):
             X = with_short_indices(X)
+            if not (precomputed or callable(metric) or metric in SPARSE_METRICS):
+                raise TypeError(
+                    f"metric={metric!r} is not computed between sparse rows, and X is "
+                    f"sparse: give X.toarray(), or take one of {sorted(SPARSE_METRICS)}"
+                )
         if not precomputed:
             return X
         if sparse.issparse(X) and exact:
@@ -515,12 +524,11 @@ class ExactTSNE(
                 )
                 lost += missed
         if lost:
-            warnings.warn(
+            warn(
                 f"{lost} of {X.shape[0]} new points found no place in the map: their "
                 "KL falls all the way to its rim, where they were left. The fit may "
                 "have been too short (max_iter)",
                 ConvergenceWarning,
-                stacklevel=2,
             )
         return embedding
 
@@ -543,12 +551,11 @@ class ExactTSNE(
         if self.exaggeration not in (None, 1):
             return  # what is minimised is another KL
         if n_iter >= PATIENCE and not kl <= chance + CHANCE_MARGIN:
-            warnings.warn(
+            warn(
                 f"the embedding (KL {kl:.4g}) shows less than points that all coincide "
                 f"({chance:.4g}): the optimisation has not settled; "
                 f"learning_rate={self.learning_rate!r} may be too large",
                 ConvergenceWarning,
-                stacklevel=3,
             )
 
     def _phases(self, n_samples):
@@ -584,11 +591,10 @@ class ExactTSNE(
         if self.init == "pca" and self.metric != "precomputed":
             return principal_components(X, self.n_components, self.random_state)
         if self.init == "pca":
-            warnings.warn(
+            warn(
                 "init='pca' needs X itself, not metric='precomputed': init='spectral' "
                 "is used instead; ask for it to be rid of this note",
                 UserWarning,
-                stacklevel=4,
             )
         return spectral(neighbourhood(), self.n_components, self.random_state)
 
@@ -600,7 +606,8 @@ class ExactTSNE(
                 return affinities.P
             n_neighbors = _three_times(scale[0], distances.n_samples)
             found = distances.nearest(n_neighbors, n_jobs=self.n_jobs)
-            return graph_affinities(*found, scale, True, np.float64, threads).P
+            parts = *found, scale, True, np.float64, threads
+            return graph_affinities(*parts, again=True).P
 
         return graph
 

@@ -1,19 +1,22 @@
 """ExactTSNE: what once went wrong in silence, and must not again."""
 
+import warnings
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris, make_blobs
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.metrics import pairwise_distances
 from sklearn.neighbors import kneighbors_graph, radius_neighbors_graph
 from sklearn.utils.validation import check_is_fitted
 
 import skdec
-from skdec import ExactTSNE
+from skdec import ExactTSNE, StudentTClustering
+from skdec.encoders import LinearEncoder
 from tests import naive
 
 IRIS = np.unique(load_iris().data, axis=0)
@@ -319,3 +322,95 @@ def test_rows_without_a_distance_are_refused(what, message):
     D[3, 3] = what
     with pytest.raises(ValueError, match=f"X.*{message}"):
         fitted.transform(D[:5])
+
+
+# -------------------------------------------------------------------------- input
+NOT_SPARSE = ["mahalanobis", "seuclidean", "chebyshev", "canberra", "correlation",
+              "jaccard", "minkowski", "sqeuclidean", "haversine"]  # fmt: skip
+
+
+@pytest.mark.parametrize("affinities", ["exact", "neighbors"])
+@pytest.mark.parametrize("metric", NOT_SPARSE)
+def test_metrics_that_take_no_sparse_rows_say_so(metric, affinities):
+    tsne = ExactTSNE(metric=metric, affinities=affinities, init="random", **SHORT)
+    with pytest.raises(TypeError, match=f"metric='{metric}' .* X is sparse"):
+        tsne.fit(sparse.csr_array(IRIS))
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 0.18237])
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix, sparse.csr_array])
+def test_rows_that_are_all_alike(container, value):
+    with pytest.warns(UserWarning, match="perplexity cannot be reached"):
+        tsne = ExactTSNE(**SHORT).fit(container(np.full((60, 9), value)))
+    assert len(np.unique(tsne.embedding_, axis=0)) == 1
+
+
+COUNTS = [
+    (ExactTSNE(), ("n_components", "max_iter", "n_iter_without_progress", "n_jobs",
+                   "early_exaggeration_iter", "perplexity", "tol", "sigma", "dof")),
+    (StudentTClustering(3), ("n_clusters", "n_init", "max_iter", "update_interval",
+                             "batch_size", "n_jobs", "tol", "dof", "bandwidth")),
+    (LinearEncoder(), ("n_components",)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "estimator, name", [(model, name) for model, names in COUNTS for name in names]
+)
+def test_booleans_are_no_numbers(estimator, name):
+    model = clone(estimator).set_params(**{name: True})
+    with pytest.raises(ValueError, match=name):
+        model.fit(IRIS)
+
+
+def test_a_metric_that_scipy_has_no_more_is_refused():
+    with pytest.raises(ValueError, match="The 'metric' parameter of ExactTSNE"):
+        ExactTSNE(metric="matching", **SHORT).fit(IRIS > 3)
+
+
+def test_metrics_of_booleans_say_what_becomes_of_numbers():
+    tsne = ExactTSNE(metric="jaccard", perplexity=10, init="random", **SHORT)
+    with pytest.warns(DataConversionWarning, match="metric='jaccard' .* of X"):
+        tsne.fit(DIGITS[:60])
+    as_booleans = tsne.embedding_
+    assert_array_equal(tsne.fit_transform(DIGITS[:60] > 0), as_booleans)
+    with pytest.warns(DataConversionWarning, match="metric='jaccard' .* of X"):
+        assert_array_equal(tsne.transform(DIGITS[:60]), as_booleans)
+    with pytest.warns(DataConversionWarning, match="metric='jaccard' .* of X"):
+        skdec.conditional_affinities(DIGITS[:60], metric="jaccard", perplexity=10)
+
+
+@pytest.mark.parametrize("weight", [[0, 1], [0, 1e-300]])
+def test_a_row_without_weight_counts_for_nothing(weight):
+    P, Q = [[1.0, 0], [0.5, 0.5]], [[0.0, 1], [0.5, 0.5]]
+    assert skdec.kl_divergence(P, Q, sample_weight=weight) == 0
+    assert skdec.kl_divergence(P, Q) == np.inf
+    assert skdec.kl_divergence(P, Q, sample_weight=[1e-300, 1]) == np.inf
+
+
+def test_divergences_are_not_below_zero():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for n in (2, 3, 5, 9):
+            X = np.random.default_rng(n).normal(size=(n, 4)).astype(np.float32)
+            told = []
+            tsne = ExactTSNE(
+                perplexity=n - 1,
+                callback=lambda i, kl, Y, t=told: t.append(kl),
+                **SHORT,
+            ).fit(X)
+            assert min(tsne.kl_divergence_, *told) >= 0
+        for k, value in ((7, 0.18237), (3, 0.7), (5, 0.3)):
+            X = np.full((26, 2), value, np.float32)
+            model = StudentTClustering(k, random_state=0).fit(X)
+            assert min(model.kl_divergence_, *model.history_["kl_divergence"]) >= 0
+
+
+def test_a_warning_comes_once_and_points_at_the_line_of_the_caller():
+    X = np.repeat(np.arange(3.0), 20)[:, None]
+    for affinities, init in (("exact", "spectral"), ("neighbors", "random")):
+        tsne = ExactTSNE(perplexity=5, affinities=affinities, init=init, **SHORT)
+        for call in (tsne.fit, tsne.fit_transform):
+            with pytest.warns(UserWarning, match="cannot be reached") as caught:
+                call(X)
+            assert [warning.filename for warning in caught] == [__file__]
