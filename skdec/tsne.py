@@ -1,5 +1,6 @@
 """ExactTSNE: t-SNE with the true gradient over all pairs, and a transform."""
 
+from inspect import signature
 from numbers import Integral, Real
 
 import numpy as np
@@ -69,8 +70,8 @@ class ExactTSNE(
     r"""Exact t-SNE, SNE and their family, with a transform for new points.
 
     Takes the parameters of :class:`sklearn.manifold.TSNE` under the same names and
-    meanings, except ``method`` and ``angle``: the gradient is the true one, over all
-    pairs.
+    meanings, except ``angle``; the gradient is the true one, over all pairs, and so
+    "exact" is the one ``method``.
     Minimises KL(P‖Q) between the affinities p of the data and the similarities q in
     the embedding,
 
@@ -135,6 +136,8 @@ class ExactTSNE(
         Print timings and, at every 50th iteration, KL and gradient norm.
     random_state : int, RandomState instance or None, default=None
         Seeds the initialisation.
+    method : "exact", default="exact"
+        The gradient, over all pairs.  The parameter is here for scripts that give it.
     n_jobs : int or None, default=-1
         Threads; -1 means all cores.  The result is bitwise the same for every value.
     dof : float or "auto", default="auto"
@@ -203,6 +206,8 @@ class ExactTSNE(
     DataConversionWarning
         If a metric of booleans is given other values than 0 and 1.
     UserWarning
+        If a parameter is given that has no effect beside another, such as a perplexity
+        beside ``sigma`` or ``dof`` with the Gaussian kernel.
         If rows cannot have the perplexity asked for (constant data, many ties), or
         "spectral" stands in for "pca".
     ConvergenceWarning
@@ -262,6 +267,7 @@ class ExactTSNE(
         "init": [StrOptions({"pca", "random", "spectral"}), "array-like"],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
+        "method": [str],
         "n_jobs": N_JOBS,
         "dof": [StrOptions({"auto"}), DOF],
         "sigma": [None, POSITIVE],
@@ -290,6 +296,7 @@ class ExactTSNE(
         init="pca",
         verbose=0,
         random_state=None,
+        method="exact",
         n_jobs=-1,
         dof="auto",
         sigma=None,
@@ -314,6 +321,7 @@ class ExactTSNE(
         self.init = init
         self.verbose = verbose
         self.random_state = random_state
+        self.method = method
         self.n_jobs = n_jobs
         self.dof = dof
         self.sigma = sigma
@@ -369,6 +377,7 @@ class ExactTSNE(
 
     @with_callbacks
     def _embed(self, X):
+        self._check_parameters()
         X = self._check_X(X)
         n_samples = X.shape[0]
         perplexities = resolve_perplexities(self.perplexity, n_samples, self.sigma)
@@ -376,7 +385,7 @@ class ExactTSNE(
         q_form = dof, self.kernel == "gaussian", self.normalization == "joint"
         dtype = np.float32 if self.precision == "single" else np.float64
         if not isinstance(self.init, str):
-            given(self.init, (n_samples, self.n_components))
+            given(self.init, (n_samples, self.n_components), dtype)
         progress = Progress(self, X)
         with Threads(self.n_jobs, hold_blas=True) as threads:
             distances = SquaredDistances(X, self.metric, self.metric_params)
@@ -384,7 +393,7 @@ class ExactTSNE(
             scale = perplexities, distances.precision(self.sigma)
             affinities = self._affinities(distances, scale, dtype, (threads, progress))
             neighbourhood = self._neighbourhood(distances, scale, affinities, threads)
-            start = self._initial_embedding(X, neighbourhood)
+            start = self._initial_embedding(X, neighbourhood, dtype)
             Y = np.ascontiguousarray(start[representatives].T, dtype=dtype)
             objective = EmbeddingObjective(affinities, q_form, threads)
             exact = self.affinities == "exact"
@@ -423,6 +432,31 @@ class ExactTSNE(
     def __sklearn_is_fitted__(self):
         # n_features_in_ alone, which a callback sees before there is a map, is no fit
         return hasattr(self, "embedding_")
+
+    def _check_parameters(self):
+        if self.method != "exact":
+            raise ValueError(
+                f"method must be 'exact'; got {self.method!r}. Here the gradient is "
+                "always the one over all pairs; affinities='neighbors' has P over "
+                "neighbours only, as Barnes-Hut has"
+            )
+        defaults = signature(ExactTSNE).parameters
+        for name, with_what, idle in (
+            ("perplexity", f"sigma={self.sigma}", self.sigma is not None),
+            ("dof", "kernel='gaussian'", self.kernel == "gaussian"),
+            ("metric_params", "metric='precomputed'", self.metric == "precomputed"),
+            (
+                "early_exaggeration",
+                "early_exaggeration_iter=0",
+                self.early_exaggeration_iter == 0,
+            ),
+        ):
+            value, default = getattr(self, name), defaults[name].default
+            same = value is default or (
+                isinstance(value, str | Real) and value == default
+            )
+            if idle and not same:
+                warn(f"{name}={value!r} has no effect with {with_what}")
 
     def _check_X(self, X, *, reset=True):
         # transform does not follow later changes of the parameters
@@ -581,11 +615,11 @@ class ExactTSNE(
             learning_rate,
         )
 
-    def _initial_embedding(self, X, neighbourhood):
+    def _initial_embedding(self, X, neighbourhood, dtype):
         """The start, (n_samples, n_components); ``neighbourhood`` gives a graph."""
         shape = X.shape[0], self.n_components
         if not isinstance(self.init, str):
-            return given(self.init, shape)
+            return given(self.init, shape, dtype)
         if self.init == "random":
             return noise(shape, check_random_state(self.random_state))
         if self.init == "pca" and self.metric != "precomputed":

@@ -414,3 +414,52 @@ def test_a_warning_comes_once_and_points_at_the_line_of_the_caller():
             with pytest.warns(UserWarning, match="cannot be reached") as caught:
                 call(X)
             assert [warning.filename for warning in caught] == [__file__]
+
+
+# ------------------------------------------------------------------------ silence
+@pytest.mark.parametrize(
+    "init, precision",
+    [
+        (np.zeros((len(IRIS), 2)), "single"),
+        (np.full((len(IRIS), 2), 3.5), "double"),
+        # different, but not in single precision
+        (1e10 + np.random.default_rng(0).normal(size=(len(IRIS), 2)), "single"),
+    ],
+)
+def test_points_that_all_start_in_one_place_are_refused(init, precision):
+    with pytest.raises(ValueError, match="init must have points in different places"):
+        ExactTSNE(init=init, precision=precision, **SHORT).fit(IRIS)
+
+
+@pytest.mark.parametrize(
+    "parameters, message",
+    [
+        ({"sigma": 1.0, "perplexity": 20}, "perplexity=20 has no effect with sigma=1"),
+        ({"sigma": 1.0, "perplexity": [5, 9]}, "perplexity=.* no effect with sigma=1"),
+        ({"kernel": "gaussian", "dof": 4}, "dof=4 has no effect with kernel='gaussian"),
+        (
+            {"metric": "precomputed", "metric_params": {"p": 3}},
+            "metric_params={'p': 3}",
+        ),
+        ({"early_exaggeration_iter": 0, "early_exaggeration": 4.0}, "_iter=0"),
+    ],
+)
+def test_a_parameter_without_effect_is_named_once(parameters, message):
+    X = pairwise_distances(IRIS) if "metric" in parameters else IRIS
+    with pytest.warns(UserWarning, match=message) as caught:
+        ExactTSNE(init="random", **{**SHORT, **parameters}).fit(X)
+    assert len(caught) == 1
+
+
+def test_a_parameter_at_its_default_is_not_given():
+    for other in ({"sigma": 1.0}, {"kernel": "gaussian"}):
+        defaults = {name: ExactTSNE().get_params()[name] for name in
+                    ("perplexity", "dof", "early_exaggeration")}  # fmt: skip
+        ExactTSNE(**SHORT, **other, **defaults).fit(IRIS)
+
+
+def test_method_is_exact():
+    as_theirs = ExactTSNE(method="exact", **SHORT).fit_transform(IRIS)
+    assert_array_equal(as_theirs, ExactTSNE(**SHORT).fit_transform(IRIS))
+    with pytest.raises(ValueError, match="method must be 'exact'; got 'barnes_hut'"):
+        ExactTSNE(method="barnes_hut", **SHORT).fit(IRIS)
