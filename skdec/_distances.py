@@ -54,6 +54,7 @@ class SquaredDistances:
         self.boolean = metric in PAIRWISE_BOOLEAN_FUNCTIONS
         self.unit = 1.0
         self.n_samples = X.shape[0]
+        self._sparse = sparse.issparse(X)
         if self.euclidean:
             self._centre(X)
         elif metric == "precomputed":
@@ -99,6 +100,9 @@ class SquaredDistances:
                 X = _filtered(X, X.data < np.inf)
                 X.sum_duplicates()
             return X
+        if sparse.issparse(X) != self._sparse:
+            # only dense rows are centred, and rows are recognised by their bytes
+            X = sparse.csr_array(X) if self._sparse else X.toarray()
         if self.boolean:
             return self._as_boolean(X)
         if not self.euclidean:

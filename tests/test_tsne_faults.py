@@ -463,3 +463,24 @@ def test_method_is_exact():
     assert_array_equal(as_theirs, ExactTSNE(**SHORT).fit_transform(IRIS))
     with pytest.raises(ValueError, match="method must be 'exact'; got 'barnes_hut'"):
         ExactTSNE(method="barnes_hut", **SHORT).fit(IRIS)
+
+
+# ----------------------------------------------------------------- dense and sparse
+@pytest.mark.parametrize("affinities", ["exact", "neighbors"])
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", "manhattan"])
+@pytest.mark.parametrize(
+    "fitted, other",
+    [
+        (np.asarray, sparse.csr_matrix),
+        (np.asarray, sparse.coo_array),
+        (sparse.csr_matrix, np.asarray),
+        (sparse.csr_array, np.asarray),
+        (sparse.csr_array, sparse.csr_matrix),
+    ],
+)
+def test_rows_in_another_container_are_the_same_rows(fitted, other, metric, affinities):
+    settings = {"metric": metric, "affinities": affinities, "perplexity": 10, **SHORT}
+    tsne = ExactTSNE(**settings).fit(fitted(DIGITS[:150]))
+    new = DIGITS[150:160]
+    assert_array_equal(tsne.transform(other(DIGITS[:150])), tsne.embedding_)
+    assert_array_equal(tsne.transform(other(new)), tsne.transform(fitted(new)))
