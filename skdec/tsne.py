@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdec._distances import SquaredDistances
 from skdec._layouts import given, noise, principal_components, spectral
+from skdec._memory import available
 from skdec._progress import CallbackSupportMixin, Progress, with_callbacks
 from skdec._state import unchanged_on_error
 from skdec._validation import (
@@ -233,7 +234,7 @@ class ExactTSNE(
     rate makes the embedding diverge.
 
     Time grows with n_samples²; memory with 2 n_samples² bytes, or 4 in double
-    precision.
+    precision.  A MemoryError tells at once if there is less.
 
     References
     ----------
@@ -386,6 +387,8 @@ class ExactTSNE(
         dtype = np.float32 if self.precision == "single" else np.float64
         if not isinstance(self.init, str):
             given(self.init, (n_samples, self.n_components), dtype)
+        if self.affinities == "exact":
+            self._check_memory(n_samples, np.dtype(dtype).itemsize)
         progress = Progress(self, X)
         with Threads(self.n_jobs, hold_blas=True) as threads:
             distances = SquaredDistances(X, self.metric, self.metric_params)
@@ -457,6 +460,18 @@ class ExactTSNE(
             )
             if idle and not same:
                 warn(f"{name}={value!r} has no effect with {with_what}")
+
+    @staticmethod
+    def _check_memory(n_samples, itemsize):
+        """Now rather than minutes later, or by the system's end of the process."""
+        needed, there_is = n_samples * (n_samples // 2) * itemsize, available()
+        if needed > there_is:
+            raise MemoryError(
+                f"affinities='exact' of {n_samples} samples need {needed / 1e9:.3g} "
+                f"GB of memory, and {there_is / 1e9:.3g} GB are available. "
+                "affinities='neighbors' needs far less"
+                + ("; precision='single' half" if itemsize == 8 else "")
+            )
 
     def _check_X(self, X, *, reset=True):
         # transform does not follow later changes of the parameters
