@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import textwrap
+import time
 import warnings
 from itertools import pairwise
 
@@ -20,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 import skdec
 from skdec import ExactTSNE, StudentTClustering
 from skdec import _memory as memory
+from skdec._distances import SquaredDistances
 from skdec.encoders import LinearEncoder
 from tests import naive
 
@@ -533,3 +535,16 @@ def test_a_limit_of_the_address_space_is_seen():
         assert 2**35 < _of_address_space() < 2**36
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
+
+
+def test_many_equal_sparse_rows_cost_no_more_than_different_ones():
+    different = sparse.random(800, 2000, 0.02, format="csr", random_state=1)
+    equal = sparse.vstack([different[:1]] * 600 + [different[:200]]).tocsr()
+    seconds = []
+    for rows in (different[:9], different, equal):  # the first compiles
+        distances = SquaredDistances(rows)
+        start = time.perf_counter()
+        D = distances.between(distances.rows)
+        seconds.append(time.perf_counter() - start)
+    assert (D[:601, :601] == 0).all()
+    assert seconds[2] < 5 * seconds[1]
