@@ -10,7 +10,7 @@ from skdec import _approximate as approximate
 from skdec._rows import digests, first_occurrences, row_keys
 from skdec._validation import largest_distance, power_of_two
 from skdec._warn import warn
-from skdec.kernels.affinities import squared_from_products
+from skdec.kernels.affinities import squared_distances_to, squared_from_products
 
 # The expanded form ‖a‖² + ‖b‖² − 2a·b keeps about 16 − log10((‖a‖² + ‖b‖²)/D) digits:
 # below this ratio the few pairs concerned are computed from their differences instead.
@@ -21,6 +21,9 @@ ELEMENTS_PER_BLOCK = 400_000
 
 # Samples above which neighbours are searched for approximately, where that can be done.
 APPROXIMATE_FROM = 100_000
+
+# Neighbours that are asked for beyond those needed, at least.
+SPARE = 8
 
 # Beyond this many units squared distances overflow.
 FARTHEST = 1e150
@@ -195,6 +198,9 @@ class SquaredDistances:
         else:
             if rows is None:
                 self._index = self._build_index(n_neighbors, n_jobs)
+            exact = not isinstance(self._index, approximate.Neighbors)
+            if self.euclidean and exact and not self._sparse:
+                return self._nearest_rows(rows, n_neighbors)
             D, columns = self._index.kneighbors(rows, n_neighbors)
         D = D.astype(np.float64)
         if not self.euclidean:
@@ -203,6 +209,22 @@ class SquaredDistances:
             D /= self.unit
             self._check_far(D)
         return columns, np.square(D, out=D)
+
+    def _nearest_rows(self, rows, n_neighbors):
+        """The nearest dense rows, whatever the batch and the number of threads.
+
+        The index rounds by both, and so picks among distances that are equal but for
+        rounding: it is asked for a few more, of which differences decide.
+        """
+        others = self.n_samples - (rows is None)
+        n_asked = min(others, n_neighbors + max(SPARE, n_neighbors // 4))
+        _, columns = self._index.kneighbors(rows, n_asked)
+        columns = np.sort(columns, axis=1)  # equal ones by column
+        D = np.empty(columns.shape)
+        squared_distances_to(self.rows if rows is None else rows, self.rows, columns, D)
+        order = np.argsort(D, axis=1, kind="stable")[:, :n_neighbors]
+        columns, D = (np.take_along_axis(a, order, axis=1) for a in (columns, D))
+        return columns, D
 
     def _build_index(self, n_neighbors, n_jobs):
         # here and above: importing it takes a tenth of a second

@@ -17,6 +17,7 @@ from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.metrics import pairwise_distances
 from sklearn.neighbors import kneighbors_graph, radius_neighbors_graph
 from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import threadpool_limits
 
 import skdec
 from skdec import ExactTSNE, StudentTClustering
@@ -548,3 +549,29 @@ def test_many_equal_sparse_rows_cost_no_more_than_different_ones():
         seconds.append(time.perf_counter() - start)
     assert (D[:601, :601] == 0).all()
     assert seconds[2] < 5 * seconds[1]
+
+
+# --------------------------------------------------------------- ties among neighbours
+def test_neighbours_depend_on_neither_batch_nor_threads():
+    X = DIGITS[np.random.default_rng(0).permutation(1797)]
+    distances = SquaredDistances(X[:900])
+    found = []
+    for n_threads in (1, 2):
+        with threadpool_limits(n_threads):
+            found.append(distances.nearest(90))
+    assert_array_equal(found[0][0], found[1][0])
+    assert_array_equal(found[0][1], found[1][1])
+    rows = distances.prepare(X[900:1000])
+    columns, D = distances.nearest(90, rows)
+    for i in range(len(rows)):
+        one_columns, one_D = distances.nearest(90, rows[i : i + 1])
+        assert_array_equal(one_columns[0], columns[i])
+        assert_array_equal(one_D[0], D[i])
+
+
+def test_a_row_alone_is_placed_as_in_a_batch():
+    X = DIGITS[np.random.default_rng(0).permutation(1797)]
+    tsne = ExactTSNE(affinities="neighbors", random_state=0, max_iter=250).fit(X[:900])
+    batch = tsne.transform(X[900:1000])
+    single = np.vstack([tsne.transform(row[None]) for row in X[900:1000]])
+    assert_array_equal(single, batch)

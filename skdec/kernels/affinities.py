@@ -35,6 +35,23 @@ def squared_from_products(D, norms, their_norms, near):
         near[r] = least(row)
 
 
+@reduction
+def squared_distance(a, b):
+    """‖a − b‖²."""
+    total = 0.0
+    for d in range(len(a)):
+        total += (a[d] - b[d]) * (a[d] - b[d])
+    return total
+
+
+@kernel
+def squared_distances_to(rows, others, columns, D):
+    """D_rt = ‖a_r − b_j‖² for the t-th of the given columns j of each row."""
+    for r in range(len(D)):
+        for t in range(D.shape[1]):
+            D[r, t] = squared_distance(rows[r], others[columns[r, t]])
+
+
 @stage
 def likelihoods(D, beta, E):
     """exp(−β D_j), D already less D°."""
@@ -150,8 +167,9 @@ def calibrate_rows(D, exclude, perplexities, fixed, near, beta, total, calibrate
             E = E[: len(others)]
             mean = sum_of(others) / len(others)
         for s in range(len(perplexities)):
-            # β in units of the mean distance varies little from row to row
-            if not np.isfinite(guess[s]):
+            # β in units of the mean distance varies little from row to row; but what is
+            # found for a new point must not depend on those before it
+            if own < 0 or not np.isfinite(guess[s]):
                 guess[s] = 0.0
             scale = math.log(mean) if mean > 0 else 0.0
             beta[s, r], total[s, r], found = calibrate_row(
