@@ -150,8 +150,10 @@ def check_square(P, name, size=None):
 def check_precomputed(X, name="X"):
     """Distances between n samples: square, non-negative, symmetric, zero diagonal.
 
-    A sparse graph of distances to neighbours is square and non-negative, and has
-    nothing or zeros on its diagonal.  Infinity stands for no connection.
+    A sparse graph of distances to neighbours is square and non-negative; what it has on
+    its diagonal is left out, and need not be 0: KNeighborsTransformer stores what
+    rounding leaves, which can exceed the distances between near rows far from the
+    origin.  Infinity stands for no connection.
     """
     if X.shape[0] != X.shape[1]:
         raise ValueError(
@@ -159,14 +161,14 @@ def check_precomputed(X, name="X"):
             f"shape {X.shape}"
         )
     check_distances(X, name, n_finite=2)
-    tolerance, diagonal = zero_distance(X), X.diagonal()
-    if diagonal.max() > tolerance:
-        raise ValueError(
-            f"{name} must have a zero diagonal with metric='precomputed'; its largest "
-            f"entry there is {diagonal.max():g}"
-        )
     if sparse.issparse(X):
         return
+    tolerance = zero_distance(X)
+    if np.diagonal(X).max() > tolerance:
+        raise ValueError(
+            f"{name} must have a zero diagonal with metric='precomputed'; its largest "
+            f"entry there is {np.diagonal(X).max():g}"
+        )
     for start in range(0, len(X), 512):
         block = slice(start, start + 512)
         if not np.allclose(X[block], X[:, block].T, rtol=1e-5, atol=tolerance):

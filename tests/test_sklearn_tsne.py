@@ -56,7 +56,7 @@ DIFFERENT = [
     ("test_exact_no_precomputed_sparse", "neighbors", None, "this takes a graph"),
     ("test_bad_precomputed_distances", "exact", "csr", "a graph needs 'neighbors'"),
     ("test_high_perplexity_precomputed_sparse_distances", None, None,
-     "a graph needs 'neighbors', and zeros on its diagonal, if anything"),
+     "a graph needs 'neighbors', and a sample is none of its own"),
     ("test_sparse_precomputed_distance", "exact", None, "a graph needs 'neighbors'"),
     ("test_verbose", "exact", None, "no neighbours to report"),
 ]  # fmt: skip
