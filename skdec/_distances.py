@@ -2,20 +2,28 @@
 
 import numpy as np
 from scipy import sparse
+from sklearn.exceptions import DataConversionWarning
 from sklearn.metrics import pairwise_distances
 from sklearn.metrics.pairwise import PAIRWISE_BOOLEAN_FUNCTIONS
 
 from skdec import _approximate as approximate
-from skdec._rows import first_occurrences, row_keys
-from skdec._validation import power_of_two, zero_distance
-from skdec.kernels.affinities import squared_from_products
+from skdec._rows import digests, first_occurrences, row_keys
+from skdec._validation import largest_distance, power_of_two
+from skdec._warn import warn
+from skdec.kernels.affinities import squared_distances_to, squared_from_products
 
 # The expanded form ‖a‖² + ‖b‖² − 2a·b keeps about 16 − log10((‖a‖² + ‖b‖²)/D) digits:
 # below this ratio the few pairs concerned are computed from their differences instead.
 CANCELLATION = 1e-5
 
+# Distances to search at a time: a few megabytes.
+ELEMENTS_PER_BLOCK = 400_000
+
 # Samples above which neighbours are searched for approximately, where that can be done.
 APPROXIMATE_FROM = 100_000
+
+# Neighbours that are asked for beyond those needed, at least.
+SPARE = 8
 
 # Beyond this many units squared distances overflow.
 FARTHEST = 1e150
@@ -49,17 +57,15 @@ class SquaredDistances:
         self.boolean = metric in PAIRWISE_BOOLEAN_FUNCTIONS
         self.unit = 1.0
         self.n_samples = X.shape[0]
+        self._sparse = sparse.issparse(X)
         if self.euclidean:
             self._centre(X)
         elif metric == "precomputed":
             self.rows = self.prepare(X)
-            # not X.max(): on a graph that would sort the entries by column
-            values = X.data if sparse.issparse(X) else X
-            self.unit = power_of_two(float(values.max(initial=0)))
-            self._zero = 0.0 if sparse.issparse(X) else zero_distance(X)
+            self.unit = power_of_two(largest_distance(self.rows))
         else:
             # a copy: what was fitted must not change with the caller's array
-            self.rows = X.astype(bool if self.boolean else X.dtype)
+            self.rows = self._as_boolean(X) if self.boolean else X.copy()
             self._estimate_metric_params()
             self.unit = power_of_two(float(self._distances(self.rows[:1]).max()))
 
@@ -94,12 +100,14 @@ class SquaredDistances:
         """X as ``between`` takes it: centred and scaled, or in the training dtype."""
         if self.metric == "precomputed":
             if sparse.issparse(X):
-                from sklearn.neighbors import sort_graph_by_row_values
-
-                return sort_graph_by_row_values(
-                    X, copy=True, warn_when_not_sorted=False
-                )
+                X = _filtered(X, X.data < np.inf)
+                X.sum_duplicates()
             return X
+        if sparse.issparse(X) != self._sparse:
+            # only dense rows are centred, and rows are recognised by their bytes
+            X = sparse.csr_array(X) if self._sparse else X.toarray()
+        if self.boolean:
+            return self._as_boolean(X)
         if not self.euclidean:
             return X.astype(self.rows.dtype, copy=False)
         scale, mean, spread = self._frame
@@ -116,6 +124,15 @@ class SquaredDistances:
             )
         return rows
 
+    def _as_boolean(self, X):
+        if not np.isin(X, (0, 1)).all():
+            warn(
+                f"metric={self.metric!r} compares booleans: values of X other than 0 "
+                "and 1 count as True",
+                DataConversionWarning,
+            )
+        return X.astype(bool)
+
     def precision(self, sigma):
         """β = 1/σ² in units of D, finite so that 0 · β stays 0; None of None."""
         return None if sigma is None else min(self.unit / sigma, FARTHEST) ** 2
@@ -124,35 +141,37 @@ class SquaredDistances:
         """Drop a precomputed matrix: placing new points needs only theirs."""
         if self.metric == "precomputed":
             self.rows = self.rows[:0].copy()
-            self.__dict__.pop("_index", None)
 
     def representatives(self):
-        """For each training row, the index of the first one identical to it."""
+        """For each training row, the index of the first one identical to it.
+
+        Of precomputed distances only a sample with all distances the same is that: a
+        distance of 0 is not transitive where values are missing, and one that is small
+        against the largest may be large against all others.
+        """
         if self.metric != "precomputed":
             return first_occurrences(row_keys(self.rows))
+        keys = digests(self.rows)
+        first = first_occurrences(keys)
         if sparse.issparse(self.rows):
-            graph = self.rows.tocoo()
-            zero = graph.data <= self._zero
-            first = np.arange(self.n_samples)
-            np.minimum.at(first, graph.row[zero], graph.col[zero])
-            np.minimum.at(first, graph.col[zero], graph.row[zero])
-            return first[first]
-        zero = self.rows <= self._zero
-        np.fill_diagonal(zero, True)
-        return np.argmax(zero, axis=1)
+            # the row of one sample, itself not stored, may be that of another too
+            graph = _without_diagonal(self.rows)
+            first = first_occurrences(digests(_with_diagonal(graph)))
+        alike = first_occurrences(keys)
+        doubtful = {keys[i] for i in np.flatnonzero(first[alike] != first)}
+        # for `identical`, when the matrix is gone
+        self._known = {key: i for i, key in enumerate(keys) if key not in doubtful}
+        return first
 
     def identical(self, rows):
         """For each prepared row, a training row identical to it, or −1."""
-        if self.metric != "precomputed":
+        if self.metric == "precomputed":
+            keys = digests(rows.astype(self.rows.dtype, copy=False))
+            known = self._known
+        else:
+            keys = row_keys(rows)
             known = {key: i for i, key in enumerate(row_keys(self.rows))}
-            return np.array([known.get(key, -1) for key in row_keys(rows)], np.intp)
-        if sparse.issparse(rows):
-            graph = rows.tocoo()
-            zero = graph.data <= self._zero
-            known = np.full(rows.shape[0], -1)
-            known[graph.row[zero]] = graph.col[zero]
-            return known
-        return np.where(rows.min(axis=1) <= self._zero, rows.argmin(axis=1), -1)
+        return np.array([known.get(key, -1) for key in keys], np.intp)
 
     def between(self, rows, columns=None):
         """D between prepared rows and the (given) training rows, float64."""
@@ -168,18 +187,44 @@ class SquaredDistances:
 
         Without ``rows``, those of the training rows, themselves left out.
         """
-        if rows is None:
-            self._index = self._build_index(n_neighbors, n_jobs)
-        if rows is not None and self.metric == "precomputed":
-            D, columns = _smallest(rows, n_neighbors)
+        if self.metric == "precomputed":
+            own = rows is None
+            rows = self.rows if own else rows
+            if sparse.issparse(rows):
+                graph = _without_diagonal(rows) if own else rows
+                D, columns = _nearest_in_graph(graph, n_neighbors, own)
+            else:
+                D, columns = _nearest_in_matrix(rows, n_neighbors, own)
         else:
+            if rows is None:
+                self._index = self._build_index(n_neighbors, n_jobs)
+            exact = not isinstance(self._index, approximate.Neighbors)
+            if self.euclidean and exact and not self._sparse:
+                return self._nearest_rows(rows, n_neighbors)
             D, columns = self._index.kneighbors(rows, n_neighbors)
         D = D.astype(np.float64)
         if not self.euclidean:
-            self._check_distances(D)
+            if self.metric != "precomputed":
+                self._check_distances(D)
             D /= self.unit
             self._check_far(D)
         return columns, np.square(D, out=D)
+
+    def _nearest_rows(self, rows, n_neighbors):
+        """The nearest dense rows, whatever the batch and the number of threads.
+
+        The index rounds by both, and so picks among distances that are equal but for
+        rounding: it is asked for a few more, of which differences decide.
+        """
+        others = self.n_samples - (rows is None)
+        n_asked = min(others, n_neighbors + max(SPARE, n_neighbors // 4))
+        _, columns = self._index.kneighbors(rows, n_asked)
+        columns = np.sort(columns, axis=1)  # equal ones by column
+        D = np.empty(columns.shape)
+        squared_distances_to(self.rows if rows is None else rows, self.rows, columns, D)
+        order = np.argsort(D, axis=1, kind="stable")[:, :n_neighbors]
+        columns, D = (np.take_along_axis(a, order, axis=1) for a in (columns, D))
+        return columns, D
 
     def _build_index(self, n_neighbors, n_jobs):
         # here and above: importing it takes a tenth of a second
@@ -215,10 +260,11 @@ class SquaredDistances:
 
     @staticmethod
     def _check_far(D):
-        if D.max() > FARTHEST:
+        largest = largest_distance(D)
+        if largest > FARTHEST:
             raise ValueError(
                 f"the distances must stay within {FARTHEST:g} times those between the "
-                f"training rows; got {D.max():g} times"
+                f"training rows; got {largest:g} times"
             )
 
     def _euclidean(self, rows, columns):
@@ -237,20 +283,65 @@ class SquaredDistances:
         return D
 
 
-def _smallest(rows, n_neighbors):
-    """The smallest entries of each row, in order, and their columns."""
-    if not sparse.issparse(rows):
-        columns = np.argsort(rows, axis=1, kind="stable")[:, :n_neighbors]
-        return np.take_along_axis(rows, columns, axis=1), columns
-    few = np.diff(rows.indptr).min()
-    if few < n_neighbors:
+def _nearest_in_matrix(rows, n_neighbors, own):
+    """The smallest entries of each row, in order, and their columns.
+
+    With ``own``, those of a square matrix besides its diagonal.
+    """
+    D = np.empty((len(rows), n_neighbors))
+    columns = np.empty(D.shape, np.intp)
+    size = max(1, ELEMENTS_PER_BLOCK // rows.shape[1])
+    for start in range(0, len(rows), size):
+        block = rows[start : start + size].astype(np.float64)
+        if own:
+            of_block = np.arange(len(block))
+            block[of_block, start + of_block] = np.nan  # which comes last of all
+        chosen = np.argpartition(block, n_neighbors - 1, axis=1)[:, :n_neighbors]
+        chosen.sort(axis=1)  # equal ones by column
+        values = np.take_along_axis(block, chosen, axis=1)
+        order = np.argsort(values, axis=1, kind="stable")
+        b = slice(start, start + len(block))
+        columns[b] = np.take_along_axis(chosen, order, axis=1)
+        D[b] = np.take_along_axis(values, order, axis=1)
+    return D, columns
+
+
+def _nearest_in_graph(graph, n_neighbors, own):
+    """The same from the entries that a graph stores, none of them its diagonal's."""
+    stored = np.diff(graph.indptr)
+    if stored.min() < n_neighbors:
+        i = int(stored.argmin())
+        besides = ", the sample itself not counted" if own else ""
         raise ValueError(
-            f"{n_neighbors} neighbors per sample are required; X holds only {few} for "
-            "some"
+            f"X is a graph of the distances to neighbours: {n_neighbors} neighbors per "
+            f"samples are required (3 times the perplexity{besides}), but row {i} has "
+            f"only {stored[i]}. Decrease perplexity, or store more neighbours in X"
         )
-    # a graph's rows have been sorted by value
-    entries = rows.indptr[:-1, None] + np.arange(n_neighbors)
-    return rows.data[entries], rows.indices[entries]
+    # columns are in order, so that they settle which of equal distances comes first
+    order = np.lexsort((graph.data, np.repeat(np.arange(len(stored)), stored)))
+    entries = order[graph.indptr[:-1, None] + np.arange(n_neighbors)]
+    return graph.data[entries], graph.indices[entries]
+
+
+def _without_diagonal(graph):
+    """The graph alone: some hold the sample itself and some do not."""
+    entries = graph.tocoo()
+    return _filtered(graph, entries.row != entries.col)
+
+
+def _with_diagonal(graph):
+    """The graph with a distance of 0 of each sample to itself."""
+    entries, itself = graph.tocoo(), np.arange(graph.shape[0])
+    data = np.r_[np.zeros(len(itself), graph.dtype), entries.data]
+    row, column = np.r_[itself, entries.row], np.r_[itself, entries.col]
+    return sparse.coo_array((data, (row, column)), shape=graph.shape).tocsr()
+
+
+def _filtered(graph, keep):
+    """A CSR matrix with these of its stored entries alone, zeros among them."""
+    ends = np.concatenate([[0], np.cumsum(keep)])[graph.indptr]
+    parts = graph.data[keep], graph.indices[keep], ends
+    return type(graph)(parts, shape=graph.shape)
 
 
 def _squared_norms(rows):
@@ -262,4 +353,9 @@ def _squared_norms(rows):
 def _difference(rows, others, r, j):
     if not sparse.issparse(rows):
         return others[j] - rows[r]
-    return others[j] - sparse.vstack([rows[[r]]] * len(j), format="csr")
+    # the row as many times by its parts: stacking matrices takes far longer
+    b = slice(*rows.indptr[r : r + 2])
+    n, stored = len(j), b.stop - b.start
+    parts = np.tile(rows.data[b], n), np.tile(rows.indices[b], n)
+    ends = stored * np.arange(n + 1)
+    return others[j] - sparse.csr_array((*parts, ends), shape=(n, rows.shape[1]))

@@ -14,14 +14,19 @@ LARGEST_INIT = 1e15
 SMALL = 50
 
 
-def given(init, shape):
-    """The caller's own start, checked."""
+def given(init, shape, dtype):
+    """The caller's own start, checked; ``dtype`` is what it will be held in."""
     start = check_matrix(init, "init")
     if start.shape != shape or np.abs(start).max() > LARGEST_INIT:
         raise ValueError(
             f"init must have shape {shape}, that is (n_samples, n_components), "
             f"and values up to {LARGEST_INIT:g}; got shape {start.shape} and "
             f"values up to {np.abs(start).max():g}"
+        )
+    if np.ptp(start.astype(dtype), axis=0).max() == 0:
+        raise ValueError(
+            "init must have points in different places, from where a gradient leads "
+            f"on; got {start[0]} for all of them (in {np.dtype(dtype)})"
         )
     return start
 
@@ -43,7 +48,7 @@ def principal_components(X, n_components, random_state):
     unit = power_of_two(float(np.abs(values).max(initial=0)))
     # a power of two, so exact: keeps variances in range
     rows = X.astype(np.float64) / unit
-    if not sparse.issparse(rows) and np.array_equal(rows[1:], rows[:-1]):
+    if _all_alike(rows):
         return start
     n_known = min(n_components, *X.shape)
     solver = "auto"
@@ -56,6 +61,13 @@ def principal_components(X, n_components, random_state):
     pca.set_output(transform="default")
     known = pca.fit_transform(rows)
     return _scaled(known, start)
+
+
+def _all_alike(rows):
+    """Whether no column varies: the solver for sparse matrices fails on that."""
+    if not sparse.issparse(rows):
+        return np.array_equal(rows[1:], rows[:-1])
+    return (rows.max(axis=0) - rows.min(axis=0)).count_nonzero() == 0
 
 
 def spectral(P, n_components, random_state):

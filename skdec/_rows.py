@@ -1,5 +1,6 @@
 """Rows as values: which ones are identical, and how many of each there are."""
 
+from hashlib import blake2b
 from itertools import pairwise
 
 import numpy as np
@@ -17,6 +18,19 @@ def row_keys(X):
         return [a.tobytes() + b.tobytes() for a, b in zip(columns, data, strict=True)]
     plain = X if X.dtype == bool else X + X.dtype.type(0)
     return [row.tobytes() for row in np.ascontiguousarray(plain)]
+
+
+def digests(X):
+    """For each row of X 16 bytes that tell it from others, stored zeros included.
+
+    They stand for rows that are too long, and too many, to keep.
+    """
+    if sparse.issparse(X):
+        columns, ends = X.indices.astype(np.int64), pairwise(X.indptr)
+        rows = (columns[a:b].tobytes() + X.data[a:b].tobytes() for a, b in ends)
+    else:
+        rows = (row + row.dtype.type(0) for row in X)  # of −0.0 and 0.0 the same
+    return [blake2b(row, digest_size=16).digest() for row in rows]
 
 
 def first_occurrences(keys):

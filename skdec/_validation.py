@@ -1,7 +1,7 @@
 """Checks shared by the public functions and the estimators."""
 
 import math
-from numbers import Real
+from numbers import Integral, Real
 
 import numpy as np
 from scipy import sparse
@@ -11,15 +11,31 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_non_negative
 
 FLOATS = (np.float64, np.float32)
-POSITIVE = Interval(Real, 0, None, closed="neither")
+
+
+class Range(Interval):
+    """An interval of numbers, which True and False are not though Python has them so.
+
+    ``n_components=True`` is a slip, such as a parameter in another's place.
+    """
+
+    def is_satisfied_by(self, val):
+        """Whether it is a number, and inside."""
+        return not isinstance(val, bool | np.bool_) and super().is_satisfied_by(val)
+
+
+POSITIVE = Range(Real, 0, None, closed="neither")
 # wide enough for any use, narrow enough that (1 + D/ν) is computed in single precision
-DOF = Interval(Real, 1e-12, 1e12, closed="both")
+DOF = Range(Real, 1e-12, 1e12, closed="both")
 # the exponent b of f in the target
-BALANCE = Interval(Real, 0, None, closed="left")
+BALANCE = Range(Real, 0, None, closed="left")
+# neither those for missing values nor those that scipy has no more
 METRICS = StrOptions(
-    (set(_VALID_METRICS) - {"nan_euclidean", "wminkowski"}) | {"precomputed"}
+    (set(_VALID_METRICS) - {"nan_euclidean", "wminkowski", "matching"})
+    | {"precomputed"}
 )
-PERPLEXITY = [Interval(Real, 1, None, closed="left"), "array-like"]
+N_JOBS = [None, Range(Integral, None, None, closed="neither")]
+PERPLEXITY = [Range(Real, 1, None, closed="left"), "array-like"]
 
 # Largest |coordinate| whose squared distances, summed over dimensions, stay finite.
 LARGEST = {np.dtype(np.float32): 1e15, np.dtype(np.float64): 1e150}
@@ -134,14 +150,17 @@ def check_square(P, name, size=None):
 def check_precomputed(X, name="X"):
     """Distances between n samples: square, non-negative, symmetric, zero diagonal.
 
-    A sparse graph of distances to neighbours is square and non-negative.
+    A sparse graph of distances to neighbours is square and non-negative; what it has on
+    its diagonal is left out, and need not be 0: KNeighborsTransformer stores what
+    rounding leaves, which can exceed the distances between near rows far from the
+    origin.  Infinity stands for no connection.
     """
     if X.shape[0] != X.shape[1]:
         raise ValueError(
             f"{name} must be a square distance matrix with metric='precomputed'; got "
             f"shape {X.shape}"
         )
-    check_distances(X, name)
+    check_distances(X, name, n_finite=2)
     if sparse.issparse(X):
         return
     tolerance = zero_distance(X)
@@ -161,13 +180,35 @@ def check_precomputed(X, name="X"):
 
 def zero_distance(X):
     """Up to here precomputed distances are zero but for rounding."""
-    return float(X.max()) * ROUNDING[X.dtype]
+    return largest_distance(X) * ROUNDING[X.dtype]
 
 
-def check_distances(X, name="X"):
-    """Raise unless all distances are non-negative."""
+def largest_distance(X):
+    """The largest finite distance."""
+    # not X.max(): on a graph that would sort the entries by column
+    values = X.data if sparse.issparse(X) else X
+    largest = float(values.max(initial=0))
+    if largest == np.inf:
+        largest = float(values.max(initial=0, where=values < np.inf))
+    return largest
+
+
+def check_distances(X, name="X", n_finite=1):
+    """Raise unless distances are non-negative and so many in each row finite."""
     whom = f"{name}, which with metric='precomputed' should hold positive distances"
     check_non_negative(X, whom)
+    values = X.data if sparse.issparse(X) else X
+    largest = values.max(initial=0)
+    if np.isnan(largest):
+        raise ValueError(f"Input {name} contains NaN.")
+    if np.isfinite(largest) or sparse.issparse(X):
+        return  # of a graph rows are counted when it is known how many they need
+    for i, row in enumerate(X):
+        if np.count_nonzero(row < np.inf) < n_finite:
+            raise ValueError(
+                f"{name} must hold a finite distance to another sample in every row "
+                f"with metric='precomputed' (infinity: not connected); row {i} has none"
+            )
 
 
 def with_short_indices(X):

@@ -1,6 +1,5 @@
 """The affinities p of the data: what the map of an embedding is matched to."""
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +18,7 @@ from skdec._validation import (
     check_square,
     resolve_perplexities,
 )
+from skdec._warn import warn
 from skdec.execution import Threads
 from skdec.kernels import affinities
 
@@ -49,7 +49,8 @@ def conditional_affinities(X, *, perplexity=30.0, sigma=None, metric="euclidean"
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features) or (n_samples, n_samples)
-        Samples, or their distances (not squared) with ``metric="precomputed"``.
+        Samples, or their distances (not squared) with ``metric="precomputed"``; an
+        infinite one stands for no connection, p = 0.
     perplexity : float or list of float, default=30.0
         Effective number of neighbours, from 1 to below n_samples.  Of several, P is
         the average of the scales.  Ignored when ``sigma`` is given.
@@ -90,8 +91,9 @@ def conditional_affinities(X, *, perplexity=30.0, sigma=None, metric="euclidean"
            [0.679, 0.   , 0.321],
            [0.223, 0.777, 0.   ]])
     """
-    X = check_matrix(X, "X", ensure_min_samples=2)
-    if metric == "precomputed":
+    precomputed = isinstance(metric, str) and metric == "precomputed"
+    X = check_matrix(X, "X", ensure_min_samples=2, ensure_all_finite=not precomputed)
+    if precomputed:
         check_precomputed(X)
     perplexities = resolve_perplexities(perplexity, len(X), sigma)
     with Threads(hold_blas=True) as threads:
@@ -218,14 +220,15 @@ def dense_affinities(distances, scale, joint, dtype, threads):
     return Affinities(P, negentropy.sum(), mass, _mean_sigma(scales))
 
 
-def graph_affinities(columns, D, scale, joint, dtype, threads):
+def graph_affinities(columns, D, scale, joint, dtype, threads, *, again=False):
     """Affinities over given neighbours: p_{j|i} = 0 for all others.
 
     ``columns`` and ``D``, of shape (n_samples, n_neighbors), are the neighbours of each
-    point and the squared distances to them.
+    point and the squared distances to them.  ``again``: of rows that have been
+    calibrated before, so that what is to be said of them has been said.
     """
     n = len(D)
-    P, scales = neighbour_rows(D, scale, threads)
+    P, scales = neighbour_rows(D, scale, threads, again=again)
     edges = np.arange(0, D.size + 1, D.shape[1])
     P = sparse.csr_array((P.ravel(), columns.ravel(), edges), shape=(n, n))
     conditional = xlogy(P.data, P.data).sum()
@@ -236,7 +239,7 @@ def graph_affinities(columns, D, scale, joint, dtype, threads):
     return Affinities(P.astype(dtype), negentropy, mass, _mean_sigma(scales))
 
 
-def neighbour_rows(D, scale, threads):
+def neighbour_rows(D, scale, threads, *, again=False):
     """p_{j|i} over given neighbours, from the squared distances, and its scales."""
     own = np.full(len(D), -1)
     P = np.empty(D.shape)
@@ -249,7 +252,8 @@ def neighbour_rows(D, scale, threads):
         affinities.conditional_rows(block, own[b], *_part(scales, b), P[b])
 
     _by_blocks(task, len(D), D.shape[1], threads)
-    _warn_of(calibrated)
+    if not again:
+        _warn_of(calibrated)
     return P, scales
 
 
@@ -263,7 +267,7 @@ def truncated_mass(distances, columns, scale, threads):
     n = distances.n_samples
     own = np.unique(np.linspace(0, n - 1, TRUNCATION_ROWS).astype(np.intp))
     rows = distances.rows[own]
-    P = conditional_rows(distances, rows, own, scale, np.float32, threads)
+    P = conditional_rows(distances, rows, own, scale, np.float32, threads, again=True)
     kept = np.take_along_axis(P, columns[own], axis=1).sum(axis=1, dtype=np.float64)
     return max(0.0, 1 - kept.mean())
 
@@ -273,7 +277,7 @@ def _mean_sigma(scales):
     return float(np.mean(1 / np.sqrt(beta[beta > 0]))) if (beta > 0).any() else np.inf
 
 
-def conditional_rows(distances, rows, own, scale, dtype, threads):
+def conditional_rows(distances, rows, own, scale, dtype, threads, *, again=False):
     """p_{j|i} of (prepared) rows over all training rows; ``own`` is −1 for new rows."""
     P = np.empty((rows.shape[0], distances.n_samples), dtype)
     scales, calibrated = _scales(rows.shape[0], scale)
@@ -285,7 +289,8 @@ def conditional_rows(distances, rows, own, scale, dtype, threads):
         affinities.conditional_rows(D, own[b], *_part(scales, b), P[b])
 
     _by_blocks(task, rows.shape[0], P.shape[1], threads)
-    _warn_of(calibrated)
+    if not again:
+        _warn_of(calibrated)
     return P
 
 
@@ -344,10 +349,9 @@ def _by_blocks(task, n_rows, n_columns, threads):
 def _warn_of(calibrated):
     missed = np.count_nonzero(~calibrated)
     if missed:
-        warnings.warn(
+        warn(
             f"the perplexity cannot be reached for {missed} of {len(calibrated)} rows, "
             "which keep the nearest one they can have: it is above the number of other "
             "samples, or below the number of ties for the nearest neighbour",
             UserWarning,
-            stacklevel=4,
         )

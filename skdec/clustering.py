@@ -8,14 +8,14 @@ import numpy as np
 from sklearn.base import _fit_context, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from skdec._fitted import FittedClustering
 from skdec._starts import begin, check_init
 from skdec._state import unchanged_on_error
 from skdec._stream import Batch, Stream, after_fit, joined, numbered_as
-from skdec._validation import BALANCE, DOF, POSITIVE, check_weight
+from skdec._validation import BALANCE, DOF, N_JOBS, POSITIVE, Range, check_weight
 from skdec.execution import Threads
 from skdec.fixed_embedding import (
     Automatic,
@@ -243,26 +243,26 @@ class StudentTClustering(FittedClustering):
     """
 
     _parameter_constraints: dict = {
-        "n_clusters": [Interval(Integral, 1, None, closed="left")],
+        "n_clusters": [Range(Integral, 1, None, closed="left")],
         "dof": [StrOptions({"auto"}), DOF],
         "bandwidth": [StrOptions({"auto"}), POSITIVE],
         "balance": [StrOptions({"auto"}), BALANCE],
         "encoder": [HasMethods(["fit", "transform", "step"]), None],
         "init": [StrOptions({"k-means++", "random"}), callable, "array-like"],
-        "n_init": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
+        "n_init": [StrOptions({"auto"}), Range(Integral, 1, None, closed="left")],
+        "max_iter": [Range(Integral, 1, None, closed="left")],
+        "tol": [Range(Real, 0, None, closed="left")],
         "update_interval": [
             StrOptions({"auto"}),
-            Interval(Integral, 1, None, closed="left"),
+            Range(Integral, 1, None, closed="left"),
         ],
         "batch_size": [
             StrOptions({"auto"}),
             None,
-            Interval(Integral, 1, None, closed="left"),
+            Range(Integral, 1, None, closed="left"),
         ],
         "random_state": ["random_state"],
-        "n_jobs": [None, Integral],
+        "n_jobs": N_JOBS,
         "verbose": ["verbose"],
     }
 
@@ -500,13 +500,14 @@ class StudentTClustering(FittedClustering):
         self.cluster_centers_ = ended.centers.astype(dtype)
         self.cluster_means_ = ended.means.astype(dtype)
         self.cluster_frequencies_ = ended.frequencies
-        self.kl_divergence_, self.evidence_ = ended.kl, ended.evidence
+        # a sum of logarithms of numbers close to 1 may round to less than nothing
+        self.kl_divergence_, self.evidence_ = max(ended.kl, 0.0), ended.evidence
         self.n_iter_, self.n_steps_ = ended.n_iter, ended.n_steps
         self.n_reseeds_, self.converged_ = ended.n_reseeds, ended.converged
         self.start_kept_ = ended.start_kept
         self.history_ = {
             "n_iter": np.array(ended.history.n_iter),
-            "kl_divergence": np.array(ended.history.kl),
+            "kl_divergence": np.maximum(ended.history.kl, 0.0),
             "label_changes": np.array(ended.history.changed),
         }
 

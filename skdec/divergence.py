@@ -73,7 +73,12 @@ def kl_divergence(P, Q, *, sample_weight=None):
     kl = 0.0
     for batch in gen_batches(len(P), ROWS_PER_BATCH):
         rows = rel_entr(P[batch], Q[batch]).sum(axis=1, dtype=np.float64)
-        kl += float(rows.sum() if weight is None else rows @ weight[batch])
+        if weight is None:
+            kl += float(rows.sum())
+        else:
+            # not 0 · ∞: a row without weight counts for nothing
+            used = weight[batch] > 0
+            kl += float(rows[used] @ weight[batch][used])
     return kl * unit
 
 

@@ -179,13 +179,15 @@ class Descent:
                 # of the Y that the gradient was taken at
                 kl = objective.divergence(Y, log_Z)
                 norm = float(np.linalg.norm(gradient))
-                stopped |= progress.checked(n_iter, kl, norm, phase.name, Y)
+                # what is told is not below 0, as rounding has it
+                told = max(kl, 0.0)
+                stopped |= progress.checked(n_iter, told, norm, phase.name, Y)
                 if not phase.early:
                     history.append((n_iter, kl))
                 if reason := self._reason(history, norm):
                     progress.say(f"Iteration {n_iter}: {reason}. Finished.")
                 if stopped or (reason and not phase.early):
-                    return kl, n_iter
+                    return told, n_iter
                 while reason and phase.early:
                     phase = next(phases)
             progress.begin_iteration()

@@ -26,7 +26,9 @@ def place(embedding, P, q_form, threads):
     objective = PlacementObjective(fitted, P, (dof, gaussian), threads)
     # the mean of neighbours in two clusters can lie in a third, from where the way
     # down leads out of the map: then the nearest neighbour is the better start
-    V, nearest = P @ fitted, fitted[P.argmax(axis=1)]
+    # each mean by itself: a product of matrices rounds by their shape
+    V = np.array([p @ fitted for p in P]).reshape(len(P), fitted.shape[1])
+    nearest = fitted[P.argmax(axis=1)]
     everyone = np.arange(len(V))
     at_start, at_nearest = objective(V, everyone), objective(nearest, everyone)
     worse = at_start[0] > at_nearest[0]

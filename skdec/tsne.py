@@ -1,6 +1,6 @@
 """ExactTSNE: t-SNE with the true gradient over all pairs, and a transform."""
 
-import warnings
+from inspect import signature
 from numbers import Integral, Real
 
 import numpy as np
@@ -13,23 +13,28 @@ from sklearn.base import (
 )
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdec._distances import SquaredDistances
 from skdec._layouts import given, noise, principal_components, spectral
+from skdec._memory import available
 from skdec._progress import CallbackSupportMixin, Progress, with_callbacks
+from skdec._state import unchanged_on_error
 from skdec._validation import (
     DOF,
     FLOATS,
     METRICS,
+    N_JOBS,
     PERPLEXITY,
     POSITIVE,
+    Range,
     check_distances,
     check_precomputed,
     resolve_perplexities,
     with_short_indices,
 )
+from skdec._warn import warn
 from skdec.affinities import (
     conditional_rows,
     dense_affinities,
@@ -66,8 +71,8 @@ class ExactTSNE(
     r"""Exact t-SNE, SNE and their family, with a transform for new points.
 
     Takes the parameters of :class:`sklearn.manifold.TSNE` under the same names and
-    meanings, except ``method`` and ``angle``: the gradient is the true one, over all
-    pairs.
+    meanings, except ``angle``; the gradient is the true one, over all pairs, and so
+    "exact" is the one ``method``.
     Minimises KL(P‖Q) between the affinities p of the data and the similarities q in
     the embedding,
 
@@ -114,7 +119,11 @@ class ExactTSNE(
         A metric of :func:`sklearn.metrics.pairwise_distances`, or "precomputed": X is
         then the matrix of distances (not squared) between samples or, with
         ``affinities="neighbors"``, also a sparse graph of the distances to neighbours
-        as :class:`sklearn.neighbors.KNeighborsTransformer` makes it.
+        as :class:`sklearn.neighbors.KNeighborsTransformer` or
+        :func:`sklearn.neighbors.kneighbors_graph` makes it: of at least 3 · perplexity
+        neighbours of each sample, which may or may not be stored among its own.  What
+        is stored counts, zeros too.  An infinite distance, or a missing one, stands for
+        no connection: p = 0.
     metric_params : dict, default=None
         Further parameters of the metric.
     init : {"pca", "random", "spectral"} or array of shape (n_samples, \
@@ -128,6 +137,8 @@ class ExactTSNE(
         Print timings and, at every 50th iteration, KL and gradient norm.
     random_state : int, RandomState instance or None, default=None
         Seeds the initialisation.
+    method : "exact", default="exact"
+        The gradient, over all pairs.  The parameter is here for scripts that give it.
     n_jobs : int or None, default=-1
         Threads; -1 means all cores.  The result is bitwise the same for every value.
     dof : float or "auto", default="auto"
@@ -168,7 +179,8 @@ class ExactTSNE(
     ----------
     embedding_ : ndarray of shape (n_samples, n_components)
         The map of the training rows, in X's dtype.  Identical rows share one position:
-        the map is a function of the row, as ``transform`` needs.
+        the map is a function of the row, as ``transform`` needs.  Of precomputed
+        distances only rows with all entries the same are identical.
     kl_divergence_ : float
         KL(P‖Q) of ``embedding_``, in nats, without exaggeration, over all pairs; with
         ``affinities="neighbors"`` of the P that is left.
@@ -192,7 +204,11 @@ class ExactTSNE(
 
     Warns
     -----
+    DataConversionWarning
+        If a metric of booleans is given other values than 0 and 1.
     UserWarning
+        If a parameter is given that has no effect beside another, such as a perplexity
+        beside ``sigma`` or ``dof`` with the Gaussian kernel.
         If rows cannot have the perplexity asked for (constant data, many ties), or
         "spectral" stands in for "pca".
     ConvergenceWarning
@@ -218,7 +234,7 @@ class ExactTSNE(
     rate makes the embedding diverge.
 
     Time grows with n_samples²; memory with 2 n_samples² bytes, or 4 in double
-    precision.
+    precision.  A MemoryError tells at once if there is less.
 
     References
     ----------
@@ -240,27 +256,28 @@ class ExactTSNE(
     """
 
     _parameter_constraints: dict = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "n_components": [Range(Integral, 1, None, closed="left")],
         "perplexity": [StrOptions({"auto"}), *PERPLEXITY],
-        "early_exaggeration": [Interval(Real, 1, None, closed="left")],
+        "early_exaggeration": [Range(Real, 1, None, closed="left")],
         "learning_rate": [StrOptions({"auto"}), POSITIVE],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "n_iter_without_progress": [Interval(Integral, -1, None, closed="left")],
-        "min_grad_norm": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Range(Integral, 1, None, closed="left")],
+        "n_iter_without_progress": [Range(Integral, -1, None, closed="left")],
+        "min_grad_norm": [Range(Real, 0, None, closed="left")],
         "metric": [METRICS, callable],
         "metric_params": [dict, None],
         "init": [StrOptions({"pca", "random", "spectral"}), "array-like"],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
-        "n_jobs": [None, Integral],
+        "method": [str],
+        "n_jobs": N_JOBS,
         "dof": [StrOptions({"auto"}), DOF],
         "sigma": [None, POSITIVE],
         "kernel": [StrOptions({"student_t", "gaussian"})],
         "normalization": [StrOptions({"joint", "conditional"})],
         "affinities": [StrOptions({"exact", "neighbors"})],
         "exaggeration": [POSITIVE, None],
-        "early_exaggeration_iter": [Interval(Integral, 0, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
+        "early_exaggeration_iter": [Range(Integral, 0, None, closed="left")],
+        "tol": [Range(Real, 0, None, closed="left")],
         "precision": [StrOptions({"single", "double"})],
         "callback": [callable, None],
     }
@@ -280,6 +297,7 @@ class ExactTSNE(
         init="pca",
         verbose=0,
         random_state=None,
+        method="exact",
         n_jobs=-1,
         dof="auto",
         sigma=None,
@@ -304,6 +322,7 @@ class ExactTSNE(
         self.init = init
         self.verbose = verbose
         self.random_state = random_state
+        self.method = method
         self.n_jobs = n_jobs
         self.dof = dof
         self.sigma = sigma
@@ -330,12 +349,11 @@ class ExactTSNE(
         Returns
         -------
         self : ExactTSNE
-            The fitted estimator.
+            The fitted estimator.  A fit that fails leaves it as it was.
         """
         self.fit_transform(X)
         return self
 
-    @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit_transform(self, X, y=None):
         """Embed X and return the embedding.
@@ -353,6 +371,14 @@ class ExactTSNE(
         embedding : ndarray of shape (n_samples, n_components)
             The map of the training rows, in X's dtype.
         """
+        # outside the callbacks of scikit-learn, which leave their context on the
+        # estimator until they have been told of the failure
+        with unchanged_on_error(self):
+            return self._embed(X)
+
+    @with_callbacks
+    def _embed(self, X):
+        self._check_parameters()
         X = self._check_X(X)
         n_samples = X.shape[0]
         perplexities = resolve_perplexities(self.perplexity, n_samples, self.sigma)
@@ -360,7 +386,9 @@ class ExactTSNE(
         q_form = dof, self.kernel == "gaussian", self.normalization == "joint"
         dtype = np.float32 if self.precision == "single" else np.float64
         if not isinstance(self.init, str):
-            given(self.init, (n_samples, self.n_components))
+            given(self.init, (n_samples, self.n_components), dtype)
+        if self.affinities == "exact":
+            self._check_memory(n_samples, np.dtype(dtype).itemsize)
         progress = Progress(self, X)
         with Threads(self.n_jobs, hold_blas=True) as threads:
             distances = SquaredDistances(X, self.metric, self.metric_params)
@@ -368,7 +396,7 @@ class ExactTSNE(
             scale = perplexities, distances.precision(self.sigma)
             affinities = self._affinities(distances, scale, dtype, (threads, progress))
             neighbourhood = self._neighbourhood(distances, scale, affinities, threads)
-            start = self._initial_embedding(X, neighbourhood)
+            start = self._initial_embedding(X, neighbourhood, dtype)
             Y = np.ascontiguousarray(start[representatives].T, dtype=dtype)
             objective = EmbeddingObjective(affinities, q_form, threads)
             exact = self.affinities == "exact"
@@ -404,21 +432,72 @@ class ExactTSNE(
         self.embedding_ = np.ascontiguousarray(Y.T, dtype=X.dtype)
         return self.embedding_.copy()
 
+    def __sklearn_is_fitted__(self):
+        # n_features_in_ alone, which a callback sees before there is a map, is no fit
+        return hasattr(self, "embedding_")
+
+    def _check_parameters(self):
+        if self.method != "exact":
+            raise ValueError(
+                f"method must be 'exact'; got {self.method!r}. Here the gradient is "
+                "always the one over all pairs; affinities='neighbors' has P over "
+                "neighbours only, as Barnes-Hut has"
+            )
+        defaults = signature(ExactTSNE).parameters
+        for name, with_what, idle in (
+            ("perplexity", f"sigma={self.sigma}", self.sigma is not None),
+            ("dof", "kernel='gaussian'", self.kernel == "gaussian"),
+            ("metric_params", "metric='precomputed'", self.metric == "precomputed"),
+            (
+                "early_exaggeration",
+                "early_exaggeration_iter=0",
+                self.early_exaggeration_iter == 0,
+            ),
+        ):
+            value, default = getattr(self, name), defaults[name].default
+            same = value is default or (
+                isinstance(value, str | Real) and value == default
+            )
+            if idle and not same:
+                warn(f"{name}={value!r} has no effect with {with_what}")
+
+    @staticmethod
+    def _check_memory(n_samples, itemsize):
+        """Now rather than minutes later, or by the system's end of the process."""
+        needed, there_is = n_samples * (n_samples // 2) * itemsize, available()
+        if needed > there_is:
+            raise MemoryError(
+                f"affinities='exact' of {n_samples} samples need {needed / 1e9:.3g} "
+                f"GB of memory, and {there_is / 1e9:.3g} GB are available. "
+                "affinities='neighbors' needs far less"
+                + ("; precision='single' half" if itemsize == 8 else "")
+            )
+
     def _check_X(self, X, *, reset=True):
+        # transform does not follow later changes of the parameters
+        metric = self.metric if reset else self._distances.metric
+        exact = self.affinities == "exact" if reset else self._n_neighbors is None
+        precomputed = isinstance(metric, str) and metric == "precomputed"
         X = validate_data(
             self,
             X,
             dtype=FLOATS,
             order="C",
             accept_sparse="csr",
+            ensure_all_finite=not (precomputed and self._may_be_distances(X, reset)),
             ensure_min_samples=2 if reset else 1,
             reset=reset,
         )
         if sparse.issparse(X):
             X = with_short_indices(X)
-        if self.metric != "precomputed":
+            if not (precomputed or callable(metric) or metric in SPARSE_METRICS):
+                raise TypeError(
+                    f"metric={metric!r} is not computed between sparse rows, and X is "
+                    f"sparse: give X.toarray(), or take one of {sorted(SPARSE_METRICS)}"
+                )
+        if not precomputed:
             return X
-        if sparse.issparse(X) and self.affinities == "exact":
+        if sparse.issparse(X) and exact:
             raise TypeError(
                 "affinities='exact' needs the distances of all pairs; a sparse graph "
                 "of precomputed distances goes with affinities='neighbors'"
@@ -428,6 +507,13 @@ class ExactTSNE(
         else:
             check_distances(X)
         return X
+
+    def _may_be_distances(self, X, reset):
+        """Whether the shape is that of distances, which may be infinite."""
+        shape = X.shape if hasattr(X, "shape") else np.asarray(X).shape
+        return len(shape) == 2 and shape[1] == (
+            shape[0] if reset else self.n_features_in_
+        )
 
     def _affinities(self, distances, scale, dtype, context):
         threads, progress = context
@@ -487,12 +573,11 @@ class ExactTSNE(
                 )
                 lost += missed
         if lost:
-            warnings.warn(
+            warn(
                 f"{lost} of {X.shape[0]} new points found no place in the map: their "
                 "KL falls all the way to its rim, where they were left. The fit may "
                 "have been too short (max_iter)",
                 ConvergenceWarning,
-                stacklevel=2,
             )
         return embedding
 
@@ -515,12 +600,11 @@ class ExactTSNE(
         if self.exaggeration not in (None, 1):
             return  # what is minimised is another KL
         if n_iter >= PATIENCE and not kl <= chance + CHANCE_MARGIN:
-            warnings.warn(
+            warn(
                 f"the embedding (KL {kl:.4g}) shows less than points that all coincide "
                 f"({chance:.4g}): the optimisation has not settled; "
                 f"learning_rate={self.learning_rate!r} may be too large",
                 ConvergenceWarning,
-                stacklevel=3,
             )
 
     def _phases(self, n_samples):
@@ -546,21 +630,20 @@ class ExactTSNE(
             learning_rate,
         )
 
-    def _initial_embedding(self, X, neighbourhood):
+    def _initial_embedding(self, X, neighbourhood, dtype):
         """The start, (n_samples, n_components); ``neighbourhood`` gives a graph."""
         shape = X.shape[0], self.n_components
         if not isinstance(self.init, str):
-            return given(self.init, shape)
+            return given(self.init, shape, dtype)
         if self.init == "random":
             return noise(shape, check_random_state(self.random_state))
         if self.init == "pca" and self.metric != "precomputed":
             return principal_components(X, self.n_components, self.random_state)
         if self.init == "pca":
-            warnings.warn(
+            warn(
                 "init='pca' needs X itself, not metric='precomputed': init='spectral' "
                 "is used instead; ask for it to be rid of this note",
                 UserWarning,
-                stacklevel=4,
             )
         return spectral(neighbourhood(), self.n_components, self.random_state)
 
@@ -572,7 +655,8 @@ class ExactTSNE(
                 return affinities.P
             n_neighbors = _three_times(scale[0], distances.n_samples)
             found = distances.nearest(n_neighbors, n_jobs=self.n_jobs)
-            return graph_affinities(*found, scale, True, np.float64, threads).P
+            parts = *found, scale, True, np.float64, threads
+            return graph_affinities(*parts, again=True).P
 
         return graph
 

@@ -55,8 +55,11 @@ DIFFERENT = [
      "the covariance is estimated from X when none is given"),
     ("test_exact_no_precomputed_sparse", "neighbors", None, "this takes a graph"),
     ("test_bad_precomputed_distances", "exact", "csr", "a graph needs 'neighbors'"),
-    ("test_high_perplexity_precomputed_sparse_distances", "exact", None,
-     "a graph needs 'neighbors'"),
+    ("test_high_perplexity_precomputed_sparse_distances", None, None,
+     "a graph needs 'neighbors', and a sample is none of its own"),
+    ("test_init_ndarray", None, None, "points that all start in one place stay there"),
+    ("test_init_ndarray_precomputed", None, None,
+     "points that all start in one place stay there"),
     ("test_sparse_precomputed_distance", "exact", None, "a graph needs 'neighbors'"),
     ("test_verbose", "exact", None, "no neighbours to report"),
 ]  # fmt: skip

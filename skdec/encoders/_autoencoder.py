@@ -7,10 +7,10 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import _fit_context, clone
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skdec._validation import POSITIVE
+from skdec._validation import POSITIVE, Range
 from skdec.encoders._base import Encoder, mean_gradient
 
 MAX_SEED = np.iinfo(np.int32).max
@@ -129,14 +129,14 @@ class AutoencoderEncoder(Encoder):
             StrOptions({"relu", "leaky_relu", "elu", "gelu", "tanh", "sigmoid"}),
             callable,
         ],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "epochs": [Interval(Integral, 0, None, closed="left")],
+        "dropout": [Range(Real, 0, 1, closed="left")],
+        "epochs": [Range(Integral, 0, None, closed="left")],
         "whiten": ["boolean"],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Range(Integral, 1, None, closed="left")],
         "learning_rate": [POSITIVE],
         "clustering_rate": [POSITIVE],
         "optimizer": [StrOptions({"adam", "sgd"}), callable],
-        "reconstruction_weight": [Interval(Real, 0, None, closed="left")],
+        "reconstruction_weight": [Range(Real, 0, None, closed="left")],
         "precision": [StrOptions({"single", "mixed"})],
         "device": [str],
         "random_state": ["random_state"],
@@ -217,7 +217,8 @@ class AutoencoderEncoder(Encoder):
             return torch_side.check_pair(self.modules)
         widths = [n_features, *self.hidden_dims]
         if len(widths) < 2 or not all(
-            isinstance(width, Integral) and width >= 1 for width in widths
+            Range(Integral, 1, None, closed="left").is_satisfied_by(width)
+            for width in widths
         ):
             raise ValueError(
                 "hidden_dims must be a non-empty sequence of positive integers; got "

@@ -8,9 +8,9 @@ from scipy.linalg import eigh, svd
 from scipy.sparse.linalg import LinearOperator, svds
 from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 
-from skdec._validation import POSITIVE
+from skdec._validation import POSITIVE, Range
 from skdec.encoders._base import Encoder, mean_gradient
 
 N_COMPONENTS = 10
@@ -78,10 +78,10 @@ class LinearEncoder(Encoder):
     _parameter_constraints: dict = {
         "n_components": [
             StrOptions({"auto"}),
-            Interval(Integral, 1, None, closed="left"),
+            Range(Integral, 1, None, closed="left"),
         ],
         "learning_rate": [POSITIVE],
-        "reconstruction_weight": [Interval(Real, 0, None, closed="left")],
+        "reconstruction_weight": [Range(Real, 0, None, closed="left")],
         "random_state": ["random_state"],
     }
 

@@ -35,6 +35,23 @@ def squared_from_products(D, norms, their_norms, near):
         near[r] = least(row)
 
 
+@reduction
+def squared_distance(a, b):
+    """‖a − b‖²."""
+    total = 0.0
+    for d in range(len(a)):
+        total += (a[d] - b[d]) * (a[d] - b[d])
+    return total
+
+
+@kernel
+def squared_distances_to(rows, others, columns, D):
+    """D_rt = ‖a_r − b_j‖² for the t-th of the given columns j of each row."""
+    for r in range(len(D)):
+        for t in range(D.shape[1]):
+            D[r, t] = squared_distance(rows[r], others[columns[r, t]])
+
+
 @stage
 def likelihoods(D, beta, E):
     """exp(−β D_j), D already less D°."""
@@ -45,12 +62,17 @@ def likelihoods(D, beta, E):
 
 
 @stage
+def beyond(D, near):
+    """D − D°, 0 for ties; of an infinite D (no connection) infinite."""
+    return D - near if near < D * (1 - TIE) else 0.0
+
+
+@stage
 def add_shares(D, scale, out, E):
     """out_j += p_j/n_scales; ``scale`` is (D°, β, total · n_scales) of each pair."""
     near, beta, total = scale
     for j in range(len(D)):
-        gap = D[j] - near[j]
-        b = beta[j] * (gap if gap > TIE * D[j] else 0.0)
+        b = beta[j] * beyond(D[j], near[j])
         E[j] = -b if b < FARTHEST else -FARTHEST
     exponentials(E)
     for j in range(len(D)):
@@ -131,8 +153,7 @@ def calibrate_rows(D, exclude, perplexities, fixed, near, beta, total, calibrate
             others[j] = row[j + 1]
         near[r] = least(others)
         for j in range(n_others):
-            gap = others[j] - near[r]
-            others[j] = gap if gap > TIE * others[j] else 0.0
+            others[j] = beyond(others[j], near[r])
         calibrated[r] = True
         if len(perplexities) == 0:
             beta[0, r] = fixed
@@ -140,9 +161,15 @@ def calibrate_rows(D, exclude, perplexities, fixed, near, beta, total, calibrate
             total[0, r], _, _ = moments(others, fixed, E)
             continue
         mean = sum_of(others) / n_others
+        if not np.isfinite(mean):
+            # a perplexity spreads over those alone that are connected
+            others = others[np.isfinite(others)]
+            E = E[: len(others)]
+            mean = sum_of(others) / len(others)
         for s in range(len(perplexities)):
-            # β in units of the mean distance varies little from row to row
-            if not np.isfinite(guess[s]):
+            # β in units of the mean distance varies little from row to row; but what is
+            # found for a new point must not depend on those before it
+            if own < 0 or not np.isfinite(guess[s]):
                 guess[s] = 0.0
             scale = math.log(mean) if mean > 0 else 0.0
             beta[s, r], total[s, r], found = calibrate_row(
