@@ -1,6 +1,5 @@
 """Where the centroids start: scikit-learn's k-means, run from several seeds."""
 
-import warnings
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,6 +18,7 @@ from skdec._validation import (
     power_of_two,
     with_short_indices,
 )
+from skdec._warn import warn
 
 ROWS_PER_BATCH = 4096
 
@@ -136,11 +136,10 @@ def begin(X, weight, init, n_clusters, seeds, threads):
     spread = within_spread(scaled, sample_weight, found[0])
     too_few = sample.shape[0] < n_clusters
     if too_few:
-        warnings.warn(
+        warn(
             f"n_clusters ({n_clusters}) exceeds the number of distinct rows with "
             f"positive weight ({sample.shape[0]}): some centroids coincide",
             ConvergenceWarning,
-            stacklevel=5,
         )
     return Beginning(
         rows=rows,

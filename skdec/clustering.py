@@ -1,6 +1,5 @@
 """StudentTClustering: the clustering of DEC as a scikit-learn estimator."""
 
-import warnings
 from dataclasses import replace
 from numbers import Integral, Real
 
@@ -16,6 +15,7 @@ from skdec._starts import begin, check_init
 from skdec._state import unchanged_on_error
 from skdec._stream import Batch, Stream, after_fit, joined, numbered_as
 from skdec._validation import BALANCE, DOF, N_JOBS, POSITIVE, Range, check_weight
+from skdec._warn import warn
 from skdec.execution import Threads
 from skdec.fixed_embedding import (
     Automatic,
@@ -337,7 +337,7 @@ class StudentTClustering(FittedClustering):
             self.encoder_, self.encoding_ = encoder, None if encoder is None else Z
             self.labels_, self.probabilities_ = self._labelled(Z)
         for remark in remarks:
-            warnings.warn(remark, ConvergenceWarning, stacklevel=3)
+            warn(remark, ConvergenceWarning)
         return self
 
     @available_if(_without_encoder)
@@ -382,7 +382,7 @@ class StudentTClustering(FittedClustering):
             self.encoder_ = self.encoding_ = None
             self.labels_, self.probabilities_ = self._labelled(X)
         for remark in remarks:
-            warnings.warn(remark, ConvergenceWarning, stacklevel=3)
+            warn(remark, ConvergenceWarning)
         return self
 
     def _check_training(self, X, sample_weight, reset=True):
