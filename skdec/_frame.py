@@ -176,6 +176,16 @@ class Frame:
         X = X.toarray() if self.sparse else X
         return (X.astype(np.float64) - self.origin) * self.scale
 
+    def sums_of(self, members, mass):
+        """Weighted sums of the rows in units of the frame, float64.
+
+        ``members`` is a sparse matrix of weights, a row for each sum, and ``mass`` the
+        sums of these rows.
+        """
+        sums = members @ self.X
+        sums = sums.toarray() if sparse.issparse(sums) else np.asarray(sums)
+        return (sums - np.outer(mass, self.origin.astype(np.float64))) * self.scale
+
     def points(self, centers):
         """Centroids in units of the frame, as the kernels take them."""
         self._check_columns(centers, self.shape[1])

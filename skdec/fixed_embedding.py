@@ -31,6 +31,10 @@ SHARPNESS_TIE = 1e-4
 # the rows by which it is found.
 LEAST_AGREEMENT, AGREEMENT_ROWS = 0.5, 5000
 
+# Nats a row beyond what chance explains that labels may lose with parameters that the
+# user has set: those of the paper even out sizes, and lose some.
+PLAINLY = 0.25
+
 # Attempts to place clusters that have no rows.
 PLACINGS = 10
 
@@ -274,6 +278,14 @@ class Carrier:
             print(f"[StudentTClustering] {outcome}")
         return outcome
 
+    def _loses_labels(self, objective, origin, run):
+        """Whether the labels explain the rows plainly worse than those of the start."""
+        before, after = (
+            objective.evidence(objective.labelled_mixture(centers))
+            for centers in (origin, run.centers)
+        )
+        return after < before - self.allowed - PLAINLY
+
     def _judged(self, run, objective, start, origin, form, n_reseeds):
         """What is returned: the end of a run, or its origin."""
         before = objective.evidence(objective.mixture(origin))
@@ -282,7 +294,9 @@ class Carrier:
         emptied = run.emptied or np.count_nonzero(has) < np.count_nonzero(had)
         worse = not emptied and after < before
         # what the user has asked for is returned unless it is plainly bad
-        harmful = worse and not self.strict and after < before - self.allowed
+        harmful = not (emptied or self.strict) and (
+            after < before - self.allowed or self._loses_labels(objective, origin, run)
+        )
         kept = emptied or harmful or (worse and self.strict)
         centers = origin if kept else run.centers
         return Outcome(

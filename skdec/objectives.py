@@ -145,6 +145,23 @@ class ClusteringObjective:
         off = np.divide(off, f[:, None], out=np.zeros_like(off), where=f[:, None] > 0)
         return Mixture(centers - off, f)
 
+    def labelled_mixture(self, centers):
+        """The mixture of the rows that are labelled with each cluster.
+
+        Where memberships are nearly even, their means are all next to the mean of all
+        rows, and tell nothing of the labels.
+        """
+        labels, _ = self.nearest(centers)
+        weight = self.weight.astype(np.float64)
+        where = labels, np.arange(len(labels))
+        members = sparse.csr_matrix((weight, where), (len(centers), len(labels)))
+        mass = np.asarray(members.sum(axis=1)).reshape(-1)
+        sums = self.frame.sums_of(members, mass)
+        means = np.divide(
+            sums, mass[:, None], out=centers.copy(), where=mass[:, None] > 0
+        )
+        return Mixture(means, mass)
+
     def log_density(self, components):
         """log Σ_j π_j t(z_i; m_j, h, ν) of each row, float64; π_j = f_j / Σ_j f_j.
 

@@ -86,7 +86,7 @@ def test_a_mixture_wins_on_unequal_blobs(memberships):
 
 def test_on_digits_labels_are_those_of_kmeans_but_graded(memberships):
     ours, kmeans, mixture = compared(memberships, "digits on 10 components")
-    assert abs(ours[0] - kmeans[0]) <= 0.03
+    assert abs(ours[0] - kmeans[0]) <= 0.05
     assert mixture[1] > ours[1]
     assert ours[4] < mixture[4]
     assert ours[5] > mixture[5] > kmeans[5] == 0.5

@@ -155,6 +155,21 @@ def test_parameters_that_lose_evidence_are_named():
     assert model.start_kept_ and not model.converged_
 
 
+@pytest.mark.parametrize("dof", [2.0, 4.0])
+def test_labels_that_explain_the_rows_plainly_worse_are_not_returned(dof):
+    # texts of six topics; at a small dof memberships are nearly even, and their means
+    # tell nothing of the labels
+    rng = np.random.RandomState(0)
+    y, X = rng.randint(6, size=500), np.zeros((500, 300))
+    own = rng.randint(300, size=(6, 30))
+    for row, topic in zip(X, y, strict=True):
+        drawn = rng.rand(40) < 0.35
+        words = own[topic, rng.randint(30, size=40)]
+        np.add.at(row, np.where(drawn, words, rng.randint(300, size=40)), 1)
+    model = StudentTClustering(6, dof=dof, random_state=0).fit(normalize(np.log1p(X)))
+    assert adjusted_rand_score(y, model.labels_) > 0.95
+
+
 @pytest.mark.parametrize("n_features", [2, 10])
 @pytest.mark.parametrize("distance", [6, 10])
 def test_blobs_of_unequal_size(n_features, distance):
