@@ -483,6 +483,28 @@ def test_ties_but_for_rounding_are_ties():
     assert_allclose(P[0], [1 / 3, 1 / 3, 1 / 3, 0])
 
 
+def test_a_perplexity_spreads_over_those_that_are_connected():
+    D = np.array([[4.0, np.inf, 5.0, 7.0, 6.0], [1.0, 2.0, 3.0, 5.0, 7.0]])
+    P, calibrated = conditional_rows(D, np.array([-1, -1]), [2.0])
+    assert calibrated.all()
+    near = np.isfinite(D[0])
+    assert_allclose(P[0, near], naive.row_given_perplexity(D[0, near], 2.0), rtol=1e-6)
+    assert_array_equal(P[0, ~near], 0)
+    assert_allclose(P[1], naive.row_given_perplexity(D[1], 2.0), rtol=1e-6)
+
+
+def test_squared_distances_to_given_columns(rng):
+    rows, others = rng.normal(size=(4, 3)), rng.normal(size=(6, 3))
+    columns = rng.integers(6, size=(4, 2))
+    D = np.empty((4, 2))
+    affinities.squared_distances_to(rows, others, columns, D)
+    expected = [
+        [naive.squared_distance(row, others[j]) for j in given]
+        for row, given in zip(rows, columns, strict=True)
+    ]
+    assert_allclose(D, expected, rtol=1e-14)
+
+
 @pytest.mark.parametrize("n", [2, 3, 8, 9])
 @pytest.mark.parametrize("joint", [True, False])
 @pytest.mark.parametrize("scale", [{"perplexity": 1.5}, {"perplexity": [1.2, 1.7]},
