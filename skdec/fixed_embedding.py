@@ -20,6 +20,8 @@ from skdec.objectives import ClusteringObjective, Mixture
 from skdec.optimizers import CentroidDescent, StochasticDescent
 from skdec.self_training import SelfTraining, number_collapsed
 
+TINY = np.finfo(np.float64).tiny
+
 # Bandwidths that are tried, as shares of the automatic one, where clusters empty.
 NARROWER = 0.7, 0.5, 0.35
 
@@ -353,7 +355,8 @@ def _place_empty(objective, centers):
         labels, D = objective.nearest(centers)
         mass = np.bincount(labels, weights=weight, minlength=len(centers))
         empty = np.flatnonzero(mass <= 0)
-        share = weight * (D / max(float(D.max()), np.finfo(np.float64).tiny))
+        D = D.astype(np.float64)  # TINY is 0 in float32
+        share = weight * (D / max(D.max(), TINY))
         n_drawn = min(len(empty), np.count_nonzero(share))
         if n_drawn == 0:
             break
