@@ -48,6 +48,17 @@ class ClusteringResult:
             **counts,
         )
 
+    def kept_after(self, other):
+        """This result of a start, with the way of a training that led nowhere."""
+        return replace(
+            self,
+            n_iter=other.n_iter,
+            n_steps=other.n_steps,
+            history=other.history,
+            converged=False,
+            start_kept=True,
+        )
+
     def numbered(self, order):
         """The same with its clusters in another order."""
         columns = ("centers", "means", "frequencies", "occupied")

@@ -29,7 +29,7 @@ MERGED_ENTRIES, MERGED_ROWS, WIDEST_ENTRIES = 2**20, 5000, 2**24
 LEAST_ROWS_PER_CLUSTER = 50
 
 # On fewer, k-means runs get in each other's way more than they gain side by side.
-WORTH_A_THREAD = 2**18
+WORTH_A_THREAD = 2**16
 
 # Of a given start, in units of the largest entry of X.
 FARTHEST = 1e6

@@ -11,6 +11,7 @@ from scipy.spatial.distance import cdist
 from skdec._frame import Ball
 from skdec._result import ClusteringResult
 from skdec._validation import largest_magnitude, power_of_two
+from skdec.fixed_embedding import PLAINLY
 from skdec.optimizers import StochasticDescent
 from skdec.self_training import History, SelfTraining
 
@@ -37,6 +38,17 @@ class Batch:
         return self.X.nnz if sparse.issparse(self.X) else self.X.size
 
 
+@dataclass(frozen=True)
+class Clusters:
+    """Where clusters are and how large, in the units of X; f per unit of weight."""
+
+    centers: np.ndarray
+    anchors: np.ndarray
+    target: np.ndarray  # f of the target
+    frequencies: np.ndarray
+    means: np.ndarray
+
+
 @dataclass
 class Stream:
     """The state of a clustering that goes on; all positions in the units of X."""
@@ -44,17 +56,18 @@ class Stream:
     kept: list | None = field(default_factory=list)  # batches, while few have come
     n_fitted: int = 0  # rows in the last fit of all that is kept
     seen: float = 0.0  # total weight so far
-    centers: np.ndarray | None = None
-    anchors: np.ndarray | None = None
-    target: np.ndarray | None = None  # f of the target, per unit of weight
-    frequencies: np.ndarray | None = None  # f_j per unit of weight
-    means: np.ndarray | None = None
+    start: Clusters | None = None  # those of the last fit
+    now: Clusters | None = None
     ball: Ball | None = None
     descent: StochasticDescent = field(default_factory=StochasticDescent)
     n_iter: int = 0
     n_steps: int = 0
     n_reseeds: int = 0
-    evidence: float = -np.inf
+    evidence: float = -np.inf  # running mean over all rows
+    # running means of what it has more than the start on the same rows: of the mixture
+    # that memberships stand for, and of that of the labels alone
+    gain: float = 0.0
+    label_gain: float = 0.0
     converged: bool = False
     start_kept: bool = False
     history: History = field(default_factory=History)
@@ -74,57 +87,98 @@ class Stream:
         n_fitted = n_kept if due else self.n_fitted
         return replace(self, kept=kept, n_fitted=n_fitted), due
 
-    def follow(self, objective, settings, unit):
-        """One step on the rows of a batch; the stream after it."""
+    def follow(self, objective, settings, unit, loss_allowed):
+        """One step on the rows of a batch; the stream after it.
+
+        It goes back to its start if that has explained the rows better, by more than
+        ``loss_allowed`` nats a row in the running mean, or its labels have plainly.
+        """
         frame, seen = objective.frame, self.seen + objective.total * unit
         share = max(objective.total * unit / seen, LEAST_SHARE)
         ball, strayed = self._widened(objective)
-        run = SelfTraining(
-            frame.inside(self.centers),
-            copy.deepcopy(self.descent),
-            settings,
-            Ball(frame.inside(ball.center), ball.radius / (frame.h * frame.unit)),
-            None,
+        held = Ball(frame.inside(ball.center), ball.radius / (frame.h * frame.unit))
+        run = self._step(objective, settings, held, share)
+        mixture, start = (
+            objective.mixture(run.centers),
+            frame.inside(self.start.centers),
         )
-        run.anchors = frame.inside(self.anchors)
-        run.frequencies, run.target = self.frequencies, self.target
-        run.n_steps, before = self.n_steps, run.centers
-        run.step(objective, share=share)
-        mixture = objective.mixture(run.centers)
-        own = objective.evidence(mixture)
-        # the means are of all rows so far: those of the batch by their weight in f
-        added = share * mixture.frequencies / objective.total
-        mass = (1 - share) * self.frequencies + added
-        rate = np.divide(added, mass, out=np.zeros_like(mass), where=mass > 0)
-        off = frame.outside(mixture.means) - self.means
+        before = frame.inside(self.now.centers)
         shift = np.sqrt(np.mean((run.centers - before) ** 2))
-        return replace(
+        own = objective.evidence(mixture)
+        gain = own - objective.evidence(objective.mixture(start))
+        now, then = (
+            objective.evidence(objective.labelled_mixture(centers))
+            for centers in (run.centers, start)
+        )
+        stream = replace(
             self,
             seen=seen,
-            centers=frame.outside(run.centers),
-            anchors=frame.outside(run.anchors),
-            target=run.target,
-            frequencies=run.frequencies,
-            means=self.means + rate[:, None] * off,
+            now=self._moved(objective, run, mixture, share),
             ball=ball,
             descent=run.descent,
             n_iter=self.n_iter + 1,
             n_steps=run.n_steps,
-            evidence=self.evidence + share * (own - self.evidence),
+            evidence=_running(self.evidence, own, share),
+            gain=_running(self.gain, gain, share),
+            label_gain=_running(self.label_gain, now - then, share),
             converged=bool(shift <= settings.tol),
             start_kept=False,
             strayed=strayed,
         )
+        if stream.gain < -loss_allowed or stream.label_gain < -PLAINLY:
+            return stream.back_at_start()
+        return stream
+
+    def _step(self, objective, settings, ball, share):
+        """The clusters on their way, a step further."""
+        frame, now = objective.frame, self.now
+        run = SelfTraining(
+            frame.inside(now.centers), copy.deepcopy(self.descent), settings, ball, None
+        )
+        run.anchors, run.n_steps = frame.inside(now.anchors), self.n_steps
+        run.frequencies, run.target = now.frequencies, now.target
+        run.step(objective, share=share)
+        return run
+
+    def _moved(self, objective, run, mixture, share):
+        """Where a step has brought the clusters.
+
+        The means are of all rows so far: those of the batch by their weight in f.
+        """
+        frame, now = objective.frame, self.now
+        added = share * mixture.frequencies / objective.total
+        mass = (1 - share) * now.frequencies + added
+        rate = np.divide(added, mass, out=np.zeros_like(mass), where=mass > 0)
+        off = frame.outside(mixture.means) - now.means
+        return Clusters(
+            centers=frame.outside(run.centers),
+            anchors=frame.outside(run.anchors),
+            target=run.target,
+            frequencies=run.frequencies,
+            means=now.means + rate[:, None] * off,
+        )
+
+    def back_at_start(self):
+        """The stream as it goes on from the clusters of its last fit."""
+        return replace(
+            self,
+            now=self.start,
+            evidence=self.evidence - self.gain,
+            gain=0.0,
+            label_gain=0.0,
+            converged=False,
+            start_kept=True,
+        )
 
     def result(self, objective, unit):
         """Where the stream has come to; KL is that of the batch."""
-        frame = objective.frame
-        centers, f = frame.inside(self.centers), self.frequencies
-        sums = objective.step(centers, centers, f, judged=True)
+        frame, now = objective.frame, self.now
+        centers = frame.inside(now.centers)
+        sums = objective.step(centers, centers, now.frequencies, judged=True)
         return ClusteringResult(
-            centers=self.centers,
-            means=self.means,
-            frequencies=f * self.seen,
+            centers=now.centers,
+            means=now.means,
+            frequencies=now.frequencies * self.seen,
             occupied=sums.occupied * unit,
             kl=max(sums.kl, 0.0) * unit,
             evidence=self.evidence,
@@ -169,24 +223,29 @@ def after_fit(stream, result, outcome):
     descent = StochasticDescent()
     if isinstance(run.descent, StochasticDescent):
         descent = run.descent
+    f = result.frequencies / total
+    clusters = Clusters(result.centers, result.centers, f, f, result.means)
     return replace(
         stream,
         seen=total,
-        centers=result.centers,
-        anchors=result.centers,
-        target=result.frequencies / total,
-        frequencies=result.frequencies / total,
-        means=result.means,
+        start=clusters,
+        now=clusters,
         ball=ball,
         descent=descent,
         n_iter=result.n_iter,
         n_steps=result.n_steps,
         n_reseeds=result.n_reseeds,
         evidence=result.evidence,
+        gain=0.0,
+        label_gain=0.0,
         converged=result.converged,
         start_kept=result.start_kept,
         history=result.history,
     )
+
+
+def _running(mean, value, share):
+    return mean + share * (value - mean)
 
 
 def numbered_as(before, centers):

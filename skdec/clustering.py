@@ -18,6 +18,7 @@ from skdec._validation import BALANCE, DOF, N_JOBS, POSITIVE, Range, check_weigh
 from skdec._warn import warn
 from skdec.execution import Threads
 from skdec.fixed_embedding import (
+    PLAINLY,
     Automatic,
     Carrier,
     Form,
@@ -26,11 +27,11 @@ from skdec.fixed_embedding import (
     make_objective,
     resolve_form,
 )
-from skdec.joint_training import JointTraining
-from skdec.self_training import Settings, number_collapsed
+from skdec.joint_training import learn
+from skdec.self_training import Settings
 
 # All of an encoder's starts are carried on.
-N_INIT, ENCODER_N_INIT = 20, 10
+N_INIT, ENCODER_N_INIT = 40, 10
 # Rows a cluster, on average, below which a batch is told to be small.
 BATCH_ROWS = 5
 ENCODER_BATCH = 256
@@ -38,6 +39,7 @@ ENCODER_REMEDY = (
     "increase the encoder's reconstruction_weight (γ), if it has one, or decrease the "
     "rate at which it follows the clusters"
 )
+START_KEPT = ", so that the start is kept, with the encoder as it was pre-trained"
 MAX_SEED = np.iinfo(np.int32).max
 
 
@@ -107,7 +109,7 @@ class StudentTClustering(FittedClustering):
         is carried through the Student-t iterations; of those that differ from it by no
         more than chance explains (k m/2 nats in all) the one whose labels agree most
         with those of all runs, or the one with the least inertia if runs hardly agree.
-        If a cluster loses all its rows, the next is tried.  "auto" is 20, and 10 with
+        If a cluster loses all its rows, the next is tried.  "auto" is 40, and 10 with
         an encoder, of which the best end is taken.
     max_iter : int, default=300
         Passes over the data, at most; with an encoder, of its training.
@@ -166,7 +168,10 @@ class StudentTClustering(FittedClustering):
     start_kept_ : bool
         Whether the start itself is returned, because the iterations emptied clusters
         or found less evidence.  Where "auto" parameters are used throughout, any less
-        evidence is enough; else it has to be less by more than chance explains.
+        evidence is enough; else it has to be less by more than chance explains.  With
+        an encoder: because its training lost clusters or shrank the embedding to a
+        point, or the labels of the start explain the embedding at its end plainly
+        better; the encoder is then as it was pre-trained.
     history_ : dict of ndarray
         Of those iterations, an entry for each refresh (with batches, for each pass):
         "n_iter", the pass; "kl_divergence", KL(P‖Q) at the centroids before its step
@@ -197,9 +202,9 @@ class StudentTClustering(FittedClustering):
         If the iterations, or the encoder's training, did not settle within
         ``max_iter``; if they emptied clusters, or lost evidence with parameters that
         are not "auto", so that the start is kept; if clusters collapsed, that is, ended
-        without rows or on the centroid of another; if the embedding shrank to a point;
-        if X has fewer distinct rows than clusters; or if batches have fewer than 5 rows
-        a cluster.
+        without rows or on the centroid of another, or the embedding shrank to a point
+        (with an encoder the start is kept then); if X has fewer distinct rows than
+        clusters; or if batches have fewer than 5 rows a cluster.
 
     See Also
     --------
@@ -330,9 +335,9 @@ class StudentTClustering(FittedClustering):
                 stream = after_fit(Stream(kept=None), result, outcome)
                 remarks = self._remarks_on(outcome)
             else:
-                training, result = self._learn(X, weight, unit, Z, outcome, encoder)
-                Z, stream = training.Z, None
-                remarks = self._remarks_on_training(training, result, outcome)
+                learned = self._learn(X, weight, unit, Z, outcome, result, encoder)
+                encoder, Z, result = learned.encoder, learned.Z, learned.result
+                stream, remarks = None, self._remarks_on_training(learned, outcome)
             self._assign(result, outcome.form, X.dtype, stream)
             self.encoder_, self.encoding_ = encoder, None if encoder is None else Z
             self.labels_, self.probabilities_ = self._labelled(Z)
@@ -348,9 +353,11 @@ class StudentTClustering(FittedClustering):
         The first rows, up to 2^18 stored numbers, are kept and fitted anew, as by
         ``fit``, whenever a quarter more of them have come; clusters keep their numbers.
         Other batches are followed by one step each, ever shorter, at the bandwidth
-        found so far, without entries in ``history_``.  After ``fit``, its centroids are
-        what goes on.  New clusters are not found: a warning tells once if many rows
-        come from far outside those before.
+        found so far, without entries in ``history_``.  If the clusters of the last fit
+        explain the rows better in the long run, they are returned to, and
+        ``start_kept_`` tells.  After ``fit``, its centroids are what goes on.  New
+        clusters are not found: a warning tells once if many rows come from far outside
+        those before.
 
         Parameters
         ----------
@@ -374,7 +381,7 @@ class StudentTClustering(FittedClustering):
             X, weight, unit = self._check_training(X, sample_weight, before is None)
             batch = Batch(X, weight, unit)
             stream, due = (before or Stream()).with_batch(batch)
-            if due or stream.centers is None:
+            if due or stream.now is None:
                 self._fit_anew(joined(stream.kept) if due else batch, stream)
             else:
                 self._follow(batch, stream)
@@ -408,10 +415,14 @@ class StudentTClustering(FittedClustering):
             verbose=self.verbose - 1,
         )
 
+    def _automatic(self):
+        """Which parts of the form are chosen here, by name."""
+        return {name: getattr(self, name) == "auto" for name in Form._fields}
+
     def _cluster(self, X, weight, unit):
         """Cluster rows that stay where they are; weights are in units of ``unit``."""
         joint = self.encoder is not None
-        auto = {name: getattr(self, name) == "auto" for name in Form._fields}
+        auto = self._automatic()
         init = check_init(self.init, self.n_clusters, X.shape[1])
         few = ENCODER_N_INIT if joint else N_INIT
         n_init = few if self.n_init == "auto" else self.n_init
@@ -449,8 +460,8 @@ class StudentTClustering(FittedClustering):
         given = {} if weight is None else {"sample_weight": weight}
         return encoder.fit(X, **given)
 
-    def _learn(self, X, weight, unit, Z, start, encoder):
-        """Train the encoder with the clusters, from z and a start."""
+    def _learn(self, X, weight, unit, Z, start, first, encoder):
+        """Train the encoder with the clusters, from z, a start and its result."""
         weight = np.ones(X.shape[0]) if weight is None else weight
         size = ENCODER_BATCH if self.batch_size == "auto" else self.batch_size
         settings = Settings(
@@ -468,26 +479,25 @@ class StudentTClustering(FittedClustering):
                 lambda: self._encode(X, encoder),
                 lambda Z: make_objective(Z, weight, reference, start.form, threads),
             )
-            training = JointTraining(start, encoder, data, calls, settings)
-            objective = training.run()
-            return training, training.result(objective, unit)
+            return learn(start, encoder, data, calls, settings, first, unit)
 
     def _fit_anew(self, batch, stream):
         """Fit all that is kept of a stream, its clusters numbered as before."""
         outcome, result = self._cluster(batch.X, batch.weight, batch.unit)
-        if stream.centers is not None:
-            result = result.numbered(numbered_as(stream.centers, result.centers))
+        if stream.now is not None:
+            result = result.numbered(numbered_as(stream.now.centers, result.centers))
         stream = after_fit(stream, result, outcome)
         self._assign(result, outcome.form, batch.X.dtype, stream)
 
     def _follow(self, batch, stream):
         """One step on a batch."""
         form = Form(self.dof_, self.bandwidth_, self.balance_)
+        allowed = 0.0 if all(self._automatic().values()) else PLAINLY
         with Threads(self.n_jobs, hold_blas=True) as threads:
             objective = make_objective(
-                batch.X, batch.weight, stream.centers, form, threads
+                batch.X, batch.weight, stream.now.centers, form, threads
             )
-            stream = stream.follow(objective, self._settings(), batch.unit)
+            stream = stream.follow(objective, self._settings(), batch.unit, allowed)
             small = batch.X.shape[0] < BATCH_ROWS * self.n_clusters
             stream = replace(stream, small=stream.small or small)
             result = stream.result(objective, batch.unit)
@@ -541,20 +551,28 @@ class StudentTClustering(FittedClustering):
             said.append(self._collapsed(outcome.n_collapsed, form))
         return said
 
-    def _remarks_on_training(self, training, result, outcome):
+    def _remarks_on_training(self, learned, outcome):
+        if learned.vanished:
+            return [f"the embedding shrank to a point{START_KEPT}: {ENCODER_REMEDY}"]
+        collapsed = self._collapsed(learned.n_collapsed, outcome.form)
+        if learned.lost:
+            return [
+                f"{collapsed}; or {ENCODER_REMEDY}.  This came of the encoder's "
+                f"training{START_KEPT}"
+            ]
+        if learned.worse:
+            return [
+                "the clusters at the end of the encoder's training explain its "
+                f"embedding worse than those of the start{START_KEPT}: {ENCODER_REMEDY}"
+            ]
         said = []
-        if training.vanished:
-            said.append(f"the embedding shrank to a point: {ENCODER_REMEDY}")
-        elif not training.converged:
+        if not learned.result.converged:
             said.append(
                 "the encoder's training did not settle within "
                 f"max_iter={self.max_iter} passes: increase max_iter or tol"
             )
-        n_collapsed = number_collapsed(training.centers, result.occupied)
-        if n_collapsed and not outcome.too_few:
-            said.append(
-                f"{self._collapsed(n_collapsed, outcome.form)}; or {ENCODER_REMEDY}"
-            )
+        if learned.n_collapsed and not outcome.too_few:
+            said.append(f"{collapsed}; or {ENCODER_REMEDY}")
         return said
 
     def _collapsed(self, n_collapsed, form):

@@ -110,6 +110,7 @@ class Outcome:
     n_reseeds: int  # clusters of the start that had no rows and were placed anew
     n_collapsed: int  # clusters in the end without rows, or on another's centroid
     too_few: bool  # fewer distinct rows than clusters
+    loss_allowed: float  # evidence that labels may lose, in nats a row
 
     def result(self, unit):
         """What it ended with; ``unit`` is that of the weights."""
@@ -215,6 +216,7 @@ class Carrier:
         self.begun, self.settings, self.threads = begun, settings, threads
         self.random_state, self.verbose = random_state, verbose
         self.strict, self.allowed = strict, _insignificant(begun)
+        self.loss_allowed = self.allowed + PLAINLY
         self.sampled = begun.sample is not begun.rows
 
     def ranked(self, form):
@@ -286,7 +288,7 @@ class Carrier:
             objective.evidence(objective.labelled_mixture(centers))
             for centers in (origin, run.centers)
         )
-        return after < before - self.allowed - PLAINLY
+        return after < before - self.loss_allowed
 
     def _judged(self, run, objective, start, origin, form, n_reseeds):
         """What is returned: the end of a run, or its origin."""
@@ -315,6 +317,7 @@ class Carrier:
             n_reseeds=n_reseeds,
             n_collapsed=number_collapsed(centers, had if kept else has),
             too_few=self.begun.too_few,
+            loss_allowed=self.loss_allowed,
         )
 
 

@@ -4,7 +4,13 @@ In batches, the centroids held: x → z → q → p → ∂KL(P‖Q)/∂z → th
 made of the batch's q as it is now and of a running mean of f.  At a refresh, on all
 rows: z → q → f → p, one step of the centroids, and whether labels rest; z is what the
 batches of the last pass had, or x encoded anew.
+
+What comes of it is judged in the end: ``learn`` gives back the start, with its encoder,
+if the training has lost clusters or the embedding.
 """
+
+import copy
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,7 +18,7 @@ from skdec._frame import Frame
 from skdec._result import ClusteringResult
 from skdec.divergence import clustering_forces, residual
 from skdec.optimizers import CentroidDescent
-from skdec.self_training import History
+from skdec.self_training import History, number_collapsed
 from skdec.similarity import memberships
 from skdec.targets import frequencies, target
 
@@ -33,6 +39,49 @@ VANISHED = 1e-3
 DIVERGED = (
     "the encoder's embedding is not finite: decrease the rates at which it learns"
 )
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What the training of an encoder came to, or its start if that was better."""
+
+    encoder: object
+    Z: np.ndarray  # embedding of all rows
+    result: ClusteringResult
+    vanished: bool  # the embedding shrank to a point
+    n_collapsed: int  # clusters at the end of the training, whether or not returned
+    lost: bool  # of which the start had fewer
+    worse: bool  # the start's labels explain the embedding plainly better
+
+
+def learn(start, encoder, data, calls, settings, first, unit):
+    """Train an encoder with its clusters and judge what comes of it.
+
+    Parameters are those of ``JointTraining``, and the result of the start, ``first``,
+    with the unit of its weights.
+    """
+    before = copy.deepcopy(encoder)
+    training = JointTraining(start, encoder, data, calls, settings)
+    objective = training.run()
+    result = ClusteringResult.of(
+        objective,
+        training.centers,
+        unit,
+        training,
+        n_reseeds=first.n_reseeds,
+        converged=training.converged,
+        start_kept=False,
+    )
+    n_collapsed = number_collapsed(training.centers, result.occupied)
+    lost = n_collapsed > start.n_collapsed
+    now, then = (
+        objective.evidence(objective.labelled_mixture(training.centers, labels))
+        for labels in (None, training.first_labels)
+    )
+    Z, worse = training.Z, now < then - start.loss_allowed
+    if training.vanished or lost or worse:
+        encoder, Z, result = before, data[-1], first.kept_after(result)
+    return Learned(encoder, Z, result, training.vanished, n_collapsed, lost, worse)
 
 
 class JointTraining:
@@ -60,21 +109,21 @@ class JointTraining:
         Centroids now, in the frame of the objective.
     n_iter, n_steps : int
         Passes over the data, and steps of the encoder.
-    n_reseeds : int
-        Of the start.
     frequencies : ndarray of shape (n_clusters,)
         f_j per unit of weight: of all rows at a refresh, then a running mean.
     vanished : bool
         Whether the embedding shrank to a point; the training ends there.
     converged : bool
         Whether labels came to rest.
+    first_labels : ndarray of shape (n_samples,)
+        Labels at the first refresh.
     history : History
         KL and the share of labels changed, at each refresh.
     """
 
     def __init__(self, start, encoder, data, calls, settings):
         self.centers, self.random_state = start.centers, start.run.random_state
-        self.n_reseeds, self.descent = start.n_reseeds, CentroidDescent(momentum=0.0)
+        self.descent = CentroidDescent(momentum=0.0)
         self.encoder, self.settings = encoder, settings
         self.encode, self.measure = calls
         self.X, weight, Z = data
@@ -85,6 +134,7 @@ class JointTraining:
         self.n_batches = -(-len(self.rows) // settings.batch_size)
         self.interval = settings.update_interval or max(self.n_batches, LEAST_INTERVAL)
         self._labels, self._first_spread = np.full(len(weight), -1, np.int32), 0.0
+        self.first_labels = None
         self.n_iter = self.n_steps = 0
         self.frequencies = None
         self.converged, self.vanished, self.history = False, False, History()
@@ -106,25 +156,16 @@ class JointTraining:
             self.Z = self.encode()
         return self.measure(self.Z)
 
-    def result(self, objective, unit):
-        """What it ended with; ``unit`` is that of the weights."""
-        return ClusteringResult.of(
-            objective,
-            self.centers,
-            unit,
-            self,
-            n_reseeds=self.n_reseeds,
-            converged=self.converged,
-            start_kept=False,
-        )
-
     def refresh(self):
         """f of all rows, a step of the centroids, and whether that was enough."""
         self._objective, before = self.measure(self.Z), self.centers
         objective, f = self._objective, self._objective.frequencies(before)
         self.frequencies = f / objective.total
         sums = objective.step(before, before, f, labels=self._labels, judged=True)
-        self.centers = self.descent.move(before, sums)
+        ball = objective.frame.ball(objective.weight)
+        self.centers = ball.hold(self.descent.move(before, sums))
+        if self.first_labels is None:
+            self.first_labels = self._labels.copy()
         spread = _spread(objective.frame.inside(self.Z[self.rows]))
         self._judge(sums, objective.total, spread)
 

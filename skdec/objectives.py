@@ -145,13 +145,15 @@ class ClusteringObjective:
         off = np.divide(off, f[:, None], out=np.zeros_like(off), where=f[:, None] > 0)
         return Mixture(centers - off, f)
 
-    def labelled_mixture(self, centers):
+    def labelled_mixture(self, centers, labels=None):
         """The mixture of the rows that are labelled with each cluster.
 
         Where memberships are nearly even, their means are all next to the mean of all
-        rows, and tell nothing of the labels.
+        rows, and tell nothing of the labels.  The labels are those of the centroids; a
+        cluster without rows has its centroid for a mean.
         """
-        labels, _ = self.nearest(centers)
+        if labels is None:
+            labels, _ = self.nearest(centers)
         weight = self.weight.astype(np.float64)
         where = labels, np.arange(len(labels))
         members = sparse.csr_matrix((weight, where), (len(centers), len(labels)))

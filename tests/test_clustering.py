@@ -464,7 +464,8 @@ def test_partial_fit_ends_near_fit(name, kept, monkeypatch):
         assert_array_equal(stream.labels_, stream.predict(batch))
     fitted = StudentTClustering(k, random_state=0).fit(X)
     score = adjusted_rand_score(y, stream.predict(X))
-    assert score > adjusted_rand_score(y, fitted.labels_) - 0.03
+    # what was kept of the digits may have led to another start
+    assert score > adjusted_rand_score(y, fitted.labels_) - 0.05
     assert_allclose(stream.cluster_frequencies_.sum(), len(X), rtol=1e-6)
 
 

@@ -71,6 +71,15 @@ class Merging(Toy):
         self.W_ = self.W_ * [1, 0] if np.ptp(X @ self.W_[:, 1]) > 0 else self.W_
 
 
+class Turning(Toy):
+    """Turns the embedding by a sixth."""
+
+    def step(self, X, gradient, sample_weight=None):
+        gradient(X @ self.W_)
+        cos, sin = 0.5, np.sqrt(0.75)
+        self.W_ = self.W_ @ np.array([[cos, sin], [-sin, cos]])
+
+
 class Broken(Toy):
     """Gives what no embedding may be."""
 
@@ -362,18 +371,49 @@ def test_gradients_of_another_shape(rng):
         encoder.step(BLOBS, lambda Z: rng.normal(size=(200, 3)))
 
 
-def test_collapse_is_reported():
-    with pytest.warns(ConvergenceWarning) as caught:
-        model = toy_model(encoder=Shrinking()).fit(BLOBS)
-    said = [str(warning.message) for warning in caught]
-    assert any("shrank to a point" in text and "(γ)" in text for text in said)
-    assert not model.converged_
-    assert model.n_iter_ < 100
-    assert np.isfinite(model.transform(BLOBS)).all()
+def corners():
     grid = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])[np.arange(80) % 4]
-    grid = grid * 10 + np.random.RandomState(0).normal(size=(80, 2))
-    with pytest.warns(ConvergenceWarning, match="2 of 4 clusters collapsed.*rate"):
-        toy_model(4, encoder=Merging()).fit(grid)
+    return grid * 10 + np.random.RandomState(0).normal(size=(80, 2))
+
+
+@pytest.mark.parametrize(
+    "encoder, X, k, message",
+    [
+        (Shrinking(), BLOBS, 3, r"shrank to a point, so that the start is kept.*\(γ\)"),
+        (Merging(), corners(), 4, "2 of 4 clusters collapsed.*rate.*start is kept"),
+    ],
+)
+def test_a_training_that_loses_clusters_is_not_returned(encoder, X, k, message):
+    """What is returned is the start, in attributes and predictions, and told."""
+    with pytest.warns(ConvergenceWarning, match=message):
+        model = toy_model(k, encoder=encoder).fit(X)
+    assert model.start_kept_
+    assert not model.converged_
+    assert model.n_iter_ == model.history_["n_iter"][-1] > 0
+    pretrained = clone(encoder).fit(X)
+    assert_array_equal(model.encoder_.W_, pretrained.W_)
+    assert_array_equal(model.encoding_, pretrained.transform(X))
+    assert_array_equal(model.predict(X), model.labels_)
+    assert len(np.unique(model.labels_)) == k
+    # as if the encoder had been there all along
+    Z, form = model.encoding_, {"dof": model.dof_, "bandwidth": model.bandwidth_}
+    again = StudentTClustering(k, init=model.cluster_centers_, balance=1.0, **form)
+    f = again.fit(Z).cluster_frequencies_
+    assert_allclose(model.cluster_frequencies_, f, rtol=1e-3)
+
+
+def test_a_training_that_explains_its_embedding_worse_is_not_returned():
+    """Three clusters, turned so that each lies between two of the centroids."""
+    truth = np.repeat([0, 2, 4], 60)
+    angles = truth * np.pi / 3
+    X = 12 * np.column_stack([np.cos(angles), np.sin(angles)])
+    X += np.random.RandomState(0).normal(size=X.shape)
+    model = toy_model(3, encoder=Turning(), max_iter=1, batch_size=None)
+    with pytest.warns(ConvergenceWarning, match="explain its embedding worse.*kept"):
+        model.fit(X)
+    assert model.start_kept_
+    assert_array_equal(model.encoder_.W_, np.eye(2))
+    assert adjusted_rand_score(truth, model.labels_) == 1
 
 
 def test_partial_fit_needs_no_encoder():

@@ -462,6 +462,28 @@ def test_small_batches_are_named(monkeypatch):
         model.partial_fit(X[500:512])
 
 
+def test_a_stream_goes_back_to_the_clusters_of_its_last_fit(monkeypatch):
+    """With the paper's parameters memberships are even in 100 dimensions."""
+    monkeypatch.setattr("skdec._stream.KEPT_ENTRIES", 1)
+    X, _ = embeddings(100, k=10, n_samples=2000)
+    h = np.sqrt(X.var(axis=0).sum() / 100)
+    model = StudentTClustering(10, dof=1.0, bandwidth=h, balance=1.0, random_state=0)
+    model.partial_fit(X[:500])
+    first = {name: getattr(model, name) for name in ("cluster_centers_", "labels_")}
+    kept = []
+    for _ in range(4):
+        for start in range(0, 2000, 200):
+            model.partial_fit(X[start : start + 200])
+            kept.append(model.start_kept_)
+            if model.start_kept_:
+                assert_array_equal(model.cluster_centers_, first["cluster_centers_"])
+    assert any(kept)
+    # and is followed where that does no harm
+    easy, _ = make_blobs(1000, 100, centers=10, random_state=0)
+    model = StudentTClustering(10, random_state=0).partial_fit(easy[:500])
+    assert not model.partial_fit(easy[500:]).start_kept_
+
+
 def test_means_of_a_stream_are_those_of_its_rows(monkeypatch):
     monkeypatch.setattr("skdec._stream.KEPT_ENTRIES", 1000)
     X, _ = make_blobs(6000, 2, centers=3, cluster_std=0.5, random_state=0)

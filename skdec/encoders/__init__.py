@@ -16,8 +16,10 @@ method more:
     with ``sample_weight``; the weights are 1 on average, and rows without weight do
     not come.  What it returns is ignored.
 
-Nothing else is asked of it, and it needs to inherit from nothing but scikit-learn's
-BaseEstimator, whose tag ``input_tags.sparse`` says whether it takes CSR matrices too::
+A deep copy of the pre-trained encoder is kept during the training, to be returned if
+that loses clusters.  Nothing else is asked of it, and it needs
+to inherit from nothing but scikit-learn's BaseEstimator, whose tag
+``input_tags.sparse`` says whether it takes CSR matrices too::
 
     class Linear(BaseEstimator):
         def fit(self, X, y=None, sample_weight=None):
