@@ -44,7 +44,7 @@ from skdec.affinities import (
 )
 from skdec.execution import Threads
 from skdec.objectives import EmbeddingObjective
-from skdec.optimizers import Descent, schedule
+from skdec.optimizers import Descent, schedule, stable_rate
 from skdec.placement import place
 
 DEFAULT_PERPLEXITY = 30.0
@@ -103,10 +103,13 @@ class ExactTSNE(
         Factor on P in the first ``early_exaggeration_iter`` iterations.  For 30 more it
         is the geometric mean of this and the late ``exaggeration``.
     learning_rate : "auto" or float, default="auto"
-        Step length.  "auto" is n_samples divided by the exaggeration, a quarter of that
-        while it is early and half of it in the 75 iterations after; an eighth of all
-        for the Gaussian kernel, half for one component, and 1/n_samples of it under
-        conditional normalisation, where P sums to n_samples.
+        Step length.  "auto" is n_samples divided by the exaggeration at dof = 1, a
+        quarter of that while it is early and half of it in the 75 iterations after.
+        For other dof it goes with 1/g, the inverse of the weight g with which
+        neighbours of similarity 1/8 attract each other: 0.67 of it at dof = 2, 0.46 at
+        4, 0.25 at infinity; 1/8 of it for the Gaussian kernel, half for one component,
+        and 1/n_samples of it under conditional normalisation, where P sums to
+        n_samples.
     max_iter : int, default=1000
         Iterations in all, from 1 up.
     n_iter_without_progress : int, default=300
@@ -409,7 +412,7 @@ class ExactTSNE(
                 ),
             }
             distinct = np.array_equal(representatives, np.arange(n_samples))
-            phases = self._phases(n_samples)
+            phases = self._phases(n_samples, dof)
             descent = Descent(
                 self.min_grad_norm,
                 self.n_iter_without_progress,
@@ -607,18 +610,14 @@ class ExactTSNE(
                 ConvergenceWarning,
             )
 
-    def _phases(self, n_samples):
+    def _phases(self, n_samples, dof):
+        stable = stable_rate(dof, self.kernel == "gaussian", self.n_components)
         late = 1.0 if self.exaggeration is None else self.exaggeration
 
         def learning_rate(share, exaggeration):
             if self.learning_rate != "auto":
                 return float(self.learning_rate)
-            rate = share * n_samples / exaggeration
-            if self.kernel == "gaussian":
-                # its weight 2g does not fall off with the distance
-                rate /= 8
-            elif self.n_components == 1:
-                rate /= 2
+            rate = stable * share * n_samples / exaggeration
             # conditional affinities sum to n_samples, joint ones to 1
             return rate if self.normalization == "joint" else rate / n_samples
 

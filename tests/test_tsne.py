@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.optimize import brentq
 from sklearn.datasets import load_digits, load_iris
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.manifold import TSNE, trustworthiness
@@ -276,6 +277,34 @@ def test_learning_rate():
     conditional = ExactTSNE(max_iter=1, normalization="conditional").fit(DIGITS)
     assert conditional.learning_rate_ == 1
     assert ExactTSNE(max_iter=1, learning_rate=7).fit(IRIS).learning_rate_ == 7
+
+
+@pytest.mark.parametrize("dof", [0.2, 2.0, 4.0, 100.0])
+def test_learning_rate_times_the_pull_of_neighbours_is_the_same(dof):
+    """The slope of −log s where s = 1/8, for every ν as for ν = 1."""
+
+    def energy(D, nu):
+        return -naive.log_similarity(D, nu)
+
+    def pull(nu):
+        D = brentq(lambda D: energy(D, nu) - np.log(8), 1e-9, 1e9)
+        return (energy(D * 1.001, nu) - energy(D * 0.999, nu)) / (0.002 * D)
+
+    rate = ExactTSNE(3, dof=dof, max_iter=1).fit(IRIS).learning_rate_
+    assert_allclose(rate * pull(dof), len(IRIS) * pull(1.0), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "form", [{"dof": 100.0}, {"dof": 10.0}, {"n_components": 5}, {"n_components": 10}]
+)
+def test_the_learning_rate_suits_every_dof(form, rng):
+    """Not much above the KL that a small one ends with, with and without clusters."""
+    for X in (rng.normal(size=(200, 20)), DIGITS[:300]):
+        kl = [
+            ExactTSNE(learning_rate=rate, random_state=0, **form).fit(X).kl_divergence_
+            for rate in ("auto", len(X) / 8)
+        ]
+        assert kl[0] < 1.1 * kl[1]
 
 
 @pytest.mark.parametrize("form", [{}, {"kernel": "gaussian"}, {"n_components": 3},
