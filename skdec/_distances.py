@@ -6,24 +6,15 @@ from sklearn.exceptions import DataConversionWarning
 from sklearn.metrics import pairwise_distances
 from sklearn.metrics.pairwise import PAIRWISE_BOOLEAN_FUNCTIONS
 
-from skdec import _approximate as approximate
+from skdec._neighbors import Index, nearest_in_graph, nearest_in_matrix
 from skdec._rows import digests, first_occurrences, row_keys
 from skdec._validation import largest_distance, power_of_two
 from skdec._warn import warn
-from skdec.kernels.affinities import squared_distances_to, squared_from_products
+from skdec.kernels.affinities import squared_from_products
 
 # The expanded form ‖a‖² + ‖b‖² − 2a·b keeps about 16 − log10((‖a‖² + ‖b‖²)/D) digits:
 # below this ratio the few pairs concerned are computed from their differences instead.
 CANCELLATION = 1e-5
-
-# Distances to search at a time: a few megabytes.
-ELEMENTS_PER_BLOCK = 400_000
-
-# Samples above which neighbours are searched for approximately, where that can be done.
-APPROXIMATE_FROM = 100_000
-
-# Neighbours that are asked for beyond those needed, at least.
-SPARE = 8
 
 # Beyond this many units squared distances overflow.
 FARTHEST = 1e150
@@ -187,21 +178,19 @@ class SquaredDistances:
 
         Without ``rows``, those of the training rows, themselves left out.
         """
+        own = rows is None
         if self.metric == "precomputed":
-            own = rows is None
-            rows = self.rows if own else rows
-            if sparse.issparse(rows):
-                graph = _without_diagonal(rows) if own else rows
-                D, columns = _nearest_in_graph(graph, n_neighbors, own)
-            else:
-                D, columns = _nearest_in_matrix(rows, n_neighbors, own)
+            given = self.rows if own else rows
+            D, columns = self._nearest_given(given, n_neighbors, own)
         else:
-            if rows is None:
-                self._index = self._build_index(n_neighbors, n_jobs)
-            exact = not isinstance(self._index, approximate.Neighbors)
-            if self.euclidean and exact and not self._sparse:
-                return self._nearest_rows(rows, n_neighbors)
-            D, columns = self._index.kneighbors(rows, n_neighbors)
+            if own:
+                metric = "euclidean" if self.euclidean else self.metric
+                params = self.metric_params or None
+                self._index = Index(self.rows, metric, params, n_neighbors, n_jobs)
+            if self.euclidean and self._index.exact and not self._sparse:
+                D, columns = self._index.search_by_differences(rows, n_neighbors)
+                return columns, D
+            D, columns = self._index.search(rows, n_neighbors)
         D = D.astype(np.float64)
         if not self.euclidean:
             if self.metric != "precomputed":
@@ -210,34 +199,12 @@ class SquaredDistances:
             self._check_far(D)
         return columns, np.square(D, out=D)
 
-    def _nearest_rows(self, rows, n_neighbors):
-        """The nearest dense rows, whatever the batch and the number of threads.
-
-        The index rounds by both, and so picks among distances that are equal but for
-        rounding: it is asked for a few more, of which differences decide.
-        """
-        others = self.n_samples - (rows is None)
-        n_asked = min(others, n_neighbors + max(SPARE, n_neighbors // 4))
-        _, columns = self._index.kneighbors(rows, n_asked)
-        columns = np.sort(columns, axis=1)  # equal ones by column
-        D = np.empty(columns.shape)
-        squared_distances_to(self.rows if rows is None else rows, self.rows, columns, D)
-        order = np.argsort(D, axis=1, kind="stable")[:, :n_neighbors]
-        columns, D = (np.take_along_axis(a, order, axis=1) for a in (columns, D))
-        return columns, D
-
-    def _build_index(self, n_neighbors, n_jobs):
-        # here and above: importing it takes a tenth of a second
-        from sklearn.neighbors import NearestNeighbors
-
-        metric = "euclidean" if self.euclidean else self.metric
-        settings = self.rows, metric, self.metric_params or None, n_jobs
-        if self.n_samples > APPROXIMATE_FROM and approximate.takes(self.rows, metric):
-            return approximate.Neighbors(n_neighbors, *settings)
-        X, metric, metric_params, n_jobs = settings
-        return NearestNeighbors(
-            metric=metric, metric_params=metric_params, n_jobs=n_jobs
-        ).fit(X)
+    @staticmethod
+    def _nearest_given(rows, n_neighbors, own):
+        if not sparse.issparse(rows):
+            return nearest_in_matrix(rows, n_neighbors, own)
+        graph = _without_diagonal(rows) if own else rows
+        return nearest_in_graph(graph, n_neighbors, own)
 
     def _distances(self, rows, columns=None):
         if self.metric == "precomputed":
@@ -281,46 +248,6 @@ class SquaredDistances:
             if len(j):
                 D[r, j] = _squared_norms(_difference(rows, others, r, j))
         return D
-
-
-def _nearest_in_matrix(rows, n_neighbors, own):
-    """The smallest entries of each row, in order, and their columns.
-
-    With ``own``, those of a square matrix besides its diagonal.
-    """
-    D = np.empty((len(rows), n_neighbors))
-    columns = np.empty(D.shape, np.intp)
-    size = max(1, ELEMENTS_PER_BLOCK // rows.shape[1])
-    for start in range(0, len(rows), size):
-        block = rows[start : start + size].astype(np.float64)
-        if own:
-            of_block = np.arange(len(block))
-            block[of_block, start + of_block] = np.nan  # which comes last of all
-        chosen = np.argpartition(block, n_neighbors - 1, axis=1)[:, :n_neighbors]
-        chosen.sort(axis=1)  # equal ones by column
-        values = np.take_along_axis(block, chosen, axis=1)
-        order = np.argsort(values, axis=1, kind="stable")
-        b = slice(start, start + len(block))
-        columns[b] = np.take_along_axis(chosen, order, axis=1)
-        D[b] = np.take_along_axis(values, order, axis=1)
-    return D, columns
-
-
-def _nearest_in_graph(graph, n_neighbors, own):
-    """The same from the entries that a graph stores, none of them its diagonal's."""
-    stored = np.diff(graph.indptr)
-    if stored.min() < n_neighbors:
-        i = int(stored.argmin())
-        besides = ", the sample itself not counted" if own else ""
-        raise ValueError(
-            f"X is a graph of the distances to neighbours: {n_neighbors} neighbors per "
-            f"samples are required (3 times the perplexity{besides}), but row {i} has "
-            f"only {stored[i]}. Decrease perplexity, or store more neighbours in X"
-        )
-    # columns are in order, so that they settle which of equal distances comes first
-    order = np.lexsort((graph.data, np.repeat(np.arange(len(stored)), stored)))
-    entries = order[graph.indptr[:-1, None] + np.arange(n_neighbors)]
-    return graph.data[entries], graph.indices[entries]
 
 
 def _without_diagonal(graph):

@@ -24,6 +24,8 @@ from skdec.kernels import affinities
 
 # Float64 distances held at a time by a thread: a few megabytes.
 ELEMENTS_PER_BLOCK = 400_000
+# Distance and calibration of a pair cost as much as so many pairs of the embedding.
+PAIRS_PER_DISTANCE = 50
 # Rows on which the share of P beyond the neighbours is measured.
 TRUNCATION_ROWS = 256
 
@@ -343,7 +345,8 @@ def _by_blocks(task, n_rows, n_columns, threads):
         for block in range(start, stop):
             task(block * size, min((block + 1) * size, n_rows))
 
-    threads.rows(blocks, -(-n_rows // size), n_rows * n_columns)
+    n_pairs = n_rows * n_columns
+    threads.rows(blocks, -(-n_rows // size), PAIRS_PER_DISTANCE * n_pairs)
 
 
 def _warn_of(calibrated):

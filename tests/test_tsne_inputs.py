@@ -5,7 +5,6 @@ import signal
 import threading
 import time
 import warnings
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,9 +17,9 @@ from sklearn.pipeline import make_pipeline
 
 import skdec
 from skdec import ExactTSNE
-from skdec import _approximate as approximate
 from skdec._distances import SquaredDistances
 from skdec._layouts import principal_components
+from skdec._neighbors import besides_itself, known_to_pynndescent
 from tests import naive
 
 IRIS = np.unique(load_iris().data, axis=0)
@@ -102,12 +101,12 @@ def test_approximate_neighbours_of_many_points(monkeypatch):
     pytest.importorskip("pynndescent")
     settings = {"affinities": "neighbors", "random_state": 0, "max_iter": 150}
     exact = ExactTSNE(**settings).fit(DIGITS[:1200])
-    monkeypatch.setattr("skdec._distances.APPROXIMATE_FROM", 1000)
+    monkeypatch.setattr("skdec._neighbors.APPROXIMATE_FROM", 1000)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pynndescent's own
         found = ExactTSNE(**settings).fit(DIGITS[:1200])
         new = found.transform(DIGITS[1200:1300])
-    assert isinstance(found._distances._index, approximate.Neighbors)
+    assert not found._distances._index.exact
     # few are missed, and what is missed is counted
     assert found.truncated_mass_ < exact.truncated_mass_ + 0.02
     classifier = KNeighborsClassifier(5).fit(found.embedding_, TRUTH[:1200])
@@ -115,18 +114,16 @@ def test_approximate_neighbours_of_many_points(monkeypatch):
 
 
 def test_metrics_that_approximate_search_does_not_take():
-    assert not approximate.takes(sparse.eye(3).tocsr(), "euclidean")
-    assert not approximate.takes(IRIS, lambda a, b: 0.0)
-    assert not approximate.takes(IRIS, "precomputed")
+    assert not known_to_pynndescent(sparse.eye(3).tocsr(), "euclidean")
+    assert not known_to_pynndescent(IRIS, lambda a, b: 0.0)
+    assert not known_to_pynndescent(IRIS, "precomputed")
 
 
 def test_a_point_that_was_not_found_among_its_own_neighbours():
     # as approximate search may return: rows with and without the point itself
-    found = approximate.Neighbors.__new__(approximate.Neighbors)
     columns = np.array([[0, 2, 1], [2, 0, 3], [2, 1, 0], [3, 0, 1]])
     distances = np.array([[0.0, 1, 2], [1, 2, 3], [0, 4, 5], [0, 6, 7]])
-    found._index = SimpleNamespace(neighbor_graph=(columns, distances))
-    D, chosen = found.kneighbors(None, 2)
+    D, chosen = besides_itself(distances, columns, np.arange(4), -1)
     assert_array_equal(chosen, [[2, 1], [2, 0], [1, 0], [0, 1]])
     assert_array_equal(D, [[1, 2], [1, 2], [4, 5], [6, 7]])
 
@@ -363,29 +360,3 @@ def test_progress_bar_of_scikit_learn(capsys):
     tsne = ExactTSNE(max_iter=6).set_callbacks(callback.ProgressBar())
     tsne.fit(IRIS)
     assert "ExactTSNE" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("n_jobs", [1, 2])
-def test_interrupt(n_jobs):
-    X = np.random.default_rng(0).normal(size=(3000, 5))
-    endless = ExactTSNE(
-        max_iter=10**7, tol=0, min_grad_norm=0, n_iter_without_progress=10**7,
-        n_jobs=n_jobs,
-    )  # fmt: skip
-    ExactTSNE(max_iter=60, n_jobs=n_jobs).fit(X)
-    before = threading.active_count()
-    pressed = []
-
-    def press():
-        pressed.append(time.perf_counter())
-        os.kill(os.getpid(), signal.SIGINT)
-
-    timer = threading.Timer(2.0, press)
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        endless.fit(X)
-    # an iteration takes some milliseconds
-    assert time.perf_counter() - pressed[0] < 1
-    timer.join()
-    assert threading.active_count() == before
-    assert not hasattr(endless, "embedding_")

@@ -8,6 +8,7 @@ for every thread takes a third of the time that the futures of an executor take.
 
 import os
 import sys
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import lru_cache, partial
@@ -22,6 +23,10 @@ from threadpoolctl import ThreadpoolController
 
 # Below this many pairs, handing work to a thread costs more than the work.
 SERIAL_PAIRS = 250_000
+
+# At most so many pairs in one call of a kernel, some 50 ms: Python sees Ctrl-C between
+# calls only.
+PAIRS_PER_CALL = 2**25
 
 # Seconds that a thread without work waits awake: about what an iteration leaves it.
 AWAKE = 2e-4
@@ -83,23 +88,26 @@ class Threads:
     def rows(self, task, n_rows, pairs):
         """Call ``task(start, stop)`` over ranges that together cover ``n_rows``.
 
-        ``pairs`` is the number of pair evaluations behind the rows.
+        ``pairs`` is the number of pair evaluations behind the rows.  An error in one
+        range, Ctrl-C too, keeps those from being begun that have not been.
         """
         if n_rows == 0:
             return
         if self._work is None:
             # a queue without a thread behind it would be waited for forever
             raise RuntimeError("rows are handed out inside the with block only")
-        n_ranges = 1 if pairs < SERIAL_PAIRS else min(self.n_threads, n_rows)
+        n_threads = 1 if pairs < SERIAL_PAIRS else min(self.n_threads, n_rows)
+        n_ranges = min(n_rows, max(n_threads, -(-pairs // PAIRS_PER_CALL)))
         edges = [n_rows * i // n_ranges for i in range(n_ranges + 1)]
-        # the calling thread takes the first range itself: one dispatch less
-        others = list(zip(self._work, pairwise(edges[1:]), strict=False))
-        for queue, (start, stop) in others:
-            queue.put(partial(task, start, stop))
+        run, n_handed = partial(_run_ranges, task, deque(pairwise(edges))), 0
         try:
-            task(edges[0], edges[1])
+            for queue in self._work[: n_threads - 1]:
+                queue.put(run)
+                n_handed += 1
+            # the calling thread takes part itself: one dispatch less
+            run()
         finally:
-            errors = [_take(self._done) for _ in others]
+            errors = [_take(self._done) for _ in range(n_handed)]
         for error in filter(None, errors):
             raise error
 
@@ -110,7 +118,29 @@ class Threads:
         if self.n_threads == 1 or not side_by_side:
             return [call(item) for item in items]
         with ThreadPoolExecutor(self.n_threads) as pool:
-            return list(pool.map(call, items))
+            try:
+                return list(pool.map(call, items))
+            except BaseException:
+                # those that wait would be run before the error is seen
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+
+def _run_ranges(task, ranges):
+    """Take ranges until none are left; after an error nobody finds any."""
+    try:
+        while (limits := _next(ranges)) is not None:
+            task(*limits)
+    except BaseException:
+        ranges.clear()
+        raise
+
+
+def _next(ranges):
+    try:
+        return ranges.popleft()
+    except IndexError:
+        return None
 
 
 @lru_cache(maxsize=1)

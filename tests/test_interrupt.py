@@ -1,0 +1,148 @@
+"""Ctrl-C is answered within a second in every phase, and leaves nothing behind."""
+
+import importlib
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+from sklearn.utils import shuffle
+
+from skdec import ExactTSNE, StudentTClustering
+from skdec.execution import Threads
+
+# Seconds into the phase at which Ctrl-C comes, and until it must have been answered:
+# twice what is promised, for machines that are busy with something else too.
+INTO, ANSWERED = 0.3, 2.0
+
+
+def rows(n_samples, n_features):
+    return np.random.RandomState(0).standard_normal((n_samples, n_features))
+
+
+def on_a_curve(n_samples):
+    """Rows of which the neighbours are found fast."""
+    angle = np.linspace(0, 60, n_samples)
+    return shuffle(np.column_stack([angle, np.sin(angle)]), random_state=0)
+
+
+def graph_map(**parameters):
+    settings = {"affinities": "neighbors", "perplexity": 5, "random_state": 0}
+    return ExactTSNE(**settings, **parameters)
+
+
+def clustering(**parameters):
+    return StudentTClustering(20, random_state=0, max_iter=10**6, tol=0, **parameters)
+
+
+def endless(X):
+    ExactTSNE(max_iter=10**7, tol=0, min_grad_norm=0, n_jobs=1).fit(X)
+
+
+def placing(X):
+    ExactTSNE(max_iter=60, init="random").fit(X[:3000]).transform(X[3000:])
+
+
+# Where a phase begins, and a call that spends seconds there, compiled code included.
+PHASES = {
+    "calibration": (
+        "skdec.affinities:_calibrate",
+        lambda: ExactTSNE(max_iter=3).fit(rows(30_000, 5)),
+    ),
+    "neighbours": (
+        "skdec._neighbors:Index.search_by_differences",
+        lambda: graph_map().fit(rows(60_000, 80)),
+    ),
+    "neighbours of cosines": (
+        "skdec._neighbors:Index.search",
+        lambda: graph_map(metric="cosine").fit(rows(60_000, 40)),
+    ),
+    "spectral start": (
+        "skdec.tsne:spectral",
+        lambda: graph_map(init="spectral").fit(on_a_curve(60_000)),
+    ),
+    "optimisation": ("skdec.optimizers:Descent.run", lambda: endless(rows(3000, 5))),
+    "long iterations": (
+        "skdec.optimizers:Descent.run",
+        lambda: graph_map().fit(on_a_curve(60_000)),
+    ),
+    "k-means starts": (
+        "skdec._starts:_starts",
+        lambda: clustering(n_init=1000).fit(rows(20_000, 20)),
+    ),
+    "clustering steps": (
+        "skdec.self_training:SelfTraining.run",
+        lambda: clustering(n_init=1).fit(rows(200_000, 20)),
+    ),
+    "placing": ("skdec.tsne:place", lambda: placing(rows(60_000, 5))),
+}
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_every_phase(phase, monkeypatch):
+    where, call = PHASES[phase]
+    module, _, path = where.partition(":")
+    owner, name = importlib.import_module(module), path.rpartition(".")[-1]
+    for part in path.split(".")[:-1]:
+        owner = getattr(owner, part)
+    original, pressed, timers = getattr(owner, name), [], []
+
+    def press():
+        pressed.append(time.perf_counter())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def begun(*arguments, **named):
+        if not timers:
+            timers.append(threading.Timer(INTO, press))
+            timers[0].start()
+        return original(*arguments, **named)
+
+    monkeypatch.setattr(owner, name, begun)
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        call()
+    assert time.perf_counter() - pressed[0] < ANSWERED
+    timers[0].join()
+    # joblib's threads, which scikit-learn's search may have, end a little later
+    deadline = time.perf_counter() + 10
+    while threading.active_count() > before and time.perf_counter() < deadline:
+        time.sleep(0.05)
+    assert threading.active_count() <= before
+
+
+def test_a_fit_that_was_interrupted_is_none():
+    model = ExactTSNE(callback=lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(rows(100, 3))
+    assert not hasattr(model, "embedding_")
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_ranges_that_have_not_begun_are_not_begun(n_jobs):
+    begun = []
+
+    def task(start, stop):
+        begun.append(start)
+        if threading.current_thread() is threading.main_thread():
+            raise KeyboardInterrupt
+        time.sleep(0.01)
+
+    with pytest.raises(KeyboardInterrupt), Threads(n_jobs) as threads:
+        threads.rows(task, 1000, 1000 * 2**25)
+    assert len(begun) < 10
+
+
+def test_an_error_of_a_worker_ends_the_others_too():
+    begun = []
+
+    def task(start, stop):
+        begun.append(start)
+        if threading.current_thread() is not threading.main_thread():
+            raise ValueError("of a worker")
+        time.sleep(0.01)
+
+    with pytest.raises(ValueError, match="of a worker"), Threads(2) as threads:
+        threads.rows(task, 1000, 1000 * 2**25)
+    assert len(begun) < 100
