@@ -1,9 +1,5 @@
 """ExactTSNE: where P and the start come from, and what a fit says while it runs."""
 
-import os
-import signal
-import threading
-import time
 import warnings
 
 import numpy as np
