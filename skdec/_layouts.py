@@ -44,17 +44,14 @@ def principal_components(X, n_components, random_state):
     """
     random_state = check_random_state(random_state)
     start = noise((X.shape[0], n_components), random_state)
-    values = X.data if sparse.issparse(X) else X
-    unit = power_of_two(float(np.abs(values).max(initial=0)))
-    # a power of two, so exact: keeps variances in range
-    rows = X.astype(np.float64) / unit
-    if _all_alike(rows):
+    rows = _varying(X)
+    if rows.shape[1] == 0:
         return start
-    n_known = min(n_components, *X.shape)
+    n_known = min(n_components, *rows.shape)
     solver = "auto"
     if sparse.issparse(X):
         solver = "arpack"
-        if n_known == min(X.shape):
+        if n_known == min(rows.shape):
             # so few rows or columns that the solver for sparse matrices declines
             rows, solver = rows.toarray(), "full"
     pca = PCA(n_components=n_known, svd_solver=solver, random_state=random_state)
@@ -63,11 +60,21 @@ def principal_components(X, n_components, random_state):
     return _scaled(known, start)
 
 
-def _all_alike(rows):
-    """Whether no column varies: the solver for sparse matrices fails on that."""
-    if not sparse.issparse(rows):
-        return np.array_equal(rows[1:], rows[:-1])
-    return (rows.max(axis=0) - rows.min(axis=0)).count_nonzero() == 0
+def _varying(X):
+    """The columns of X that vary, in a unit that keeps variances in range, float64.
+
+    Dense ones are about the first row: of a column far from zero the solver would lose
+    the variance, in the difference of two large sums.  Units are powers of two, so that
+    nothing is rounded.
+    """
+    if sparse.issparse(X):
+        most, least = X.max(axis=0).toarray(), X.min(axis=0).toarray()
+        rows = X[:, np.flatnonzero(most != least)].astype(np.float64)
+        return rows / power_of_two(float(np.abs(rows.data).max(initial=0)))
+    rows = X.astype(np.float64) / power_of_two(float(np.abs(X).max()))
+    rows -= rows[0].copy()
+    largest = np.abs(rows).max(axis=0)
+    return rows[:, largest > 0] / power_of_two(float(largest.max()))
 
 
 def spectral(P, n_components, random_state):

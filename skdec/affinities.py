@@ -1,6 +1,6 @@
 """The affinities p of the data: what the map of an embedding is matched to."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
@@ -196,10 +196,17 @@ def dense_affinities(distances, scale, joint, dtype, threads):
     """Affinities over all pairs, without ever holding them twice.
 
     A first pass over the distances calibrates the rows, a second fills P: computing
-    distances again costs less than keeping them, in time as in memory.
+    distances again costs less than keeping them, in time as in memory.  Not so for a
+    metric that is a function in Python, which need not be symmetric either.
     """
     n = distances.n_samples
     own = np.arange(n)
+    if callable(distances.metric):
+        P, scales = _conditional(
+            distances, distances.rows, own, scale, np.float64, threads
+        )
+        whole = from_matrix((P + P.T) / (2 * n) if joint else P, dtype)
+        return replace(whole, sigma=_mean_sigma(scales))
     scales = _calibrate(distances, distances.rows, own, scale, threads)
     near, beta, total = scales
     parts = near, beta, total * len(total)
@@ -281,6 +288,10 @@ def _mean_sigma(scales):
 
 def conditional_rows(distances, rows, own, scale, dtype, threads, *, again=False):
     """p_{j|i} of (prepared) rows over all training rows; ``own`` is −1 for new rows."""
+    return _conditional(distances, rows, own, scale, dtype, threads, again=again)[0]
+
+
+def _conditional(distances, rows, own, scale, dtype, threads, *, again=False):
     P = np.empty((rows.shape[0], distances.n_samples), dtype)
     scales, calibrated = _scales(rows.shape[0], scale)
 
@@ -293,7 +304,7 @@ def conditional_rows(distances, rows, own, scale, dtype, threads, *, again=False
     _by_blocks(task, rows.shape[0], P.shape[1], threads)
     if not again:
         _warn_of(calibrated)
-    return P
+    return P, scales
 
 
 def _calibrate(distances, rows, own, scale, threads):

@@ -122,13 +122,13 @@ def stable_rate(dof, gaussian, n_components):
     stiffness is small.  g = (1 + 1/ν)/2 · s^(2/(ν+1)) for the Student-t kernel
     s = (1 + D/ν)^(−(ν+1)/2), and 1 for the Gaussian.  With 1 at ν = 1, where heavy
     tails soften the pull, the rate falls to 1/4 for ν → ∞ and 1/8 for the Gaussian.
-    In one component points have to pass each other: half of it.
+    Below ν = 1 it does not rise: points that coincide pull the more.  In one component points have to pass each other: half of it.
     """
 
     def stiffness(nu):
         return (1 + 1 / nu) / 2 * NEIGHBOUR_SIMILARITY ** (2 / (nu + 1))
 
-    rate = stiffness(1) / (1.0 if gaussian else stiffness(dof))
+    rate = min(1.0, stiffness(1) / (1.0 if gaussian else stiffness(dof)))
     return rate / 2 if n_components == 1 and not gaussian else rate
 
 

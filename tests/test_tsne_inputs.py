@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.datasets import load_digits, load_iris, make_blobs
+from sklearn.manifold import trustworthiness
 from sklearn.metrics import pairwise_distances
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsTransformer
 from sklearn.pipeline import make_pipeline
@@ -356,3 +357,59 @@ def test_progress_bar_of_scikit_learn(capsys):
     tsne = ExactTSNE(max_iter=6).set_callbacks(callback.ProgressBar())
     tsne.fit(IRIS)
     assert "ExactTSNE" in capsys.readouterr().out
+
+
+# ---------------------------------------------------------------- data hard to measure
+@pytest.mark.parametrize("normalization", ["joint", "conditional"])
+def test_a_metric_that_is_not_symmetric(normalization):
+    """Row i of P is made of the distances from i, whatever those to it."""
+
+    def uphill(a, b):
+        return float(np.abs(a - b).sum() * (2 if a[0] < b[0] else 1))
+
+    X = IRIS[:50]
+    D = np.array([[uphill(a, b) for b in X] for a in X])
+    P = np.array(
+        [
+            naive.row_given_perplexity(np.square(np.delete(row, i)), 10)
+            for i, row in enumerate(D)
+        ]
+    )
+    P = np.array([np.insert(row, i, 0) for i, row in enumerate(P)])
+    tsne = ExactTSNE(
+        metric=uphill, normalization=normalization, perplexity=10, max_iter=100,
+        precision="double", init="random", random_state=0,
+    ).fit(X)  # fmt: skip
+    if normalization == "joint":
+        P = naive.joint_affinities(P)
+    kl = naive.embedding_kl(tsne.embedding_, P, 1.0, "student_t", normalization)
+    assert_allclose(tsne.kl_divergence_, kl, rtol=1e-6)
+
+
+@pytest.mark.parametrize("affinities", ["exact", "neighbors"])
+def test_one_row_far_away_leaves_the_others_their_neighbours(affinities):
+    X = np.random.RandomState(0).randn(200, 5)
+    far = X.copy()
+    far[0] = 1e12
+    kept = []
+    for rows in (X, far):
+        Y = ExactTSNE(affinities=affinities, random_state=0).fit_transform(rows)
+        kept.append(trustworthiness(X[1:], Y[1:]))
+    assert kept[1] > kept[0] - 0.02
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix])
+def test_a_large_constant_column_changes_no_start(container):
+    X = DIGITS[:200]
+    beside = np.column_stack([X, np.full(200, 1e15)])
+    starts = [
+        principal_components(container(rows), 2, np.random.RandomState(0))
+        for rows in (X, beside)
+    ]
+    assert_allclose(*starts, atol=1e-9)
+
+
+def test_a_column_far_from_zero_keeps_its_variance_in_the_start():
+    X = np.random.RandomState(0).randn(200, 4) * [8, 4, 1, 1]
+    starts = [principal_components(X + offset, 2, 0) for offset in (0.0, 1e10)]
+    assert_allclose(*starts, atol=1e-3 * np.abs(starts[0]).max())
