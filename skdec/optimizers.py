@@ -122,7 +122,8 @@ def stable_rate(dof, gaussian, n_components):
     stiffness is small.  g = (1 + 1/ν)/2 · s^(2/(ν+1)) for the Student-t kernel
     s = (1 + D/ν)^(−(ν+1)/2), and 1 for the Gaussian.  With 1 at ν = 1, where heavy
     tails soften the pull, the rate falls to 1/4 for ν → ∞ and 1/8 for the Gaussian.
-    Below ν = 1 it does not rise: points that coincide pull the more.  In one component points have to pass each other: half of it.
+    Below ν = 1 it does not rise: points that coincide pull the more.  In one component
+    points have to pass each other: half of it.
     """
 
     def stiffness(nu):
