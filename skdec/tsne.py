@@ -107,9 +107,9 @@ class ExactTSNE(
         quarter of that while it is early and half of it in the 75 iterations after.
         For other dof it goes with 1/g, the inverse of the weight g with which
         neighbours of similarity 1/8 attract each other: 0.67 of it at dof = 2, 0.46 at
-        4, 0.25 at infinity, but never above 1; 1/8 of it for the Gaussian kernel, half for one component,
-        and 1/n_samples of it under conditional normalisation, where P sums to
-        n_samples.
+        4, 0.25 at infinity, but never above 1; 1/8 of it for the Gaussian kernel, half
+        for one component, and 1/n_samples of it under conditional normalisation, where
+        P sums to n_samples.
     max_iter : int, default=1000
         Iterations in all, from 1 up.
     n_iter_without_progress : int, default=300
