@@ -106,7 +106,8 @@ def main():
     parser.add_argument("--output", default="cluster_digits.png", help="the picture")
     options = parser.parse_args()
     X, y = load_digits(return_X_y=True)
-    # compile the kernels, so that the seconds below are the work's own
+    # so that the seconds below are the work's own
+    print("compiling the kernels, once ...", flush=True)
     METHODS["ExactTSNE -> StudentTClustering"](0).fit(X[:100]).predict(X[100:200])
 
     print(f"digits, {options.splits} random splits, a quarter held out; means")
@@ -125,7 +126,7 @@ def main():
         left, right = (
             "".join(f"{v:8.3f}" for v in part) for part in (mean[:4], mean[4:])
         )
-        print(f"{name:32}{left} |{right}")
+        print(f"{name:32}{left} |{right}", flush=True)
     print(f"map saved to {options.output}")
 
 
