@@ -10,6 +10,9 @@ from skdec._validation import check_matrix, power_of_two
 INITIAL_SCALE = 1e-4
 # Beyond this, squared distances in the map overflow in single precision.
 LARGEST_INIT = 1e15
+# Spread of a column of the start, in units of the data or of the first, below which it
+# is rounding.
+ROUNDING = 1e-12
 # Up to here the few eigenvectors come from the whole decomposition.
 SMALL = 50
 
@@ -106,8 +109,13 @@ def spectral(P, n_components, random_state):
 
 
 def _scaled(known, start):
-    """The known columns in place of the noise, the first with the right spread."""
-    spread = known[:, 0].std()
-    if spread > 1e-12:  # of unit vectors and of data in units: rounding is below
-        start[:, : known.shape[1]] = known / spread * INITIAL_SCALE
+    """The known columns in place of the noise, the first with the right spread.
+
+    A column that is but the rounding of the solver is not known: of unit vectors and of
+    data in units that is below 1e-12, and it is not the same every time.
+    """
+    spreads = known.std(axis=0)
+    columns = np.flatnonzero(spreads > ROUNDING * max(1.0, spreads[0]))
+    if 0 in columns:
+        start[:, columns] = known[:, columns] / spreads[0] * INITIAL_SCALE
     return start

@@ -178,7 +178,9 @@ def clustering_loss(
         if through_target:
             R -= _through_target(P, Q, weight, f, balance)
         kl, *gradients = clustering_forces(Z, centers, dof, (P, R, weight), threads)
-    return kl * unit, *((unit * gradient).astype(dtype) for gradient in gradients)
+    # of distributions it is not below 0, as rounding may have it where p = q
+    kl = max(kl, 0.0) * unit
+    return kl, *((unit * gradient).astype(dtype) for gradient in gradients)
 
 
 def residual(P, Q, weight):
@@ -299,4 +301,4 @@ def embedding_loss(Y, P, *, kernel="student_t", dof=1.0, normalization="joint"):
         objective = EmbeddingObjective(affinities, q_form, threads)
         gradient, log_Z = objective.gradient(points)
         kl = objective.divergence(points, log_Z)
-    return kl, np.ascontiguousarray(gradient.T, dtype=Y.dtype)
+    return max(kl, 0.0), np.ascontiguousarray(gradient.T, dtype=Y.dtype)

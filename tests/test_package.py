@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import inspect
+import os
 import re
 import subprocess
 import sys
@@ -102,3 +103,33 @@ print(skdec.soft_assignment([[0.0], [1.0]], [[0.0], [1.0]]).sum())
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=240
     )
     assert done.stdout.split() == ["1", "2.0"], done.stderr[-500:]
+
+
+@pytest.mark.parametrize("suffix", ["nbi", "nbc"])
+@pytest.mark.parametrize("size", [0, 100])
+def test_a_compiled_file_that_was_cut_off_is_made_anew(suffix, size, tmp_path):
+    script = tmp_path / "one_kernel.py"
+    script.write_text("""
+from skdec.kernels._jit import kernel
+
+@kernel
+def add(a, b):
+    return a + b
+
+print(add(1, 2), sum(add.stats.cache_misses.values()))
+""")
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+
+    def run():
+        done = subprocess.run(
+            [sys.executable, script], capture_output=True, text=True, env=environment,
+            timeout=240,
+        )  # fmt: skip
+        return done.stdout.split() or done.stderr[-500:]
+
+    assert run() == ["3", "1"]
+    assert run() == ["3", "0"]
+    for path in (tmp_path / "cache").rglob(f"*.{suffix}"):
+        os.truncate(path, size)
+    assert run() == ["3", "1"]
+    assert run() == ["3", "0"]

@@ -1,10 +1,10 @@
 """The ways kernels are compiled."""
 
 import warnings
-from functools import partial
 
 import numpy as np
 from numba import config, njit, types
+from numba.core.caching import FunctionCache
 from numba.extending import intrinsic
 
 
@@ -23,11 +23,44 @@ def _can_cache():
     return True
 
 
+CACHED = _can_cache()
+
+
+class _HealingCache(FunctionCache):
+    """Compiled code that is made anew if its file cannot be read.
+
+    A process that is killed, or a full disk, may leave a file cut off, and numba would
+    raise what unpickling it raises, in every process from then on.
+    """
+
+    def load_overload(self, sig, target_context):  # pragma: no cover - as above
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:
+            self.flush()
+            return None
+
+
 # - error_model="numpy" is what lets LLVM vectorise a loop with a division.
 # - nogil lets row blocks run on a thread pool; cache keeps the second import cheap.
-_njit = partial(
-    njit, nogil=True, cache=_can_cache(), error_model="numpy", no_cfunc_wrapper=True
-)
+def _njit(**options):
+    compiler = njit(
+        nogil=True,
+        cache=CACHED,
+        error_model="numpy",
+        no_cfunc_wrapper=True,
+        **options,
+    )
+
+    def compiled(function):
+        dispatcher = compiler(function)
+        if CACHED and not config.DISABLE_JIT:  # pragma: no cover
+            # in place: another one would look for its folder once more
+            dispatcher._cache.__class__ = _HealingCache
+        return dispatcher
+
+    return compiled
+
 
 # Strict IEEE arithmetic: a lane gives the same bits whatever vector code, scalar
 # remainder or specialisation (read-only arrays) it runs through.  So memberships do
