@@ -1,13 +1,19 @@
 """Threads: same bits for every n_jobs, from any thread, in any process."""
 
+import gc
 import multiprocessing
+import os
+import subprocess
+import sys
 import threading
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from sklearn.model_selection import GridSearchCV, cross_validate
 from threadpoolctl import threadpool_info
 
 import skdec
@@ -81,21 +87,113 @@ def test_many_python_threads_at_once(serial):
         assert_array_equal(other, labels[0])
 
 
+def small_map(n_jobs=2):
+    return ExactTSNE(max_iter=3, random_state=0, n_jobs=n_jobs).fit(X[:1000]).embedding_
+
+
+def small_clustering(n_jobs=2):
+    model = StudentTClustering(4, random_state=0, n_init=2, tol=0.1, n_jobs=n_jobs)
+    return model.fit(X).cluster_centers_
+
+
+def small_graph():
+    # more features than a tree of neighbours takes: scikit-learn's loops use OpenMP
+    wide = np.tile(X[:400], 4)
+    return ExactTSNE(
+        affinities="neighbors", max_iter=3, random_state=0
+    ).fit_transform(wide)  # fmt: skip
+
+
+def in_a_process():
+    return small_map(), small_clustering(), small_graph()
+
+
 def _in_child(queue):
-    queue.put(ExactTSNE(max_iter=3, random_state=0, n_jobs=2).fit(X[:1000]).embedding_)
+    queue.put(in_a_process())
 
 
-def test_forked_process():
-    if "fork" not in multiprocessing.get_all_start_methods():
-        pytest.skip("no fork on this platform")
-    expected = ExactTSNE(max_iter=3, random_state=0, n_jobs=2).fit(X[:1000]).embedding_
-    context = multiprocessing.get_context("fork")
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_processes_however_they_are_started(method):
+    """A forked one after threads have run here."""
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip("not on this platform")
+    expected = in_a_process()
+    context = multiprocessing.get_context(method)
     queue = context.Queue()
     child = context.Process(target=_in_child, args=(queue,))
     child.start()
-    assert_array_equal(queue.get(timeout=60), expected)
+    for actual, other in zip(queue.get(timeout=120), expected, strict=True):
+        assert_array_equal(actual, other)
     child.join(60)
     assert child.exitcode == 0
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
+def test_workers_of_joblib(backend):
+    with joblib.parallel_config(backend=backend, n_jobs=2):
+        found = joblib.Parallel()(joblib.delayed(small_map)() for _ in range(4))
+    for embedding in found:
+        assert_array_equal(embedding, small_map())
+
+
+def test_grids_inside_grids():
+    """Threads of a grid in processes of another, each with threads of its own."""
+    grid = GridSearchCV(
+        StudentTClustering(random_state=0, n_init=2, tol=0.1, n_jobs=2),
+        {"n_clusters": [2, 3]}, cv=2, n_jobs=2,
+    )  # fmt: skip
+
+    def scores(n_jobs):
+        with joblib.parallel_config(backend="threading"):
+            outer = cross_validate(grid, X, cv=2, n_jobs=n_jobs)
+        return outer["test_score"]
+
+    assert_array_equal(scores(2), scores(1))
+
+
+def test_processes_that_compile_into_one_cache(tmp_path):
+    script = tmp_path / "kernels.py"
+    script.write_text("""
+from skdec.kernels._jit import kernel
+
+@kernel
+def total(x):
+    s = 0.0
+    for i in range(x):
+        s += i
+    return s
+
+print(total(10))
+""")
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    runs = [
+        subprocess.Popen(
+            [sys.executable, script], stdout=subprocess.PIPE, env=environment
+        )
+        for _ in range(2)
+    ]
+    assert [run.communicate(timeout=120)[0].strip() for run in runs] == [b"45.0"] * 2
+
+
+def test_many_fits_keep_no_memory():
+    """As many bytes are held after 300 fits as after 120, of arrays and of objects."""
+    few = X[:60]
+
+    def fit(times):
+        for seed in range(times):
+            tsne = ExactTSNE(max_iter=5, random_state=seed, n_jobs=2).fit(few)
+            tsne.transform(few[:5] + 0.1)
+            StudentTClustering(3, n_init=1, random_state=seed, tol=0.1).fit(few)
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        fit(20)
+        before = fit(40)
+        assert fit(90) - before < 50_000
+    finally:
+        tracemalloc.stop()
 
 
 def blas_threads():

@@ -71,6 +71,9 @@ class Threads:
         self._stack = ExitStack()
         if self.hold_blas:
             self._stack.enter_context(_held_blas)
+        if _forked:
+            limited = ThreadpoolController().limit(limits=1, user_api="openmp")
+            self._stack.enter_context(limited)
         self._work = [SimpleQueue() for _ in range(self.n_threads - 1)]
         self._done = SimpleQueue()
         for queue in self._work:
@@ -194,8 +197,20 @@ class _HeldBlas:
 
 
 _held_blas = _HeldBlas()
+
+# GNU's OpenMP, of scikit-learn's wheels, waits for ever in a forked process for the
+# threads that its parent had; with one thread it asks for none.
+_forked = False
+
+
+def _after_fork():
+    global _forked
+    _forked = True
+    _held_blas.forget_holders()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_held_blas.forget_holders)
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _take(queue):
