@@ -26,8 +26,9 @@ ROWS_PER_BATCH = 1024
 # Largest error of D, in units of h², up to which it is had from matrix products.
 PRODUCT_ERROR = {np.dtype(np.float32): 1e-3, np.dtype(np.float64): 1e-9}
 
-# How far inside the ball of the rows the centroids stay, for rounding.
-RIM = 1e-6
+# How far inside the ball of the rows centroids are put that are outside, by more than
+# rounding: a row on the rim may be a centroid.
+RIM, ROUNDING = 1e-6, 1e-12
 
 
 class Ball(NamedTuple):
@@ -40,7 +41,7 @@ class Ball(NamedTuple):
         """The centroids, those outside drawn back to the rim along their radius."""
         away = centers - self.center
         lengths = np.linalg.norm(away, axis=1, keepdims=True)
-        outside = lengths > self.radius * (1 - RIM)
+        outside = lengths > self.radius * (1 + ROUNDING)
         share = np.ones_like(lengths)
         np.divide(self.radius * (1 - RIM), lengths, out=share, where=outside)
         return np.where(outside, self.center + share * away, centers)

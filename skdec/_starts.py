@@ -49,6 +49,11 @@ def check_init(init, n_clusters, n_features):
     """An array of starting centroids as float64, checked; names and callables pass."""
     if isinstance(init, str) or callable(init):
         return init
+    return check_array_init(init, n_clusters, n_features)
+
+
+def check_array_init(init, n_clusters, n_features):
+    """Starting centroids as float64."""
     centers = check_matrix(init, "init").astype(np.float64)
     if centers.shape != (n_clusters, n_features):
         raise ValueError(
@@ -188,7 +193,7 @@ def _starts(rows, weight, unit, init, n_clusters, seeds, threads):
         if callable(init):
             random_state = np.random.RandomState(seed)
             first = init(rows * unit, n_clusters, random_state=random_state)
-            first = check_init(np.asarray(first), n_clusters, rows.shape[1]) / unit
+            first = check_array_init(first, n_clusters, rows.shape[1]) / unit
         runs.append(KMeans(n_clusters, init=first, n_init=1, random_state=seed))
 
     def run(kmeans):

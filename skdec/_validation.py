@@ -37,8 +37,9 @@ METRICS = StrOptions(
 N_JOBS = [None, Range(Integral, None, None, closed="neither")]
 PERPLEXITY = [Range(Real, 1, None, closed="left"), "array-like"]
 
-# Largest |coordinate| whose squared distances, summed over dimensions, stay finite.
-LARGEST = {np.dtype(np.float32): 1e15, np.dtype(np.float64): 1e150}
+# Largest |coordinate| whose squared distances, summed over dimensions, stay finite; in
+# double precision, which far points are left to, also over the least ν.
+LARGEST = {np.dtype(np.float32): 1e15, np.dtype(np.float64): 1e140}
 
 # Precomputed distances this small against the largest are zero but for rounding.
 ROUNDING = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-10}

@@ -103,7 +103,9 @@ class StudentTClustering(FittedClustering):
     init : {"k-means++", "random"}, callable or array of shape \
             (n_clusters, n_features), default="k-means++"
         Seeds of the k-means runs that give the starts: names and callables as in
-        :class:`sklearn.cluster.KMeans`.  An array is itself the one start.
+        :class:`sklearn.cluster.KMeans`; a callable is given the rows that starts are
+        found in, distinct and in an order of their own (see Notes).  An array is itself
+        the one start.
     n_init : "auto" or int, default="auto"
         Number of k-means runs.  The one with the highest evidence (see ``evidence_``)
         is carried through the Student-t iterations; of those that differ from it by no
@@ -205,6 +207,9 @@ class StudentTClustering(FittedClustering):
         without rows or on the centroid of another, or the embedding shrank to a point
         (with an encoder the start is kept then); if X has fewer distinct rows than
         clusters; or if batches have fewer than 5 rows a cluster.
+
+    RuntimeWarning
+        If init is an array and ``n_init`` asks for more than the one start that it is.
 
     See Also
     --------
@@ -424,6 +429,12 @@ class StudentTClustering(FittedClustering):
         joint = self.encoder is not None
         auto = self._automatic()
         init = check_init(self.init, self.n_clusters, X.shape[1])
+        if isinstance(init, np.ndarray) and self.n_init not in ("auto", 1):
+            warn(
+                "Explicit initial center position passed: performing only one init in "
+                f"StudentTClustering instead of n_init={self.n_init}",
+                RuntimeWarning,
+            )
         few = ENCODER_N_INIT if joint else N_INIT
         n_init = few if self.n_init == "auto" else self.n_init
         seeds = check_random_state(self.random_state).randint(MAX_SEED, size=n_init)

@@ -20,7 +20,7 @@ from skdec._validation import (
 from skdec.affinities import from_matrix
 from skdec.execution import Threads, block_size
 from skdec.kernels import clustering
-from skdec.objectives import EmbeddingObjective
+from skdec.objectives import LARGEST_FUSED, EmbeddingObjective
 from skdec.similarity import memberships
 from skdec.targets import frequencies, target
 
@@ -292,13 +292,15 @@ def embedding_loss(Y, P, *, kernel="student_t", dof=1.0, normalization="joint"):
     check_square(P, "P", len(Y))
     if np.diagonal(P).any():
         raise ValueError("P must have a zero diagonal; got positive entries there")
-    working = working_dtype(Y.dtype, float(np.abs(Y).max()), "Y")
+    largest = float(np.abs(Y).max())
+    working = working_dtype(Y.dtype, largest, "Y")
     points = np.ascontiguousarray(Y.T, dtype=working)
     joint = normalization == "joint"
     q_form = dof, kernel == "gaussian", joint
     with Threads() as threads:
         affinities = from_matrix(P, working)
-        objective = EmbeddingObjective(affinities, q_form, threads)
+        fused = largest < LARGEST_FUSED[working]
+        objective = EmbeddingObjective(affinities, q_form, threads, fused=fused)
         gradient, log_Z = objective.gradient(points)
         kl = objective.divergence(points, log_Z)
     return max(kl, 0.0), np.ascontiguousarray(gradient.T, dtype=Y.dtype)

@@ -22,6 +22,10 @@ from skdec.targets import inverse_frequencies
 MAX_SLOTS = 32
 MIN_SLOT_ROWS = 128
 
+# Up to here D^(−5/2), the smallest power in the fused loops, does not vanish.  The maps
+# of a descent stay far below.
+LARGEST_FUSED = {np.dtype(np.float32): 1e7, np.dtype(np.float64): 1e58}
+
 # Dimensions of a product that cost as much as a similarity in the plane.
 DIMENSIONS_PER_PAIR = 8
 
@@ -233,10 +237,12 @@ class EmbeddingObjective:
         whether q is normalised jointly instead of per row.
     threads : Threads
         Where rows run.
+    fused : bool, default=True
+        Whether the loops may be used in which D^(−5/2) must not vanish.
     """
 
-    def __init__(self, affinities, q_form, threads):
-        self.affinities, self.threads = affinities, threads
+    def __init__(self, affinities, q_form, threads, *, fused=True):
+        self.affinities, self.threads, self.fused = affinities, threads, fused
         P, n = affinities.P, affinities.n_samples
         dof, self.gaussian, self.joint = q_form
         self.dof = P.dtype.type(dof)
@@ -284,7 +290,7 @@ class EmbeddingObjective:
 
     def _fused(self, Y):
         """Whether a fused loop takes this: it sets D° = 0 and needs no first pass."""
-        if self.gaussian or not self.joint:
+        if self.gaussian or not self.joint or not self.fused:
             return False
         return (len(Y), self.dof) in {(2, 1), (3, 1), (3, 2)}
 

@@ -8,8 +8,8 @@ from skdec.execution import Threads
 from skdec.kernels import clustering
 
 # Columns so rare against the most frequent that f^−b exceeds this are treated as if
-# they were just so rare, so that f^−b stays a number in single precision.
-LARGEST_INVERSE = 1e30
+# they were just so rare, so that f^−b stays a number.
+LARGEST_INVERSE = {np.dtype(np.float32): 1e30, np.dtype(np.float64): 1e305}
 
 
 @validate_params(
@@ -87,7 +87,7 @@ def target(Q, f, balance, threads):
 
 def inverse_frequencies(f, balance, dtype):
     """f_j^−b up to a common factor, which p does not depend on; 0 where f_j = 0."""
-    inverse, least = np.zeros_like(f), f.max() / LARGEST_INVERSE
-    np.divide(f.max(), np.maximum(f, least), out=inverse, where=f > 0)
+    inverse, largest = np.zeros_like(f), LARGEST_INVERSE[np.dtype(dtype)]
+    np.divide(f.max(), np.maximum(f, f.max() / largest), out=inverse, where=f > 0)
     with np.errstate(over="ignore"):
-        return np.minimum(inverse**balance, LARGEST_INVERSE).astype(dtype)
+        return np.minimum(inverse**balance, largest).astype(dtype)

@@ -690,3 +690,21 @@ def test_sparse_text_stays_sparse():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2000 * 50_000 * 8 / 4
+
+
+def test_a_callable_that_gives_sparse_centroids_is_told():
+    def first_rows(X, k, random_state):
+        return X[:k]
+
+    model = StudentTClustering(3, init=first_rows, random_state=0)
+    with pytest.raises(TypeError, match="Sparse data was passed for init"):
+        model.fit(sparse.csr_array(BLOBS))
+
+
+@pytest.mark.parametrize("sample_weight", [[3, 1, 1, 3], [1.9, 0.1, 0.1, 1.9]])
+def test_a_start_that_is_kept_is_kept_to_the_bit(sample_weight):
+    """Even of centroids on the rim of the ball that holds the rows."""
+    X, init = [[0, 0], [0.5, 0], [0.5, 1], [1, 1]], [[0, 0], [1, 1]]
+    model = StudentTClustering(2, init=init).fit(X, sample_weight=sample_weight)
+    assert model.start_kept_
+    assert_array_equal(model.cluster_centers_, init)

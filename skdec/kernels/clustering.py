@@ -27,7 +27,6 @@ from skdec.kernels.rows import (
 )  # fmt: skip
 from skdec.kernels.stages import (
     dot,
-    energy,
     fill,
     is_product,
     logarithms,
@@ -279,15 +278,21 @@ def step_blocks(rows, weight, points, model, size, start, stop, sums, labels):
 
 @stage
 def given_divergence(P, D, near, total, dof, W):
-    """Σ_i w_i Σ_j p_ij log(p_ij/q_ij), log q from D: it lives on where q underflows."""
-    kl = 0.0
+    """Σ_i w_i Σ_j p_ij log(p_ij/q_ij), log q from D: it lives on where q underflows.
+
+    log q is from s/s° as q is: of two log s near each other and far from 0 nothing but
+    rounding would be left.
+    """
+    kl, nu = 0.0, float(dof)
     for lane in range(LANES):
         if W[lane] > 0:
-            log_sum = math.log(total[lane]) - energy(near[lane], dof, False)
+            D_near, log_sum = float(near[lane]), math.log(total[lane])
+            power, per_near = 0.5 * (nu + 1.0), 1.0 / (nu + D_near)
             for j in range(len(P)):
                 p = float(P[j, lane])
                 if p > 0:
-                    log_q = -energy(D[j, lane], dof, False) - log_sum
+                    farther = (float(D[j, lane]) - D_near) * per_near
+                    log_q = -power * math.log1p(farther) - log_sum
                     kl += W[lane] * p * (math.log(p) - log_q)
     return kl
 
