@@ -42,10 +42,13 @@ def distances_from_mean(X, points):
 
 
 # ------------------------------------------------------------------- many dimensions
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(
-    "n_features, form",
-    [(100, np.asarray), (384, np.asarray), (100, sparse.csr_matrix)],
+    "n_features, form, dtype",
+    [
+        (100, np.asarray, np.float64),
+        (384, np.asarray, np.float32),
+        (100, sparse.csr_matrix, np.float32),
+    ],
 )
 def test_embeddings(n_features, form, dtype):
     X, y = embeddings(n_features)
