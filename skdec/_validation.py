@@ -10,6 +10,8 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_non_negative
 
+from skdec._warn import warn
+
 FLOATS = (np.float64, np.float32)
 
 
@@ -109,6 +111,19 @@ def check_weight(sample_weight, X):
     )
     unit = power_of_two(weight.max())
     return weight / unit, unit
+
+
+def check_ignored(y, n_samples):
+    """Warn of a y that is ignored and may have been meant as weights.
+
+    Labels are integers or text, and targets of a regression may be negative; weights
+    are neither.
+    """
+    y = np.asarray(y)
+    if y.dtype.kind != "f" or y.shape != (n_samples,):
+        return
+    if (y >= 0).all() and np.isfinite(y).all() and (y % 1).any():
+        warn("y is ignored; weights of the rows are given by name: sample_weight=...")
 
 
 def power_of_two(value):

@@ -14,7 +14,15 @@ from skdec._fitted import FittedClustering
 from skdec._starts import begin, check_init
 from skdec._state import unchanged_on_error
 from skdec._stream import Batch, Stream, after_fit, joined, numbered_as
-from skdec._validation import BALANCE, DOF, N_JOBS, POSITIVE, Range, check_weight
+from skdec._validation import (
+    BALANCE,
+    DOF,
+    N_JOBS,
+    POSITIVE,
+    Range,
+    check_ignored,
+    check_weight,
+)
 from skdec._warn import warn
 from skdec.execution import Threads
 from skdec.fixed_embedding import (
@@ -330,7 +338,7 @@ class StudentTClustering(FittedClustering):
             The fitted estimator.  A fit that fails leaves it as it was.
         """
         with unchanged_on_error(self):
-            X, weight, unit = self._check_training(X, sample_weight)
+            X, weight, unit = self._check_training(X, y, sample_weight)
             encoder, Z = None, X
             if self.encoder is not None:
                 encoder = self._pretrained(X, None if weight is None else weight * unit)
@@ -383,7 +391,8 @@ class StudentTClustering(FittedClustering):
         remarks = []
         with unchanged_on_error(self):
             before = getattr(self, "_stream", None)
-            X, weight, unit = self._check_training(X, sample_weight, before is None)
+            reset = before is None
+            X, weight, unit = self._check_training(X, y, sample_weight, reset)
             batch = Batch(X, weight, unit)
             stream, due = (before or Stream()).with_batch(batch)
             if due or stream.now is None:
@@ -397,13 +406,15 @@ class StudentTClustering(FittedClustering):
             warn(remark, ConvergenceWarning)
         return self
 
-    def _check_training(self, X, sample_weight, reset=True):
+    def _check_training(self, X, y, sample_weight, reset=True):
         X = self._validate(X, self.encoder, reset)
         if reset and X.shape[0] < self.n_clusters:
             raise ValueError(
                 f"n_clusters ({self.n_clusters}) must not exceed n_samples "
                 f"({X.shape[0]})"
             )
+        if sample_weight is None and y is not None:
+            check_ignored(y, X.shape[0])
         return X, *check_weight(sample_weight, X)
 
     def _settings(self, of_start=False):

@@ -142,9 +142,9 @@ def schedule(early, late, early_iter, max_iter, learning_rate):
     ``learning_rate`` is a function of the share of the full rate and the exaggeration.
     """
     middle = (early * late) ** 0.5
-    transition = TRANSITION if early_iter else 0
-    lengths = early_iter, transition, UNFOLDING, max_iter
-    stops = np.minimum(np.cumsum(lengths), max_iter)
+    unfolded = unfolded_after(early_iter)
+    stops = early_iter, unfolded - UNFOLDING, unfolded, max_iter
+    stops = np.minimum(stops, max_iter)
     settings = [
         (early, MOMENTUM, 1 / 4, True),
         (middle, MOMENTUM, 1 / 4, True),
@@ -155,6 +155,11 @@ def schedule(early, late, early_iter, max_iter, learning_rate):
         Phase(int(stop), e, momentum, learning_rate(share, e), is_early)
         for stop, (e, momentum, share, is_early) in zip(stops, settings, strict=True)
     ]
+
+
+def unfolded_after(early_iter):
+    """Iterations until the map has unfolded."""
+    return early_iter + (TRANSITION if early_iter else 0) + UNFOLDING
 
 
 @dataclass

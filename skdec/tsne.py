@@ -44,7 +44,7 @@ from skdec.affinities import (
 )
 from skdec.execution import Threads
 from skdec.objectives import EmbeddingObjective
-from skdec.optimizers import Descent, schedule, stable_rate
+from skdec.optimizers import Descent, schedule, stable_rate, unfolded_after
 from skdec.placement import place
 
 DEFAULT_PERPLEXITY = 30.0
@@ -111,7 +111,8 @@ class ExactTSNE(
         for one component, and 1/n_samples of it under conditional normalisation, where
         P sums to n_samples.
     max_iter : int, default=1000
-        Iterations in all, from 1 up.
+        Iterations in all, from 1 up.  A warning tells of fewer than the map needs to
+        unfold, 155 at the defaults.
     n_iter_without_progress : int, default=300
         After early exaggeration, stop when the KL has not fallen for this many
         iterations; looked at every 50.
@@ -422,6 +423,7 @@ class ExactTSNE(
             kl, n_iter = descent.run(objective, Y, phases, progress)
         progress.end()
         self._warn_if_diverged(kl, affinities.chance, n_iter - phases[1].stop)
+        self._warn_if_short(n_iter)
         # all at once, and as fitted: a failed fit leaves the last one whole, and
         # transform does not follow later changes of the parameters
         distances.forget_training_distances()
@@ -607,6 +609,17 @@ class ExactTSNE(
                 f"the embedding (KL {kl:.4g}) shows less than points that all coincide "
                 f"({chance:.4g}): the optimisation has not settled; "
                 f"learning_rate={self.learning_rate!r} may be too large",
+                ConvergenceWarning,
+            )
+
+    def _warn_if_short(self, n_iter):
+        """Warn of a map that max_iter has ended before it could unfold."""
+        unfolded = unfolded_after(self.early_exaggeration_iter)
+        if n_iter == self.max_iter < unfolded:
+            warn(
+                f"max_iter={self.max_iter} ended the fit while the map was still "
+                f"unfolding, which takes {unfolded} iterations; it settles some "
+                "hundreds later",
                 ConvergenceWarning,
             )
 

@@ -13,7 +13,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris, make_blobs
-from sklearn.exceptions import DataConversionWarning, NotFittedError
+from sklearn.exceptions import (
+    ConvergenceWarning,
+    DataConversionWarning,
+    NotFittedError,
+)
 from sklearn.metrics import pairwise_distances
 from sklearn.neighbors import kneighbors_graph, radius_neighbors_graph
 from sklearn.utils.validation import check_is_fitted
@@ -430,7 +434,9 @@ def test_a_warning_comes_once_and_points_at_the_line_of_the_caller():
         for call in (tsne.fit, tsne.fit_transform):
             with pytest.warns(UserWarning, match="cannot be reached") as caught:
                 call(X)
-            assert [warning.filename for warning in caught] == [__file__]
+            # besides that of the few iterations
+            assert [warning.filename for warning in caught] == [__file__] * 2
+            assert len({str(warning.message) for warning in caught}) == 2
 
 
 # ------------------------------------------------------------------------ silence
@@ -465,7 +471,30 @@ def test_a_parameter_without_effect_is_named_once(parameters, message):
     X = pairwise_distances(IRIS) if "metric" in parameters else IRIS
     with pytest.warns(UserWarning, match=message) as caught:
         ExactTSNE(init="random", **{**SHORT, **parameters}).fit(X)
-    assert len(caught) == 1
+    # besides that of the few iterations
+    assert len(caught) == 2
+
+
+@pytest.mark.parametrize("early_iter, unfolded", [(50, 155), (0, 75)])
+def test_a_map_that_has_not_unfolded_is_told(early_iter, unfolded):
+    settings = {"early_exaggeration_iter": early_iter, "random_state": 0, "tol": 0}
+    with pytest.warns(ConvergenceWarning, match=f"still unfolding.* {unfolded} iter"):
+        ExactTSNE(max_iter=unfolded - 1, **settings).fit(IRIS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ExactTSNE(max_iter=unfolded, **settings).fit(IRIS)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_weights_in_the_place_of_y_are_told(method):
+    weight = np.linspace(0, 1, len(IRIS))
+    with pytest.warns(UserWarning, match="y is ignored.*sample_weight="):
+        getattr(StudentTClustering(3, random_state=0), method)(IRIS, weight)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for y in (None, np.arange(len(IRIS)), weight - 0.5, weight.astype(str)):
+            getattr(StudentTClustering(3, random_state=0), method)(IRIS, y)
+        StudentTClustering(3, random_state=0).fit(IRIS, weight, weight)
 
 
 def test_a_parameter_at_its_default_is_not_given():
