@@ -4,8 +4,9 @@ import numpy as np
 
 from skdec.objectives import PlacementObjective
 
-# How far out, in units of the map's reach, a new point may be placed.
-RIM = 10.0
+# How far out, in units of the map's reach, a new point may be placed, and from where on
+# it is told to be outside.
+RIM, OUTSIDE = 10.0, 2.0
 
 # Armijo's slope, halvings of a step, and the relative accuracy asked.
 ARMIJO = 1e-4
@@ -15,7 +16,7 @@ TINY = 1e-300
 
 
 def place(embedding, P, q_form, threads):
-    """Positions of new points, and how many of them found no minimum.
+    """Positions of new points, and how many of them found no minimum in the map.
 
     P of shape (n_new, n_samples) holds their affinities to the fitted points.
     """
@@ -37,10 +38,10 @@ def place(embedding, P, q_form, threads):
         value[worse] = other[worse]
     # KL changes over the length of the map, or of the kernel where that is wider
     width = np.hypot(np.linalg.norm(fitted.std(axis=0)), np.sqrt(dof))
-    rim = RIM * max(width, np.linalg.norm(fitted, axis=1).max())
+    reach = max(width, np.linalg.norm(fitted, axis=1).max())
     lost = np.zeros(len(V), bool)
-    lost[minimise_rows(objective, V, at_start, width, limit=rim)] = True
-    lost |= np.linalg.norm(V, axis=1) > 0.99 * rim
+    lost[minimise_rows(objective, V, at_start, width, limit=RIM * reach)] = True
+    lost |= np.linalg.norm(V, axis=1) > OUTSIDE * reach
     return V + center, np.count_nonzero(lost)
 
 

@@ -579,9 +579,10 @@ class ExactTSNE(
                 lost += missed
         if lost:
             warn(
-                f"{lost} of {X.shape[0]} new points found no place in the map: their "
-                "KL falls all the way to its rim, where they were left. The fit may "
-                "have been too short (max_iter)",
+                f"{lost} of {X.shape[0]} new points found no place in the map: they "
+                "lie beyond twice its radius, or their KL falls all the way to its "
+                "rim, where they were left. Their neighbours may be all over the map, "
+                "or the fit too short (max_iter)",
                 ConvergenceWarning,
             )
         return embedding

@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.datasets import load_digits, load_iris, make_blobs
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.manifold import trustworthiness
 from sklearn.metrics import pairwise_distances
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsTransformer
@@ -413,3 +414,16 @@ def test_a_column_far_from_zero_keeps_its_variance_in_the_start():
     X = np.random.RandomState(0).randn(200, 4) * [8, 4, 1, 1]
     starts = [principal_components(X + offset, 2, 0) for offset in (0.0, 1e10)]
     assert_allclose(*starts, atol=1e-3 * np.abs(starts[0]).max())
+
+
+def test_new_rows_that_the_map_has_no_place_for_are_counted():
+    """Noise whose neighbours are all over the map: no silence beyond twice its radius."""
+    tsne = ExactTSNE(random_state=0).fit(DIGITS[:800])
+    noise = np.random.RandomState(0).uniform(0, 16, (200, 64))
+    with pytest.warns(ConvergenceWarning, match="found no place in the map") as caught:
+        placed = tsne.transform(noise)
+    center = tsne.embedding_.mean(axis=0)
+    away = np.linalg.norm(placed - center, axis=1)
+    radius = np.linalg.norm(tsne.embedding_ - center, axis=1).max()
+    told = int(str(caught[0].message).split()[0])
+    assert 0 < (away > 2 * radius).sum() <= told < 20
