@@ -417,7 +417,7 @@ def test_a_column_far_from_zero_keeps_its_variance_in_the_start():
 
 
 def test_new_rows_that_the_map_has_no_place_for_are_counted():
-    """Noise whose neighbours are all over the map is told of beyond twice its radius."""
+    """Noise whose neighbours are all over the map, beyond twice its radius."""
     tsne = ExactTSNE(random_state=0).fit(DIGITS[:800])
     noise = np.random.RandomState(0).uniform(0, 16, (200, 64))
     with pytest.warns(ConvergenceWarning, match="found no place in the map") as caught:
