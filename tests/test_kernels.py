@@ -95,6 +95,10 @@ def test_target_of_a_dead_column_is_zero():
     P = skdec.target_distribution(Q)
     assert_array_equal(P[:, 2], 0)
     assert_allclose(P, naive.target_distribution(Q, [1.0, 1.0]))
+    # rows without weight may be partly on it
+    Q, w = np.array([[1.0, 0.0], [0.5, 0.5]]), [1.0, 0.0]
+    P = skdec.target_distribution(Q, sample_weight=w)
+    assert_array_equal(P, naive.target_distribution(Q, w))
 
 
 def test_weightless_row_on_a_dead_column_keeps_q():
@@ -232,6 +236,103 @@ def test_products_only_where_rounding_allows(rng):
     far = Frame(Z + 1000, centers + 1000, 1.0).by_products()
     assert type(near.rows).__name__ == "ProductRows"
     assert type(far.rows).__name__ == "LaneRows"
+
+
+def test_the_first_of_equal_centroids_has_the_rows(rng):
+    Z, centers, w = clusters(rng, n=140)
+    centers[2] = centers[0]
+    expected = naive.squared_distances(Z, centers[:2]).argmin(axis=1)
+    labels = np.full(140, -1, np.int32)
+    with Threads(1) as threads:
+        frame = Frame(Z, centers, 1.0)
+        objective = ClusteringObjective(frame, w, 1.0, threads)
+        objective.step(centers, centers, np.ones(3), labels=labels)
+        assert_array_equal(labels, expected)
+        assert_array_equal(objective.nearest(centers)[0], expected)
+        assert_array_equal(most_probable(frame, centers, 1.0, threads), expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("form", ["lanes", "products", "sparse"])
+def test_no_distance_is_below_zero(rng, form, dtype):
+    centers = (3 + rng.normal(size=(40, 5))).astype(dtype)
+    Z = centers.repeat(4, axis=0)
+    with Threads(1) as threads:
+        frame = framed(form, Z, centers, 0.7)
+        weight = np.ones(len(Z), frame.dtype)
+        objective = ClusteringObjective(frame, weight, 1.0, threads)
+        _, distances = objective.nearest(frame.inside(centers))
+    assert (distances >= 0).all()
+
+
+def test_sums_over_more_than_one_block(rng):
+    Z, centers, w = clusters(rng, n=1100)
+    P = naive.target_distribution(naive.soft_assignment(Z, centers, 1.0), w)
+    expected = naive.clustering_gradients(Z, centers, 1.0, P, w)
+    kl, *gradients = skdec.clustering_loss(Z, centers, sample_weight=w)
+    assert_allclose(kl, naive.clustering_kl(Z, centers, 1.0, P, w))
+    for gradient, wanted in zip(gradients, expected, strict=True):
+        assert_allclose(gradient, wanted, rtol=1e-9, atol=1e-12)
+    with Threads(1) as threads:
+        objective = ClusteringObjective(Frame(Z, centers, 1.0), w, 1.0, threads)
+        sums = objective.step(centers, centers, objective.frequencies(centers))
+        mixture = objective.mixture(centers)
+    assert_allclose(sums.gradient, expected[1], rtol=1e-9)
+    means, shares = naive.cluster_means(Z, centers, 1.0, w)
+    assert_allclose(mixture.means, means)
+    assert_allclose(mixture.frequencies, shares)
+
+
+@pytest.mark.parametrize("form", ["lanes", "products", "sparse"])
+def test_mixture_of_the_labels(rng, form):
+    Z, centers, w = clusters(rng, n=30, k=4)
+    centers[:3] = Z[:3]
+    centers[3] = 100  # no row is nearest to it
+    labels = naive.squared_distances(Z, centers).argmin(axis=1)
+    with Threads(1) as threads:
+        frame = framed(form, Z, centers, 0.7)
+        objective = ClusteringObjective(frame, w, 1.0, threads)
+        here = frame.inside(centers)
+        found = objective.labelled_mixture(here)
+        again = objective.labelled_mixture(here, labels)
+    means = [
+        np.average(Z[labels == j], axis=0, weights=w[labels == j]) for j in range(3)
+    ]
+    for mixture in (found, again):
+        assert_allclose(mixture.frequencies, np.bincount(labels, w, minlength=4))
+        assert_allclose(frame.outside(mixture.means), [*means, centers[3]])
+
+
+@pytest.mark.parametrize("scale", [1e-305, 1e295])
+def test_density_is_in_the_units_of_the_rows(rng, scale):
+    Z, centers, w = clusters(rng)
+    with Threads(1) as threads:
+        frame = Frame(Z * scale, centers * scale, scale)
+        here = frame.inside(centers * scale)
+        objective = ClusteringObjective(frame, w, 3.0, threads)
+        density = objective.log_density(objective.mixture(here))
+    means, f = naive.cluster_means(Z, centers, 3.0, w)
+    expected = naive.log_density(Z, means, f, 3.0) - 2 * np.log(scale)
+    assert_allclose(density, expected, rtol=1e-10)
+
+
+def test_divergence_of_many_weighted_rows(rng):
+    # more than one batch of them
+    P, Q = rng.dirichlet(np.ones(2), size=(2, 5000))
+    w = rng.uniform(0.5, 20, 5000)
+    kl = skdec.kl_divergence(P, Q, sample_weight=w)
+    assert_allclose(kl, naive.kl_divergence(P, Q, w))
+
+
+@pytest.mark.parametrize("factor", [1e-3, 7.0, 1e5])
+def test_loss_grows_with_the_weights(rng, factor):
+    Z, centers, w = clusters(rng)
+    P = naive.target_distribution(naive.soft_assignment(Z, centers, 1.0), w)
+    loss = skdec.clustering_loss(Z, centers, sample_weight=w * factor)
+    kl = naive.clustering_kl(Z, centers, 1.0, P, w * factor)
+    expected = naive.clustering_gradients(Z, centers, 1.0, P, w * factor)
+    for found, wanted in zip(loss, (kl, *expected), strict=True):
+        assert_allclose(found, wanted, rtol=1e-9, atol=1e-12 * factor)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -535,6 +636,13 @@ def test_symmetric_affinities(rng, scale, joint, n):
         following = (i + 1 + np.arange(met)) % n
         assert_allclose(found.P[i, :met], M[i, following], rtol=1e-5)
         assert_array_equal(found.P[i, met:], 0)
+
+
+@pytest.mark.parametrize("normalization", ["joint", "conditional"])
+def test_chance_is_the_divergence_of_points_that_coincide(rng, normalization):
+    P = (joint if normalization == "joint" else conditional)(rng, 9)
+    expected = naive.embedding_kl(np.zeros((9, 2)), P, 1.0, "student_t", normalization)
+    assert_allclose(from_matrix(P, np.float64).chance, expected)
 
 
 def test_joint_affinities(rng):

@@ -1,0 +1,627 @@
+"""Whether the tests notice wrong mathematics.
+
+    python tests/mutants.py [--only NAME ...] [--list]
+
+A mutant is one change that makes a formula wrong: a sign, an exponent, a factor, a
+bound.  Each is made in a copy of its own, and its tests run there until one fails.  A
+mutant whose tests all pass has survived, and a test is missing, unless ``EQUIVALENT``
+says why it changes nothing.  Whoever edits a line that a mutant names edits the mutant.
+"""
+
+import argparse
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+COPIED = ("skdec", "tests", "pyproject.toml")
+WANTED = 0.95  # share of the mutants that are to be noticed
+TIMEOUT = 300  # seconds; a loop without end has been noticed too
+
+# These pass with the JIT off, which is faster than to compile what has changed.
+INTERPRETED = ("tests/test_kernels.py", "tests/test_optimizers.py")
+
+# Pytest's arguments, the fastest test that should notice first.
+KERNELS = "tests/test_kernels.py"
+CLUSTERING = f"{KERNELS} -k 'not embedding and not fused and not placement'"
+EMBEDDING = f"{KERNELS} -k 'embedding or fused or placement'"
+AFFINITIES = f"{KERNELS} -k 'not clustering and not embedding'"
+OPTIMIZERS = "tests/test_optimizers.py"
+GRADIENTS = "tests/test_gradients.py"
+EXTREMES = "tests/test_extremes.py"
+NEIGHBOURS = "tests/test_tsne_inputs.py -k 'neighbours or sigma or symmetric'"
+CHUNKS = "tests/test_tsne.py -k fused"
+TRANSFORM = "tests/test_tsne.py -k 'transform or place'"
+RATE = "tests/test_tsne.py -k pull_of_neighbours"
+
+
+class Mutant(NamedTuple):
+    """A change of a file of skdec, and the tests that are to notice it."""
+
+    name: str
+    file: str
+    old: str  # occurs there once
+    new: str
+    tests: tuple[str, ...]
+
+
+def mutants(file, tests, **changes):
+    """The mutants of one file, each by its name as (old, new)."""
+    return [
+        Mutant(f"{Path(file).with_suffix('')}:{name}", f"skdec/{file}", old, new, tests)
+        for name, (old, new) in changes.items()
+    ]
+
+
+MUTANTS = [
+    *mutants(
+        "kernels/stages.py",
+        (AFFINITIES, CLUSTERING, EMBEDDING, GRADIENTS),
+        exp_series=("number(1 / 720)", "number(1 / 702)"),
+        exp_double_series=("number(1 / 3628800)", "number(1 / 3628080)"),
+        exp_low_part=("- n * number(LOG_2_LOW)", "+ n * number(LOG_2_LOW)"),
+        exp_underflow=("if U[lane] > -largest", "if U[lane] >= -largest"),
+        log_series=("g * (number(1 / 5)", "g * (number(1 / 6)"),
+        log_exponent=("n + number(1) if high", "n - number(1) if high"),
+        log_large_dof=("LARGEST_LOG_DOF = 64", "LARGEST_LOG_DOF = 1e9"),
+        distance_sign=("difference = x_d - row", "difference = x_d + row"),
+        product_of_any_dof=("dof == int(dof) and dof", "dof"),
+        powers_one_more=("(int(dof) + 1) // 2 - 1)", "(int(dof) + 1) // 2)"),
+        powers_of_odd=("int(dof) % 2 == 0", "int(dof) % 2 == 1"),
+        student_t_sign=("T[lane] * -power", "T[lane] * power"),
+        gaussian_sign=("near[lane] - D[lane]", "D[lane] - near[lane]"),
+        product_not_relative=(
+            "(dof + near[lane]) / (dof + D[lane])",
+            "dof / (dof + D[lane])",
+        ),
+        power_not_relative=(
+            "(D[lane] - near[lane]) / (dof + near[lane])",
+            "(D[lane] - near[lane]) / dof",
+        ),
+        weights_minus_one=("numerator = dof + D.dtype", "numerator = dof - D.dtype"),
+        weights_of_gaussian=("fill(G, 2)", "fill(G, 1)"),
+        least_without_last=(
+            "range(len(columns), len(D), 16)",
+            "range(len(columns), len(D) - 16, 16)",
+        ),
+        energy_without_dof=(
+            "math.log1p(float(D) / float(dof))",
+            "math.log1p(float(D))",
+        ),
+        energies_without_dof=("one + D[lane] * per_dof", "one + D[lane]"),
+        energies_of_gaussian=(
+            "energy(D[lane], dof, False)",
+            "energy(D[lane], dof, True)",
+        ),
+        pull_sign=("C[lane] * (x_d - row[lane])", "C[lane] * (x_d + row[lane])"),
+    ),
+    *mutants(
+        "kernels/clustering.py",
+        (CLUSTERING, GRADIENTS),
+        padding_counts=("fill(W, 0)", "fill(W, 1)"),
+        nearest_without_last=(
+            "for j in range(len(D)):\n        D_j = D[j]\n",
+            "for j in range(len(D) - 1):\n        D_j = D[j]\n",
+        ),
+        farthest=("D_j[lane] if D_j[lane] < near", "D_j[lane] if D_j[lane] > near"),
+        assign_scale=("((dof + near[lane]) * per_weight)", "(dof + near[lane])"),
+        assign_without_power=("powers(Q_j, dof, T)", "pass"),
+        assign_not_normalised=("T.dtype.type(1) / total[lane]", "total[lane]"),
+        target_not_squared=("Q_j[lane] * (Q_j[lane] * per_f)", "Q_j[lane] * per_f"),
+        target_without_f=("Q_j[lane] * (Q_j[lane] * per_f)", "Q_j[lane] * Q_j[lane]"),
+        target_of_empty_row=("p if total[lane] > 0 else Q_j[lane]", "p"),
+        last_of_equals=("Q_j[lane] > top[lane]", "Q_j[lane] >= top[lane]"),
+        unchanged_count=("labels[lane] != best[lane]", "labels[lane] == best[lane]"),
+        kl_not_normalised=("Q_j[lane] * per_f * total[lane]", "Q_j[lane] * per_f"),
+        kl_without_f=("Q_j[lane] * per_f * total[lane]", "Q_j[lane] * total[lane]"),
+        kl_without_weight=("kl += dot(W, T)", "kl += dot(W, W)"),
+        residual_sign=("g * (P[lane] - Q[lane])", "g * (Q[lane] - P[lane])"),
+        residual_without_g=("c = g * (P", "c = W[lane] * (P"),
+        curvature_without_weight=("curvature += g * P", "curvature += G[lane] * P"),
+        frequency_without_weight=("frequency += W[lane] * Q", "frequency += Q"),
+        residual_sum_sign=("residual += c", "residual -= c"),
+        occupied_by_others=("if best[lane] == j else", "if best[lane] != j else"),
+        block_short=(
+            "min((block + 1) * size, len(weight))",
+            "min((block + 1) * size, len(weight) - 1)",
+        ),
+        anchors_are_centers=(
+            "centers if turn else anchors",
+            "anchors if turn else centers",
+        ),
+        target_of_centers=("if turn == 0:", "if turn == moved:"),
+        given_log_sum=(
+            "math.log(total[lane]) - energy",
+            "math.log(total[lane]) + energy",
+        ),
+        given_log_q=(
+            "-energy(D[j, lane], dof, False) - log_sum",
+            "-energy(D[j, lane], dof, False)",
+        ),
+        given_without_weight=("W[lane] * p * (math", "p * (math"),
+        loss_block_short=(
+            "min((block + 1) * size, len(Z))",
+            "min((block + 1) * size, len(Z) - 1)",
+        ),
+        loss_padding_counts=(" if lane < width else 0", ""),
+        loss_residual_is_p=("load(R_in, first", "load(P_in, first"),
+        loss_pull_sign=("(z_d[lane] - center)", "(center - z_d[lane])"),
+    ),
+    *mutants(
+        "kernels/rows.py",
+        (CLUSTERING, GRADIENTS),
+        load_short=("last = len(X) - 1", "last = len(X) - 2"),
+        frame_order=(
+            "(z[lane] - origin) * rows.scale",
+            "z[lane] * rows.scale - origin",
+        ),
+        distance_strip=(
+            "c - rows[2 * LANES + lane]\n            total",
+            "c - rows[LANES + lane]\n            total",
+        ),
+        distance_rest_sign=("difference = a - row[lane]", "difference = a + row[lane]"),
+        force_strip=(
+            "weight * (e - rows[3 * LANES + lane])",
+            "weight * (e + rows[3 * LANES + lane])",
+        ),
+        force_rest=("C[lane] * (a - row[lane])", "C[lane] * row[lane]"),
+        product_sign=("(lengths[lane] + norm) - D_j", "(lengths[lane] + norm) + D_j"),
+        product_negative=("difference if difference > 0 else zero", "difference"),
+        product_rest=(
+            "rows.X[min(first + lane, n_samples - 1)]",
+            "rows.X[min(first, n_samples - 1)]",
+        ),
+        product_norms=(
+            "rows.norms[min(first + lane, n_samples - 1)]",
+            "rows.norms[min(lane, n_samples - 1)]",
+        ),
+        product_push_sign=("force_j[d] -= sums_j[d]", "force_j[d] += sums_j[d]"),
+        sparse_last_entry=("products[j] += x * point[j]", "products[j] = x * point[j]"),
+        sparse_negative=(
+            "max((rows.norms[i] + norms[j]) - products[j], 0.0)",
+            "(rows.norms[i] + norms[j]) - products[j]",
+        ),
+        sparse_push_sign=("row[j] -= C[j, lane] * x", "row[j] += C[j, lane] * x"),
+    ),
+    *mutants(
+        "kernels/mixture.py",
+        (CLUSTERING,),
+        block_short=(
+            "(block + 1) * size, len(weight))",
+            "(block + 1) * size, len(weight) - 1)",
+        ),
+        frequency_without_q=("dot(W, Q_j)", "dot(W, W)"),
+        means_without_weight=("Q_j[lane] *= W[lane]", "pass"),
+        density_without_share=("share * S_j[lane]", "S_j[lane]"),
+        density_energy_sign=("total[lane] - near[lane]", "total[lane] + near[lane]"),
+        nearest_last_of_equals=("D_j[lane] < near[lane]", "D_j[lane] <= near[lane]"),
+    ),
+    *mutants(
+        "kernels/affinities.py",
+        (AFFINITIES, EXTREMES),
+        product_once=("- 2 * row[j]", "- row[j]"),
+        distance_not_squared=("(a[d] - b[d]) * (a[d] - b[d])", "abs(a[d] - b[d])"),
+        no_ties=("near < D * (1 - TIE)", "near < D"),
+        not_relative=("D - near if", "D if"),
+        share_not_normalised=("E[j] / total[j]", "E[j]"),
+        entropy_without_distance=("first += E[j] * b", "first += E[j]"),
+        entropy_sign=("math.log(total) + mean - goal", "math.log(total) - mean - goal"),
+        bracket_side=("if surplus > 0:", "if surplus < 0:"),
+        newton_sign=("log_beta += surplus / slope", "log_beta -= surplus / slope"),
+        uniform_limit=(
+            "goal >= math.log(len(D)) - ENTROPY_TOLERANCE",
+            "goal > math.log(len(D)) + ENTROPY_TOLERANCE",
+        ),
+        ties_limit=(
+            "goal <= math.log(ties) + ENTROPY_TOLERANCE",
+            "goal <= math.log(ties) - 1",
+        ),
+        own_point_counts=("others[j] = row[j + 1]", "others[j] = row[j]"),
+        first_row_has_itself=(
+            "own if own >= 0 else n_columns\n        for",
+            "own if own > 0 else n_columns\n        for",
+        ),
+        scales_summed=("total[s, r] * n_scales", "total[s, r]"),
+        diagonal=("P_r[exclude[r]] = 0", "pass"),
+        joint_once=("1 / (2 * n) if joint", "1 / n if joint"),
+        their_distance=("near[i + 1 : i + 1 + half]", "near[i : i + half]"),
+        their_beta=("beta_s[i + 1 : i + 1 + half]", "beta_s[i : i + half]"),
+        half_of_the_pairs=("plogp(mine) + plogp(theirs)", "2 * plogp(mine)"),
+        pairs_twice=("for lane in range(m, half)", "for lane in range(m + 1, half)"),
+        entropy_in_bits=("p[lane] * math.log(p[lane])", "p[lane] * math.log2(p[lane])"),
+    ),
+    *mutants(
+        "kernels/embedding.py",
+        (EMBEDDING, CHUNKS, EXTREMES),
+        nearest_is_itself=("D[i] = np.inf", "pass"),
+        normaliser_with_itself=("S[i] = 0", "pass"),
+        pairs_twice=("else n // 2 - 1", "else n // 2"),
+        lanes_off_by_one=(
+            "others = Y[d][i + 1 : i + 1 + len(D)]",
+            "others = Y[d][i : i + len(D)]",
+        ),
+        back_sign=("back[lane] -= force", "back[lane] += force"),
+        conditional_half=(
+            "half * (S[lane] * inverse[i] + A",
+            "(S[lane] * inverse[i] + A",
+        ),
+        their_similarity=("near[i + 1 : i + 1 + m]", "near[i : i + m]"),
+        repulsion_without_g=("S[lane] *= G[lane]", "pass"),
+        attraction_without_g=("A[lane] = G[lane] * P_i[lane]", "A[lane] = P_i[lane]"),
+        attraction_cut=("add(total, A[head:], factors[1])", "pass"),
+        repulsion_sign=(
+            "add(total, R[head:], -factors[0])",
+            "add(total, R[head:], factors[0])",
+        ),
+        graph_not_exaggerated=("total[i] * factors[1]", "total[i]"),
+        chunk_place=("first * n_columns + k * CHUNK", "k * CHUNK"),
+        chunk_factor=(
+            "min(CHUNK, slot.shape[1] - first)],\n                factor,",
+            "min(CHUNK, slot.shape[1] - first)],\n                1,",
+        ),
+        plane_cubed=("s_a *= s_a", "s_a *= s_a * s_a"),
+        plane_back_sign=("back[j + 3 * CHUNK] -= fy_a", "back[j + 3 * CHUNK] += fy_a"),
+        plane_axis=("ry_b += fy_b", "ry_b += fx_b"),
+        plane_pair_sign=("slot[d, j - first] -= force", "slot[d, j - first] += force"),
+        plane_pair_attraction=("2 * s * P_i[lane]", "2 * s * s * P_i[lane]"),
+        plane_last_pair=("if m_a == m_b", "if m_a != m_b"),
+        plane_second_row=(
+            "P[i + 1][lane - 1 : lane - 1 + m]",
+            "P[i + 1][lane : lane + m]",
+        ),
+        space_power=("u * math.sqrt(u) if square", "u * u if square"),
+        space_repulsion=("u *= s", "u *= u"),
+        space_factor=("(dof + one) / dof", "(dof + one) / (one + one)"),
+        graph_weight=("(dof + 1) / (dof + D)", "(dof + 1) / (1 + D)"),
+        graph_energy=(
+            "float(Y[d, i] - Y[d, columns[t]]) ** 2",
+            "abs(float(Y[d, i] - Y[d, columns[t]]))",
+        ),
+        energy_pairs=("dot(D, P[i][:m])", "dot(D, D)"),
+        placement_energy=("math.log(sum_s) - energy", "math.log(sum_s) + energy"),
+        placement_curvature=("dot(G, P_t)", "dot(S, P_t)"),
+        placement_not_normalised=("P_t[j] - S[j] * share", "P_t[j] - S[j]"),
+    ),
+    *mutants(
+        "kernels/descent.py",
+        (f"{KERNELS} -k momentum",),
+        gain_direction=("V[i] * G[i] < 0", "V[i] * G[i] > 0"),
+        gain_shrinks=("gain[i] * number(0.8)", "gain[i] * number(0.9)"),
+        step_without_gain=("rate * gain[i] * G[i]", "rate * G[i]"),
+        least_gain=("grown if grown > least_gain else least_gain", "grown"),
+        longest_squared=("longest / math.sqrt(square[i])", "longest / square[i]"),
+        longest_one_side=("v if v > -longest else -longest", "v"),
+    ),
+    *mutants(
+        "divergence.py",
+        (CLUSTERING, GRADIENTS),
+        swapped=("rel_entr(P[batch], Q[batch])", "rel_entr(Q[batch], P[batch])"),
+        weight_of_first_batch=("weight[batch][used]", "weight[: len(rows)][used]"),
+        kl_without_unit=("return kl * unit\n", "return kl\n"),
+        loss_without_unit=("return kl * unit, *(", "return kl, *("),
+        gradient_without_unit=("(unit * gradient)", "gradient"),
+        residual_sign=("weight[:, None] * (P - Q)", "weight[:, None] * (Q - P)"),
+        residual_without_weight=("weight[:, None] * (P - Q)", "P - Q"),
+        through_once=("return 2 * b -", "return b -"),
+        through_without_balance=("B = balance * np", "B = np"),
+        through_without_mean=("(B - (Q @ B)[:, None])", "B"),
+        through_mean_by_q=("pa - P * pa.sum", "pa - Q * pa.sum"),
+        first_block_only=("grad_centers.sum(axis=0)", "grad_centers[0]"),
+        always_joint=('joint = normalization == "joint"', "joint = True"),
+    ),
+    *mutants(
+        "targets.py",
+        (CLUSTERING, GRADIENTS),
+        frequency_without_weight=('"i,ij->j", weight, Q', '"ij->j", Q'),
+        without_balance=("inverse**balance", "inverse"),
+        multiplied=(
+            "np.divide(f.max(), np.maximum(f, least)",
+            "np.divide(np.maximum(f, least), f.max()",
+        ),
+        common_factor=("np.divide(f.max(),", "np.divide(f.sum(),"),
+        overflow=(
+            "np.minimum(inverse**balance, LARGEST_INVERSE)",
+            "np.asarray(inverse**balance)",
+        ),
+        dead_column=("where=f > 0)", "where=f >= 0)"),
+    ),
+    *mutants(
+        "similarity.py",
+        (CLUSTERING,),
+        another_bandwidth=("Frame(Z, centers, 1.0)", "Frame(Z, centers, 2.0)"),
+        memberships_outside=(
+            "points, nu = frame.points(frame.inside(centers))",
+            "points, nu = frame.points(centers)",
+        ),
+        labels_outside=(
+            "    points = frame.points(frame.inside(centers))",
+            "    points = frame.points(centers)",
+        ),
+    ),
+    *mutants(
+        "objectives.py",
+        (CLUSTERING, GRADIENTS),
+        repulsion_sign=("curvature - residual", "curvature + residual"),
+        kl_of_labels=("float(scalars[1]) if judged", "float(scalars[0]) if judged"),
+        mean_sign=("Mixture(centers - off, f)", "Mixture(centers + off, f)"),
+        mean_not_divided=("np.divide(off, f[:, None], out", "np.divide(off, 1, out"),
+        labelled_without_weight=(
+            "weight = self.weight.astype(np.float64)\n        where",
+            "weight = np.ones(len(labels))\n        where",
+        ),
+        labelled_not_divided=("sums, mass[:, None], out", "sums, 1, out"),
+        density_dof=(
+            "self.dof + self.frame.shape[1] - 1",
+            "self.dof + self.frame.shape[1]",
+        ),
+        density_factor=("np.sqrt(dof / self.dof)", "np.sqrt(self.dof / dof)"),
+        density_ratio=(
+            "gammaln(n_features / 2) - betaln",
+            "gammaln(n_features / 2) + betaln",
+        ),
+        density_volume=("np.log(np.pi * self.dof)", "np.log(np.pi)"),
+        density_unit=(" + np.log(self.frame.unit)", ""),
+        density_bandwidth=("log_scale = np.log(self.frame.h)", "log_scale = 0"),
+        evidence_by_rows=("@ density) / self.total", "@ density) / len(density)"),
+    ),
+    *mutants(
+        "objectives.py",
+        (EMBEDDING, GRADIENTS),
+        joint_half=("total = 2 * Z.sum", "total = Z.sum"),
+        joint_log=("np.log(total) - self._energy", "np.log(total) + self._energy"),
+        not_exaggerated=("2 * exaggeration", "2"),
+        joint_nearest_of_each=("near[:] = near.min()", "pass"),
+        conditional_inverse=("[1 / Z, 1 / Z]", "[Z, Z]"),
+        conditional_log=(
+            "np.log(Z.astype(np.float64)) -",
+            "np.log(Z.astype(np.float64)) +",
+        ),
+        energy_twice=("(float(self.dof) + 1) / 2", "(float(self.dof) + 1)"),
+        energy_once=("energy *= 2", "pass"),
+        without_negentropy=("P.negentropy + energy", "energy"),
+        without_mass=("np.sum(log_Z * P.mass)", "np.sum(log_Z)"),
+    ),
+    *mutants(
+        "optimizers.py",
+        (OPTIMIZERS, RATE),
+        momentum=("self.momentum * self.velocity + step", "self.velocity + step"),
+        restart=(
+            "np.vdot(self.velocity, step) < 0",
+            "np.vdot(self.velocity, step) > 0",
+        ),
+        slow_momentum=("min(self.momentum, SLOW_MOMENTUM)", "SLOW_MOMENTUM"),
+        running_mean=("rate * (stiffness - self.stiffness)", "rate * stiffness"),
+        batch_stiffness=("_stiffness(sums) / sums.weight", "_stiffness(sums)"),
+        first_batches=("max(1 / self.n_steps, CURVATURE_RATE)", "CURVATURE_RATE"),
+        light_batches=("max(sums.weight, self.weight)", "sums.weight"),
+        settling=("SETTLING / (SETTLING + self.n_steps)", "1 / (1 + self.n_steps)"),
+        dying=("np.maximum(sums.curvature, DYING * sums.repulsion)", "sums.curvature"),
+        uphill=("return -np.divide(", "return np.divide("),
+        rate_dof=("(1 + 1 / nu) / 2", "(1 + nu) / 2"),
+        rate_exponent=("(2 / (nu + 1))", "(1 / (nu + 1))"),
+        rate_one_component=(
+            "return rate / 2 if n_components == 1",
+            "return rate if True",
+        ),
+        middle=("(early * late) ** 0.5", "(early + late) / 2"),
+        stops=("np.cumsum(lengths)", "np.asarray(lengths)"),
+        no_transition=("TRANSITION if early_iter else 0", "TRANSITION"),
+        longest_step=(
+            "np.sqrt(max(float(objective.dof), 1.0))",
+            "max(float(objective.dof), 1.0)",
+        ),
+        small_gradient=("norm <= self.min_grad_norm", "norm >= self.min_grad_norm"),
+        patience=(
+            "n_iter - best_iter > self.patience",
+            "n_iter - best_iter >= self.patience",
+        ),
+        tolerance=("self.tol * abs(kl)", "self.tol"),
+        rising=("0 <= history[-2][1] - kl <", "history[-2][1] - kl <"),
+        last_iteration=(
+            "stopped |= n_iter >= phase.stop",
+            "stopped |= n_iter > phase.stop",
+        ),
+    ),
+    *mutants(
+        "affinities.py",
+        (AFFINITIES, EMBEDDING, NEIGHBOURS),
+        joint_once=("(P + P.T) / (2 * len(P))", "(P + P.T) / len(P)"),
+        chance_with_itself=("n * (n - 1) if total", "n * n if total"),
+        chance_sign=(
+            "self.negentropy + total * np.log",
+            "self.negentropy - total * np.log",
+        ),
+        half_matrix=("(P[i, following] + P[following, i]) / 2", "P[i, following]"),
+        half_matrix_row=("i >= n // 2))", "i > n // 2))"),
+        several_scales=("total * len(total)", "total"),
+        negentropy_once=("= 2 * pieces", "= pieces"),
+        graph_joint=("2 * n if joint else 2", "2 * n"),
+        graph_negentropy=(".sum() if joint else conditional", ".sum()"),
+        truncated=("1 - kept.mean()", "kept.mean()"),
+        sigma_squared=("1 / np.sqrt(beta[beta > 0])", "1 / beta[beta > 0]"),
+        callable_joint=("(P + P.T) / (2 * n) if joint", "(P + P.T) / n if joint"),
+        block_short=(
+            "min((block + 1) * size, n_rows)",
+            "min((block + 1) * size, n_rows - 1)",
+        ),
+        sigma_not_squared=(
+            "fixed = np.nan if beta is None else beta",
+            "fixed = np.nan if beta is None else beta**0.5",
+        ),
+    ),
+    *mutants(
+        "placement.py",
+        (OPTIMIZERS, TRANSFORM),
+        uphill=('-np.einsum("rij,rj->ri", inverse', 'np.einsum("rij,rj->ri", inverse'),
+        radius=(
+            "np.minimum(1, radius / np.maximum(length, TINY))",
+            "(radius / np.maximum(length, TINY))",
+        ),
+        armijo_sign=("start_value + ARMIJO", "start_value - ARMIJO"),
+        doubling=("length / 2", "length * 2"),
+        limit=("<= limit**2", "<= limit"),
+        curvature=("np.eye(V.shape[1]) / np", "np.eye(V.shape[1]) * np"),
+        bfgs_scale=("rho * (1 + rho *", "rho * (1 - rho *"),
+        bfgs_cross=("H - cross - cross", "H - cross + cross"),
+        bfgs_outer=("s[:, :, None] * s[:, None, :]", "s[:, :, None] * y[:, None, :]"),
+        bfgs_difference=("new_gradient - gradient", "gradient - new_gradient"),
+        worse_start=("at_start[0] > at_nearest[0]", "at_start[0] < at_nearest[0]"),
+        worse_value=("value[worse] = other[worse]", "pass"),
+        center=("return V + center", "return V"),
+        rim=("> 0.99 * rim", "> 1.01 * rim"),
+    ),
+]
+
+EQUIVALENT = {
+    "targets:common_factor": "p does not depend on a common factor of the f_j^−b",
+    "objectives:without_mass": (
+        "the mass is 1 for every row, or in all under joint normalisation"
+    ),
+}
+
+
+def make_copy(root):
+    """The tree as it is, without what Python has compiled."""
+    shutil.rmtree(root, ignore_errors=True)
+    root.mkdir()
+    for name in COPIED:
+        if (ROOT / name).is_dir():
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / name, root / name, ignore=ignored)
+        else:
+            shutil.copy2(ROOT / name, root / name)
+
+
+def change(root, mutant):
+    """Make a mutant of the copy."""
+    source = root / mutant.file
+    text = source.read_text(encoding="utf-8")
+    source.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
+
+
+def fails(root, tests, compiled):
+    """How the tests fail in the copy; nothing if they pass."""
+    arguments = shlex.split(tests)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(root),
+        # a change within a second that keeps the length would go unnoticed
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "NUMBA_CACHE_DIR": str(compiled),
+        "NUMBA_DISABLE_JIT": str(int(arguments[0] in INTERPRETED)),
+    }
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
+    try:
+        run = subprocess.run(
+            [*command, *arguments],
+            cwd=root,
+            env=environment,
+            timeout=TIMEOUT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    except subprocess.TimeoutExpired:
+        return "timeout"
+    if run.returncode > 1:
+        sys.exit(f"pytest {tests} did not run:\n{run.stdout}")
+    return {0: "", 1: "killed"}.get(run.returncode, "crashed")
+
+
+def verdict(mutant, root, compiled):
+    """Whether a mutant is killed, and how, or survives all its tests."""
+    make_copy(root)
+    change(root, mutant)
+    for tests in mutant.tests:
+        if how := fails(root, tests, compiled):
+            return how
+    return "equivalent" if mutant.name in EQUIVALENT else "survived"
+
+
+def check_originals(chosen, root, compiled):
+    """Stop unless the tests pass without any mutant."""
+    make_copy(root)
+    for tests in dict.fromkeys(tests for mutant in chosen for tests in mutant.tests):
+        if how := fails(root, tests, compiled):
+            sys.exit(f"without a mutant {tests} fails: {how}")
+        print(f"passes unchanged: {tests}", flush=True)
+
+
+def check_table():
+    """Stop if a mutant no longer fits its file, or a name does not tell it apart."""
+    names = Counter(mutant.name for mutant in MUTANTS)
+    if wrong := [name for name, count in names.items() if count > 1]:
+        sys.exit(f"more than one mutant is called {', '.join(wrong)}")
+    if wrong := EQUIVALENT.keys() - names.keys():
+        sys.exit(f"EQUIVALENT names no mutant: {', '.join(wrong)}")
+    for mutant in MUTANTS:
+        count = (ROOT / mutant.file).read_text(encoding="utf-8").count(mutant.old)
+        if count != 1:
+            sys.exit(
+                f"{mutant.name}: {mutant.old!r} occurs {count} times in {mutant.file}"
+            )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--only", metavar="NAME", nargs="+", default=[""], help="parts of names"
+    )
+    parser.add_argument("--list", action="store_true", help="print the names alone")
+    options = parser.parse_args()
+    check_table()
+    chosen = [m for m in MUTANTS if any(part in m.name for part in options.only)]
+    if not chosen:
+        sys.exit(f"no mutant has {' or '.join(options.only)} in its name")
+    if options.list:
+        print(*(mutant.name for mutant in chosen), sep="\n")
+        return
+    found, begun = {}, time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        # always the same path: numba's cache goes by it
+        root, unchanged = Path(folder, "copy"), Path(folder, "unchanged")
+        check_originals(chosen, root, unchanged)
+        for mutant in chosen:
+            start = time.monotonic()
+            # numba does not see that a kernel has changed which another file calls
+            changed = "kernels" in mutant.file
+            compiled = Path(folder, mutant.name) if changed else unchanged
+            found[mutant.name] = verdict(mutant, root, compiled)
+            seconds = time.monotonic() - start
+            print(
+                f"{mutant.name:45}{found[mutant.name]:12}{seconds:4.0f} s", flush=True
+            )
+    report(chosen, found)
+    print(f"{time.monotonic() - begun:.0f} s")
+    real = [name for name in found if found[name] != "equivalent"]
+    killed = sum(found[name] != "survived" for name in real)
+    if killed < WANTED * len(real):
+        sys.exit(f"only {killed} of {len(real)} mutants were noticed")
+
+
+def report(chosen, found):
+    """Print what became of the mutants of each file, and who survived."""
+    print(f"\n{'file':32}{'mutants':>8}{'killed':>8}{'survived':>10}{'equivalent':>12}")
+    for file in dict.fromkeys(mutant.file for mutant in chosen):
+        ends = Counter(found[mutant.name] for mutant in chosen if mutant.file == file)
+        survived, equivalent = ends["survived"], ends["equivalent"]
+        killed = ends.total() - survived - equivalent
+        print(f"{file:32}{ends.total():8}{killed:8}{survived:10}{equivalent:12}")
+    for name, end in found.items():
+        if end == "survived":
+            print(f"survived: {name}")
+        elif end == "equivalent":
+            print(f"equivalent: {name} ({EQUIVALENT[name]})")
+        elif name in EQUIVALENT:
+            print(f"noticed, though said to be equivalent: {name}")
+
+
+if __name__ == "__main__":
+    main()
