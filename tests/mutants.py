@@ -138,12 +138,12 @@ MUTANTS = [
         ),
         target_of_centers=("if turn == 0:", "if turn == moved:"),
         given_log_sum=(
-            "math.log(total[lane]) - energy",
-            "math.log(total[lane]) + energy",
+            "math.log1p(farther) - log_sum",
+            "math.log1p(farther) + log_sum",
         ),
         given_log_q=(
-            "-energy(D[j, lane], dof, False) - log_sum",
-            "-energy(D[j, lane], dof, False)",
+            "power, per_near = 0.5 * (nu + 1.0)",
+            "power, per_near = 0.5 * nu",
         ),
         given_without_weight=("W[lane] * p * (math", "p * (math"),
         loss_block_short=(
@@ -305,7 +305,7 @@ MUTANTS = [
         swapped=("rel_entr(P[batch], Q[batch])", "rel_entr(Q[batch], P[batch])"),
         weight_of_first_batch=("weight[batch][used]", "weight[: len(rows)][used]"),
         kl_without_unit=("return kl * unit\n", "return kl\n"),
-        loss_without_unit=("return kl * unit, *(", "return kl, *("),
+        loss_without_unit=("kl = max(kl, 0.0) * unit", "kl = max(kl, 0.0)"),
         gradient_without_unit=("(unit * gradient)", "gradient"),
         residual_sign=("weight[:, None] * (P - Q)", "weight[:, None] * (Q - P)"),
         residual_without_weight=("weight[:, None] * (P - Q)", "P - Q"),
@@ -322,12 +322,12 @@ MUTANTS = [
         frequency_without_weight=('"i,ij->j", weight, Q', '"ij->j", Q'),
         without_balance=("inverse**balance", "inverse"),
         multiplied=(
-            "np.divide(f.max(), np.maximum(f, least)",
-            "np.divide(np.maximum(f, least), f.max()",
+            "np.divide(f.max(), np.maximum(f, f.max() / largest)",
+            "np.divide(np.maximum(f, f.max() / largest), f.max()",
         ),
         common_factor=("np.divide(f.max(),", "np.divide(f.sum(),"),
         overflow=(
-            "np.minimum(inverse**balance, LARGEST_INVERSE)",
+            "np.minimum(inverse**balance, largest)",
             "np.asarray(inverse**balance)",
         ),
         dead_column=("where=f > 0)", "where=f >= 0)"),
@@ -411,7 +411,7 @@ MUTANTS = [
             "return rate if True",
         ),
         middle=("(early * late) ** 0.5", "(early + late) / 2"),
-        stops=("np.cumsum(lengths)", "np.asarray(lengths)"),
+        stops=("early_iter, unfolded - UNFOLDING,", "early_iter, UNFOLDING,"),
         no_transition=("TRANSITION if early_iter else 0", "TRANSITION"),
         longest_step=(
             "np.sqrt(max(float(objective.dof), 1.0))",
@@ -475,7 +475,7 @@ MUTANTS = [
         worse_start=("at_start[0] > at_nearest[0]", "at_start[0] < at_nearest[0]"),
         worse_value=("value[worse] = other[worse]", "pass"),
         center=("return V + center", "return V"),
-        rim=("> 0.99 * rim", "> 1.01 * rim"),
+        rim=("> OUTSIDE * reach", "> RIM * reach"),
     ),
 ]
 

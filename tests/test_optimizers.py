@@ -299,7 +299,9 @@ def test_new_points_are_placed_at_a_minimum(rng, dof, share):
     P /= P.sum(axis=1, keepdims=True)
     with Threads(1) as threads:
         V, n_lost = place(Y, P, (dof, False, True), threads)
-    assert n_lost == 0
+    # those beyond twice the reach of the map are told of
+    away, reach = V - Y.mean(axis=0), np.linalg.norm(Y - Y.mean(axis=0), axis=1).max()
+    assert n_lost == sum(np.linalg.norm(a) > 2 * reach for a in away)
     for v, p in zip(V, P, strict=True):
         here = naive.placement_kl(v, Y, p, dof)
         gradient = naive.finite_difference(
