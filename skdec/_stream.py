@@ -98,10 +98,8 @@ class Stream:
         ball, strayed = self._widened(objective)
         held = Ball(frame.inside(ball.center), ball.radius / (frame.h * frame.unit))
         run = self._step(objective, settings, held, share)
-        mixture, start = (
-            objective.mixture(run.centers),
-            frame.inside(self.start.centers),
-        )
+        mixture = objective.mixture(run.centers)
+        start = frame.inside(self.start.centers)
         before = frame.inside(self.now.centers)
         shift = np.sqrt(np.mean((run.centers - before) ** 2))
         own = objective.evidence(mixture)

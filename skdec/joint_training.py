@@ -60,7 +60,8 @@ def learn(start, encoder, data, calls, settings, first, unit):
     Parameters are those of ``JointTraining``, and the result of the start, ``first``,
     with the unit of its weights.
     """
-    before = copy.deepcopy(encoder)
+    # a copy of Z too: an encoder may keep, and change, what it gives
+    before, Z_before = copy.deepcopy(encoder), data[-1].copy()
     training = JointTraining(start, encoder, data, calls, settings)
     objective = training.run()
     result = ClusteringResult.of(
@@ -80,7 +81,7 @@ def learn(start, encoder, data, calls, settings, first, unit):
     )
     Z, worse = training.Z, now < then - start.loss_allowed
     if training.vanished or lost or worse:
-        encoder, Z, result = before, data[-1], first.kept_after(result)
+        encoder, Z, result = before, Z_before, first.kept_after(result)
     return Learned(encoder, Z, result, training.vanished, n_collapsed, lost, worse)
 
 
