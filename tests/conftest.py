@@ -13,7 +13,9 @@ settings.load_profile("skdec")
 KERNELS = Path(__file__).parents[1] / "skdec" / "kernels"
 
 
-def pytest_configure():
+def pytest_configure(config):
+    if hasattr(config, "workerinput"):
+        return  # the process that started this one has done it
     # numba does not see that a kernel has changed which another file calls
     cached = list((KERNELS / "__pycache__").glob("*.nb[ic]"))
     newest = max(source.stat().st_mtime for source in KERNELS.glob("*.py"))
