@@ -1,6 +1,7 @@
 """What a fitted clustering tells of rows: memberships, labels, scores."""
 
 import numpy as np
+from scipy import sparse
 from scipy.special import entr, rel_entr
 from sklearn.base import (
     BaseEstimator,
@@ -68,12 +69,39 @@ class FittedClustering(
         Returns
         -------
         labels : ndarray of shape (n_samples,)
-            The argmax of ``predict_proba(X)``, int32.
+            The argmax of ``transform(X)``, int32.
         """
         return self._labels(self.encode(X))
 
     def predict_proba(self, X):
-        """Compute the memberships q of each row in each cluster.
+        """Compute the memberships q of each dense row in each cluster.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to assign.
+
+        Returns
+        -------
+        Q : ndarray of shape (n_samples, n_clusters)
+            Soft assignments in X's dtype; rows sum to 1.
+
+        Raises
+        ------
+        TypeError
+            If X is sparse.  scikit-learn's checks take whoever gives probabilities of
+            sparse rows for a classifier; ``transform`` takes both.
+        """
+        check_is_fitted(self)
+        if sparse.issparse(X):
+            raise TypeError(
+                "predict_proba takes dense rows, and X is sparse: transform(X) gives "
+                "the same memberships"
+            )
+        return self.transform(X)
+
+    def transform(self, X):
+        """Compute the memberships q of each row, dense or sparse, in each cluster.
 
         Parameters
         ----------
@@ -88,21 +116,6 @@ class FittedClustering(
         X = self.encode(X)
         with Threads(self.n_jobs) as threads:
             return self._memberships(X, threads)
-
-    def transform(self, X):
-        """Compute the memberships q, as ``predict_proba``.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to assign.
-
-        Returns
-        -------
-        Q : ndarray of shape (n_samples, n_clusters)
-            Soft assignments in X's dtype; rows sum to 1.
-        """
-        return self.predict_proba(X)
 
     def score(self, X, y=None, sample_weight=None):
         """Simplified silhouette of X with respect to the fitted centroids.

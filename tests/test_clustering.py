@@ -667,13 +667,13 @@ def test_sparse_rows_are_dense_rows(form, dtype):
     dense = StudentTClustering(6, random_state=0).fit(X, sample_weight=weight)
     model = StudentTClustering(6, random_state=0).fit(form(X), sample_weight=weight)
     close = {"rtol": 1e-4, "atol": 1e-4}
-    assert model.predict_proba(form(X)).dtype == dtype
-    assert_array_equal(
-        model.predict(form(X)), model.predict_proba(form(X)).argmax(axis=1)
-    )
+    assert model.transform(form(X)).dtype == dtype
+    with pytest.raises(TypeError, match=r"X is sparse: transform\(X\) gives the same"):
+        model.predict_proba(form(X))
+    assert_array_equal(model.predict(form(X)), model.transform(form(X)).argmax(axis=1))
     assert adjusted_rand_score(dense.labels_, model.labels_) > 0.95
     same = StudentTClustering(6, init=dense.cluster_centers_, bandwidth=3.0)
-    Q = [same.fit(rows).predict_proba(X) for rows in (X, form(X))]
+    Q = [same.fit(rows).transform(X) for rows in (X, form(X))]
     assert_allclose(*Q, **close)
     assert_allclose(model.score(form(X)), model.score(X), rtol=1e-5)
     assert_allclose(model.kl_samples(form(X)), model.kl_samples(X), atol=1e-4)

@@ -1,8 +1,7 @@
 """scikit-learn's own checks, at the defaults and over other configurations.
 
-One kind is expected to fail: the check of sparse input takes every estimator that has
-predict_proba for a classifier with four classes.  No other is, not even the two
-(sample-weight equivalence) that scikit-learn's KMeans declares.
+None is expected to fail, not even the two (sample-weight equivalence) that
+scikit-learn's KMeans declares.
 """
 
 import warnings
@@ -27,20 +26,11 @@ pytestmark = [
 ]
 
 
-def expected_failures(estimator):
-    if isinstance(estimator, ExactTSNE):
-        return {}
-    reason = "reads tags.classifier_tags.multi_class, which a clusterer does not have"
-    return dict.fromkeys(
-        ("check_estimator_sparse_matrix", "check_estimator_sparse_array"), reason
-    )
-
-
 @pytest.mark.parametrize("estimator", [StudentTClustering(), ExactTSNE()])
 def test_check_estimator(estimator):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", (ConvergenceWarning))
-        check_estimator(estimator, expected_failed_checks=expected_failures(estimator))
+        check_estimator(estimator)
 
 
 @parametrize_with_checks(
@@ -57,8 +47,7 @@ def test_check_estimator(estimator):
         ExactTSNE(metric="precomputed", init="random"),
         ExactTSNE(affinities="neighbors", exaggeration=4.0, init="spectral"),
         ExactTSNE(kernel="gaussian", normalization="conditional"),
-    ],
-    expected_failed_checks=expected_failures,
+    ]
 )
 def test_parametrized_checks(estimator, check):
     check(estimator)

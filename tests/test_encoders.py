@@ -618,16 +618,8 @@ def test_any_scale(scale):
     [
         LinearEncoder(),
         StudentTClustering(2, encoder=LinearEncoder(), n_init=2, tol=0.1),
-    ],
-    expected_failed_checks=lambda estimator: dict.fromkeys(
-        ("check_estimator_sparse_matrix", "check_estimator_sparse_array")
-        if isinstance(estimator, StudentTClustering)
-        else (),
-        "reads tags.classifier_tags.multi_class, which a clusterer does not have",
-    ),
+    ]
 )
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
