@@ -12,7 +12,7 @@ from skdec.kernels.affinities import squared_distances_to
 APPROXIMATE_FROM = 100_000
 
 # Distances to search at a time: a few megabytes of a matrix, and of an index as many as
-# it computes in half a second, for Ctrl-C is seen between two searches only.
+# it computes in less than a second: Ctrl-C is seen between two searches only.
 ELEMENTS_PER_BLOCK, ELEMENTS_PER_SEARCH = 400_000, 2**27
 
 # Neighbours that are asked for beyond those needed, at least.

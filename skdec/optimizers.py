@@ -27,8 +27,8 @@ LARGEST_RATE = 1e30
 # MNIST and a swiss roll (benchmarks/README.md); with a shorter unfolding a grid of
 # points stays folded from some random starts.
 MOMENTUM, LATE_MOMENTUM = 0.8, 0.95
-# Similarity of neighbours in a settled map at ν = 1: exp Σ_ij p_ij log s_ij is 0.10 to
-# 0.13 on wine, digits and a swiss roll.
+# Similarity of neighbours at ν = 1 in a map made in short steps, exp Σ_ij p_ij log s_ij
+# (measured in tests/test_tsne.py); longer ones spread it further.
 NEIGHBOUR_SIMILARITY = 1 / 8
 TRANSITION, UNFOLDING = 30, 75
 

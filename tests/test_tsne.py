@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import brentq
-from sklearn.datasets import load_digits, load_iris
+from sklearn.datasets import load_digits, load_iris, load_wine
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.manifold import TSNE, trustworthiness
 from sklearn.metrics import pairwise_distances
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import StandardScaler
 
 import skdec
 from skdec import ExactTSNE
@@ -292,6 +293,24 @@ def test_learning_rate_times_the_pull_of_neighbours_is_the_same(dof):
 
     rate = ExactTSNE(3, dof=dof, max_iter=1).fit(IRIS).learning_rate_
     assert_allclose(rate * pull(dof), len(IRIS) * pull(1.0), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "X", [DIGITS[:500], StandardScaler().fit_transform(load_wine().data)]
+)
+def test_neighbours_are_an_eighth_as_similar_as_points_that_coincide(X):
+    """exp Σ p log s at ν = 1, of maps made in short steps.
+
+    The automatic learning rate takes 1/8 for every dof.  Longer steps spread the map
+    further, where neighbours pull less.
+    """
+    P = skdec.joint_affinities(skdec.conditional_affinities(X, perplexity=30))
+    Y = ExactTSNE(
+        perplexity=30, learning_rate=len(X) / 8, random_state=0
+    ).fit_transform(X)
+    D = pairwise_distances(Y, metric="sqeuclidean")
+    mean = np.exp(-np.sum(P * np.log1p(D)))
+    assert 0.09 < mean < 0.15
 
 
 @pytest.mark.parametrize(

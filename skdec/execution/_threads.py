@@ -24,8 +24,8 @@ from threadpoolctl import ThreadpoolController
 # Below this many pairs, handing work to a thread costs more than the work.
 SERIAL_PAIRS = 250_000
 
-# At most so many pairs in one call of a kernel, some 50 ms: Python sees Ctrl-C between
-# calls only.
+# At most so many pairs in one call of a kernel, well below a second: Python sees Ctrl-C
+# between calls only (tests/test_interrupt.py).
 PAIRS_PER_CALL = 2**25
 
 # Seconds that a thread without work waits awake: about what an iteration leaves it.
