@@ -3,6 +3,7 @@
 import importlib
 import os
 import signal
+import sys
 import threading
 import time
 
@@ -93,18 +94,31 @@ def test_every_phase(phase, monkeypatch):
         pressed.append(time.perf_counter())
         os.kill(os.getpid(), signal.SIGINT)
 
+    def press_soon():
+        timers.append(threading.Timer(INTO, press))
+        timers[-1].start()
+
     def begun(*arguments, **named):
         if not timers:
-            timers.append(threading.Timer(INTO, press))
-            timers[0].start()
+            press_soon()
         return original(*arguments, **named)
 
+    def dropped(unraisable, report=sys.unraisablehook):
+        # Python drops what is raised in a weak reference's callback, of which numba's
+        # compiler has many. Nobody is told, and a user presses again.
+        if issubclass(unraisable.exc_type, KeyboardInterrupt):
+            press_soon()
+        else:
+            report(unraisable)
+
     monkeypatch.setattr(owner, name, begun)
+    monkeypatch.setattr(sys, "unraisablehook", dropped)
     before = n_threads()
     with pytest.raises(KeyboardInterrupt):
         call()
-    assert time.perf_counter() - pressed[0] < ANSWERED
-    timers[0].join()
+    assert time.perf_counter() - pressed[-1] < ANSWERED
+    for timer in timers:
+        timer.join()
     assert n_threads() == before
 
 
