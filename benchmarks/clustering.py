@@ -29,9 +29,9 @@ import skdec
 from benchmarks.cluster_sets import digits_maps, many_dimensions, small_sets
 from benchmarks.data import accuracy, in_new_process, mnist, uneven_blobs
 from skdec import StudentTClustering
-from skdec._frame import Frame
-from skdec.execution import Threads
-from skdec.objectives import ClusteringObjective
+from skdec.clustering._objective import ClusteringObjective
+from skdec.clustering._scaled_rows import Frame
+from skdec.utils.threads import Threads
 
 SIZES = ((200_000, 10, 10), (200_000, 50, 20), (50_000, 64, 10))
 DTYPES = (np.float32, np.float64)
@@ -298,7 +298,7 @@ def solver(options):
 
 def passes_of_momentum(X, k, start, momentum, interval):
     """Steps of the estimator with another momentum."""
-    from skdec import optimizers
+    from skdec.clustering import _optimizers as optimizers
 
     usual = optimizers.CentroidDescent.__init__.__defaults__
     optimizers.CentroidDescent.__init__.__defaults__ = (momentum,)

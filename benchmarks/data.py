@@ -12,10 +12,10 @@ from sklearn.datasets import fetch_openml, load_digits
 from sklearn.decomposition import PCA
 from sklearn.metrics import confusion_matrix
 
-from skdec._distances import SquaredDistances
-from skdec.affinities import dense_affinities
-from skdec.execution import Threads
-from skdec.objectives import EmbeddingObjective
+from skdec.tsne._affinities import dense_affinities
+from skdec.tsne._distances import SquaredDistances
+from skdec.tsne._objective import EmbeddingObjective
+from skdec.utils.threads import Threads
 
 
 def digits():

@@ -14,12 +14,12 @@ from sklearn.datasets import load_iris, make_swiss_roll
 from sklearn.manifold import trustworthiness
 
 from benchmarks.data import digits, mnist
-from skdec._distances import SquaredDistances
-from skdec._layouts import principal_components
-from skdec.affinities import dense_affinities
-from skdec.execution import Threads
 from skdec.kernels.descent import momentum_step
-from skdec.objectives import EmbeddingObjective
+from skdec.tsne._affinities import dense_affinities
+from skdec.tsne._distances import SquaredDistances
+from skdec.tsne._initialization import principal_components
+from skdec.tsne._objective import EmbeddingObjective
+from skdec.utils.threads import Threads
 
 MARKS = (300, 500, 1000)
 ROOT = 12**0.5

@@ -2,11 +2,16 @@
 
 from importlib.metadata import version
 
-from skdec.affinities import conditional_affinities, joint_affinities
 from skdec.clustering import StudentTClustering
-from skdec.divergence import clustering_loss, embedding_loss, kl_divergence
-from skdec.similarity import soft_assignment
-from skdec.targets import target_distribution
+from skdec.functions import (
+    clustering_loss,
+    conditional_affinities,
+    embedding_loss,
+    joint_affinities,
+    kl_divergence,
+    soft_assignment,
+    target_distribution,
+)
 from skdec.tsne import ExactTSNE
 
 __all__ = [

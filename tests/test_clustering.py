@@ -16,14 +16,16 @@ from sklearn.model_selection import GridSearchCV
 
 import skdec
 from skdec import StudentTClustering
-from skdec._consensus import pairwise_agreement
-from skdec._frame import Frame
-from skdec._starts import begin
-from skdec.execution import Threads
-from skdec.fixed_embedding import Carrier, Form
-from skdec.objectives import ClusteringObjective
-from skdec.optimizers import StochasticDescent
-from skdec.self_training import SelfTraining, Settings
+from skdec.clustering._consensus import pairwise_agreement
+from skdec.clustering._fixed_embedding import Carrier
+from skdec.clustering._form import Form
+from skdec.clustering._objective import ClusteringObjective
+from skdec.clustering._optimizers import StochasticDescent
+from skdec.clustering._scaled_rows import Frame
+from skdec.clustering._self_training import SelfTraining
+from skdec.clustering._starts import begin
+from skdec.clustering._training import Settings
+from skdec.utils.threads import Threads
 from tests import naive
 
 IRIS = load_iris().data
@@ -451,7 +453,7 @@ def test_a_centroid_does_not_leave_the_data_behind():
 @pytest.mark.parametrize("name", ["blobs", "digits"])
 def test_partial_fit_ends_near_fit(name, kept, monkeypatch):
     # the smaller keeps some 1,000 digits and 8,000 rows of the blobs
-    monkeypatch.setattr("skdec._stream.KEPT_ENTRIES", kept)
+    monkeypatch.setattr("skdec.clustering._stream.KEPT_ENTRIES", kept)
     X, y = load_digits(return_X_y=True)
     if name == "blobs":
         X, y = make_blobs(12_000, 8, centers=6, cluster_std=2.5, random_state=4)
@@ -509,7 +511,7 @@ def test_partial_fit_of_a_reused_buffer_and_of_a_large_first_batch(monkeypatch):
         reused.partial_fit(buffer)
         fresh.partial_fit(BLOBS[start : start + 100])
     assert_array_equal(reused.cluster_centers_, fresh.cluster_centers_)
-    monkeypatch.setattr("skdec._stream.KEPT_ENTRIES", 400)
+    monkeypatch.setattr("skdec.clustering._stream.KEPT_ENTRIES", 400)
     large = StudentTClustering(4, random_state=0).partial_fit(BLOBS[:200])
     whole = StudentTClustering(4, random_state=0).fit(BLOBS[:200])
     assert_array_equal(large.cluster_centers_, whole.cluster_centers_)
@@ -518,7 +520,7 @@ def test_partial_fit_of_a_reused_buffer_and_of_a_large_first_batch(monkeypatch):
 
 @pytest.mark.parametrize("kept", [2**18, 1])
 def test_partial_fit_of_mixed_batches(kept, monkeypatch):
-    monkeypatch.setattr("skdec._stream.KEPT_ENTRIES", kept)
+    monkeypatch.setattr("skdec.clustering._stream.KEPT_ENTRIES", kept)
     forms = [np.asarray, sparse.csr_matrix, np.float32, sparse.csr_array]
     mixed, plain = (StudentTClustering(4, random_state=0) for _ in range(2))
     for number, start in enumerate(range(0, 280, 40)):
@@ -625,8 +627,8 @@ def test_grid_search_picks_the_number_of_clusters(k, n_features):
 
 # ------------------------------------------------------------ larger data, sparse data
 def test_large_data_start_from_a_sample(monkeypatch):
-    monkeypatch.setattr("skdec._starts.MERGED_ENTRIES", 600)
-    monkeypatch.setattr("skdec._starts.MERGED_ROWS", 150)
+    monkeypatch.setattr("skdec.clustering._starts.MERGED_ENTRIES", 600)
+    monkeypatch.setattr("skdec.clustering._starts.MERGED_ROWS", 150)
     X = np.vstack([BLOBS, BLOBS])
     merged = StudentTClustering(4, random_state=0).fit(BLOBS)
     for rows in (X, sparse.csr_matrix(X)):
@@ -643,8 +645,8 @@ def test_large_data_start_from_a_sample(monkeypatch):
 
 
 def test_large_data_are_not_copied(monkeypatch, tmp_path):
-    monkeypatch.setattr("skdec._starts.MERGED_ENTRIES", 2**14)
-    monkeypatch.setattr("skdec._starts.MERGED_ROWS", 400)
+    monkeypatch.setattr("skdec.clustering._starts.MERGED_ENTRIES", 2**14)
+    monkeypatch.setattr("skdec.clustering._starts.MERGED_ROWS", 400)
     rng = np.random.default_rng(0)
     np.save(tmp_path / "X.npy", rng.normal(size=(100_000, 40)).astype(np.float32))
     X = np.load(tmp_path / "X.npy", mmap_mode="r")

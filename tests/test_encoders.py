@@ -22,11 +22,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skdec import StudentTClustering
+from skdec.clustering._form import Form, make_objective
+from skdec.clustering._joint_training import JointTraining
+from skdec.clustering._training import Settings
 from skdec.encoders import LinearEncoder
-from skdec.execution import Threads
-from skdec.fixed_embedding import Form, make_objective
-from skdec.joint_training import JointTraining
-from skdec.self_training import Settings
+from skdec.utils.threads import Threads
 from tests import naive
 
 IRIS = load_iris().data

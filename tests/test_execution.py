@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_info
 
 import skdec
 from skdec import ExactTSNE, StudentTClustering
-from skdec.execution import Threads, block_size
+from skdec.utils.threads import Threads, block_size
 
 X = np.random.default_rng(0).normal(size=(1500, 5))
 
@@ -54,13 +54,13 @@ def serial():
 def test_bitwise_equal_for_every_n_jobs(serial, n_jobs, monkeypatch):
     # more threads than this machine may have cores
     monkeypatch.setattr("numba.config.NUMBA_NUM_THREADS", 8)
-    monkeypatch.setattr("skdec.execution._threads.SERIAL_PAIRS", 1000)
+    monkeypatch.setattr("skdec.utils.threads.SERIAL_PAIRS", 1000)
     for actual, expected in zip(results(*fit(n_jobs)), serial, strict=True):
         assert_array_equal(actual, expected)
 
 
 def test_functions_follow_joblib(monkeypatch):
-    monkeypatch.setattr("skdec.execution._threads.SERIAL_PAIRS", 0)
+    monkeypatch.setattr("skdec.utils.threads.SERIAL_PAIRS", 0)
     alone = skdec.clustering_loss(X, X[:40])
     P = skdec.joint_affinities(skdec.conditional_affinities(X[:300]))
     loss = skdec.embedding_loss(X[:300], P)
@@ -154,7 +154,7 @@ def test_grids_inside_grids():
 def test_processes_that_compile_into_one_cache(tmp_path):
     script = tmp_path / "kernels.py"
     script.write_text("""
-from skdec.kernels._jit import kernel
+from skdec.kernels.jit import kernel
 
 @kernel
 def total(x):

@@ -12,7 +12,7 @@ import pytest
 from sklearn.utils import shuffle
 
 from skdec import ExactTSNE, StudentTClustering
-from skdec.execution import Threads
+from skdec.utils.threads import Threads
 
 # Seconds into the phase at which Ctrl-C comes, and until it must have been answered:
 # twice what is promised, for machines that are busy with something else too.
@@ -49,35 +49,38 @@ def placing(X):
 # Where a phase begins, and a call that spends seconds there, compiled code included.
 PHASES = {
     "calibration": (
-        "skdec.affinities:_calibrate",
+        "skdec.tsne._affinities:_calibrate",
         lambda: ExactTSNE(max_iter=3).fit(rows(30_000, 5)),
     ),
     "neighbours": (
-        "skdec._neighbors:Index.search_by_differences",
+        "skdec.tsne._neighbors:Index.search_by_differences",
         lambda: graph_map().fit(rows(60_000, 80)),
     ),
     "neighbours of cosines": (
-        "skdec._neighbors:Index.search",
+        "skdec.tsne._neighbors:Index.search",
         lambda: graph_map(metric="cosine").fit(rows(60_000, 40)),
     ),
     "spectral start": (
-        "skdec.tsne:spectral",
+        "skdec.tsne._estimator:spectral",
         lambda: graph_map(init="spectral").fit(on_a_curve(60_000)),
     ),
-    "optimisation": ("skdec.optimizers:Descent.run", lambda: endless(rows(3000, 5))),
+    "optimisation": (
+        "skdec.tsne._gradient_descent:Descent.run",
+        lambda: endless(rows(3000, 5)),
+    ),
     "long iterations": (
-        "skdec.optimizers:Descent.run",
+        "skdec.tsne._gradient_descent:Descent.run",
         lambda: graph_map().fit(on_a_curve(60_000)),
     ),
     "k-means starts": (
-        "skdec._starts:_starts",
+        "skdec.clustering._starts:_starts",
         lambda: clustering(n_init=1000).fit(rows(20_000, 20)),
     ),
     "clustering steps": (
-        "skdec.self_training:SelfTraining.run",
+        "skdec.clustering._self_training:SelfTraining.run",
         lambda: clustering(n_init=1).fit(rows(200_000, 20)),
     ),
-    "placing": ("skdec.tsne:place", lambda: placing(rows(60_000, 5))),
+    "placing": ("skdec.tsne._estimator:place", lambda: placing(rows(60_000, 5))),
 }
 
 

@@ -12,18 +12,16 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 import skdec
-from skdec._distances import SquaredDistances
-from skdec._frame import Frame
-from skdec._validation import resolve_perplexities
-from skdec.affinities import dense_affinities, from_matrix
-from skdec.execution import Threads
-from skdec.kernels import affinities, descent, stages
-from skdec.objectives import (
-    ClusteringObjective,
-    EmbeddingObjective,
-    PlacementObjective,
-)
-from skdec.similarity import memberships, most_probable
+from skdec.clustering._memberships import memberships, most_probable
+from skdec.clustering._objective import ClusteringObjective
+from skdec.clustering._scaled_rows import Frame
+from skdec.kernels import affinities, descent, elementary, similarity
+from skdec.tsne._affinities import dense_affinities, from_matrix
+from skdec.tsne._checks import resolve_perplexities
+from skdec.tsne._distances import SquaredDistances
+from skdec.tsne._objective import EmbeddingObjective
+from skdec.tsne._placement import PlacementObjective
+from skdec.utils.threads import Threads
 from tests import naive
 
 # each is a branch of the kernels: pow, products of odd and even ν, pow again
@@ -396,19 +394,19 @@ def test_embedding_objective(rng, kernel, dof, joint_q, n_components, n, dtype):
 @pytest.mark.parametrize("n", [5, 6])
 def test_fused_loops_cross_chunks_and_blocks(rng, monkeypatch, n_components, dof, n):
     # small blocks here; chunks are crossed with the JIT on, in test_tsne
-    monkeypatch.setattr("skdec.objectives.MIN_SLOT_ROWS", 1)
+    monkeypatch.setattr("skdec.tsne._objective.MIN_SLOT_ROWS", 1)
     test_embedding_objective(rng, "student_t", dof, True, n_components, n, np.float64)
 
 
 # stages can be called by other kernels only
 @njit
 def logarithms(U):
-    stages.logarithms(U)
+    elementary.logarithms(U)
 
 
 @njit
 def exponentials(U):
-    stages.exponentials(U)
+    elementary.exponentials(U)
 
 
 @njit
@@ -423,7 +421,7 @@ def likelihoods(D, beta, E):
 
 @njit
 def least(D):
-    return stages.least(D)
+    return similarity.least(D)
 
 
 @pytest.mark.parametrize("n", [1, 16, 17, 32, 33, 48, 100])

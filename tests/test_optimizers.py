@@ -7,17 +7,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skdec.execution import Threads
-from skdec.objectives import Step
-from skdec.optimizers import (
-    CentroidDescent,
-    Descent,
-    Phase,
-    StochasticDescent,
-    schedule,
-    stable_rate,
-)
-from skdec.placement import _bfgs_update, minimise_rows, place
+from skdec.clustering._objective import Step
+from skdec.clustering._optimizers import CentroidDescent, StochasticDescent
+from skdec.tsne._bfgs import _bfgs_update, minimise_rows
+from skdec.tsne._gradient_descent import Descent
+from skdec.tsne._placement import place
+from skdec.tsne._schedule import Phase, schedule, stable_rate
+from skdec.utils.threads import Threads
 from tests import naive
 
 

@@ -33,8 +33,12 @@ def test_public_names():
         assert str(inspect.signature(getattr(skdec, name))) == signature
 
 
-MODULES = ["affinities", "clustering", "divergence", "encoders._linear", "similarity",
-           "targets", "tsne"]  # fmt: skip
+MODULES = [
+    "clustering._estimator",
+    "encoders._linear",
+    "functions",
+    "tsne._estimator",
+]
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -109,7 +113,7 @@ print(skdec.soft_assignment([[0.0], [1.0]], [[0.0], [1.0]]).sum())
 def test_a_compiled_file_that_was_cut_off_is_made_anew(suffix, size, tmp_path):
     script = tmp_path / "one_kernel.py"
     script.write_text("""
-from skdec.kernels._jit import kernel
+from skdec.kernels.jit import kernel
 
 @kernel
 def add(a, b):

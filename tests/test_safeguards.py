@@ -16,12 +16,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer, normalize
 
 from skdec import StudentTClustering
-from skdec._frame import Frame
-from skdec._rows import merge_rows
-from skdec.execution import Threads
-from skdec.fixed_embedding import Form, make_objective
-from skdec.optimizers import CentroidDescent
-from skdec.self_training import EXACT_AFTER, SelfTraining, Settings
+from skdec.clustering._form import Form, make_objective
+from skdec.clustering._optimizers import CentroidDescent
+from skdec.clustering._scaled_rows import Frame
+from skdec.clustering._self_training import EXACT_AFTER, SelfTraining
+from skdec.clustering._training import Settings
+from skdec.utils.duplicates import merge_rows
+from skdec.utils.threads import Threads
 from tests import naive
 
 
@@ -433,7 +434,7 @@ def test_a_stream_keeps_its_numbers():
 
 
 def test_rows_from_far_outside_are_told_of_once(monkeypatch):
-    monkeypatch.setattr("skdec._stream.KEPT_ENTRIES", 1000)
+    monkeypatch.setattr("skdec.clustering._stream.KEPT_ENTRIES", 1000)
     rng = np.random.RandomState(0)
     centers = np.array([[0, 0.0], [10, 0], [0, 10], [40, 40]])
     model = StudentTClustering(4, random_state=0)
@@ -454,7 +455,7 @@ def test_rows_from_far_outside_are_told_of_once(monkeypatch):
 
 
 def test_small_batches_are_named(monkeypatch):
-    monkeypatch.setattr("skdec._stream.KEPT_ENTRIES", 1000)
+    monkeypatch.setattr("skdec.clustering._stream.KEPT_ENTRIES", 1000)
     X, _ = make_blobs(600, 2, centers=3, random_state=0)
     with pytest.warns(
         ConvergenceWarning, match="10 rows \\(batch_size\\).*n_clusters=3"
@@ -467,7 +468,7 @@ def test_small_batches_are_named(monkeypatch):
 
 def test_a_stream_goes_back_to_the_clusters_of_its_last_fit(monkeypatch):
     """With the paper's parameters memberships are even in 100 dimensions."""
-    monkeypatch.setattr("skdec._stream.KEPT_ENTRIES", 1)
+    monkeypatch.setattr("skdec.clustering._stream.KEPT_ENTRIES", 1)
     X, _ = embeddings(100, k=10, n_samples=2000)
     h = np.sqrt(X.var(axis=0).sum() / 100)
     model = StudentTClustering(10, dof=1.0, bandwidth=h, balance=1.0, random_state=0)
@@ -488,7 +489,7 @@ def test_a_stream_goes_back_to_the_clusters_of_its_last_fit(monkeypatch):
 
 
 def test_means_of_a_stream_are_those_of_its_rows(monkeypatch):
-    monkeypatch.setattr("skdec._stream.KEPT_ENTRIES", 1000)
+    monkeypatch.setattr("skdec.clustering._stream.KEPT_ENTRIES", 1000)
     X, _ = make_blobs(6000, 2, centers=3, cluster_std=0.5, random_state=0)
     model = StudentTClustering(3, random_state=0)
     for start in range(0, 6000, 300):

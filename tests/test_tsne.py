@@ -16,9 +16,9 @@ from sklearn.preprocessing import StandardScaler
 
 import skdec
 from skdec import ExactTSNE
-from skdec.affinities import Affinities
-from skdec.execution import Threads
-from skdec.objectives import EmbeddingObjective
+from skdec.tsne._affinities import Affinities
+from skdec.tsne._objective import EmbeddingObjective
+from skdec.utils.threads import Threads
 from tests import naive
 
 IRIS = np.unique(load_iris().data, axis=0)

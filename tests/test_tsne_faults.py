@@ -25,9 +25,9 @@ from threadpoolctl import threadpool_limits
 
 import skdec
 from skdec import ExactTSNE, StudentTClustering
-from skdec import _memory as memory
-from skdec._distances import SquaredDistances
 from skdec.encoders import LinearEncoder
+from skdec.tsne._distances import SquaredDistances
+from skdec.utils import memory
 from tests import naive
 
 IRIS = np.unique(load_iris().data, axis=0)
@@ -82,7 +82,7 @@ def test_no_memory_leaves_the_estimator_as_it_was(monkeypatch):
         raise MemoryError
 
     tsne = ExactTSNE(**SHORT)
-    monkeypatch.setattr("skdec.tsne.dense_affinities", full)
+    monkeypatch.setattr("skdec.tsne._estimator.dense_affinities", full)
     with pytest.raises(MemoryError):
         tsne.fit(IRIS)
     assert set(vars(tsne)) == set(tsne.get_params())
@@ -541,16 +541,16 @@ def test_memory_is_asked_for_before_work_begins(precision, size, monkeypatch):
         raise AssertionError
 
     X = np.random.default_rng(0).normal(size=(150, 3))
-    monkeypatch.setattr("skdec.tsne.available", lambda: 40_000)
+    monkeypatch.setattr("skdec.tsne._estimator.available", lambda: 40_000)
     tsne = ExactTSNE(precision=precision, **SHORT)
     with monkeypatch.context() as patch:
-        patch.setattr("skdec.tsne.SquaredDistances", too_late)
+        patch.setattr("skdec.tsne._estimator.SquaredDistances", too_late)
         with pytest.raises(MemoryError, match=f"samples need {size} GB"):
             tsne.fit(X)
         with pytest.raises(MemoryError, match=r"4e-05 GB are available.*'neighbors'"):
             tsne.fit(X)
     tsne.set_params(affinities="neighbors", perplexity=5).fit(X)
-    monkeypatch.setattr("skdec.tsne.available", lambda: 90_000)
+    monkeypatch.setattr("skdec.tsne._estimator.available", lambda: 90_000)
     tsne.set_params(affinities="exact").fit(X)
 
 
@@ -569,7 +569,7 @@ def test_memory_that_there_is(monkeypatch, tmp_path):
 def test_a_limit_of_the_address_space_is_seen():
     code = """
         import resource
-        from skdec._memory import _of_address_space
+        from skdec.utils.memory import _of_address_space
         assert _of_address_space() == float("inf")
         resource.setrlimit(resource.RLIMIT_AS, (2**36, 2**36))
         assert 2**35 < _of_address_space() < 2**36

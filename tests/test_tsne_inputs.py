@@ -15,9 +15,9 @@ from sklearn.pipeline import make_pipeline
 
 import skdec
 from skdec import ExactTSNE
-from skdec._distances import SquaredDistances
-from skdec._layouts import principal_components
-from skdec._neighbors import besides_itself, known_to_pynndescent
+from skdec.tsne._distances import SquaredDistances
+from skdec.tsne._initialization import principal_components
+from skdec.tsne._neighbors import besides_itself, known_to_pynndescent
 from tests import naive
 
 IRIS = np.unique(load_iris().data, axis=0)
@@ -99,7 +99,7 @@ def test_approximate_neighbours_of_many_points(monkeypatch):
     pytest.importorskip("pynndescent")
     settings = {"affinities": "neighbors", "random_state": 0, "max_iter": 150}
     exact = ExactTSNE(**settings).fit(DIGITS[:1200])
-    monkeypatch.setattr("skdec._neighbors.APPROXIMATE_FROM", 1000)
+    monkeypatch.setattr("skdec.tsne._neighbors.APPROXIMATE_FROM", 1000)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pynndescent's own
         found = ExactTSNE(**settings).fit(DIGITS[:1200])

@@ -5,13 +5,13 @@ from numbers import Integral, Real
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import _fit_context, clone
+from sklearn.base import clone
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skdec._validation import POSITIVE, Range
 from skdec.encoders._base import Encoder, mean_gradient
+from skdec.utils.sklearn_compat import StrOptions, fit_context
+from skdec.utils.validation import POSITIVE, Range
 
 MAX_SEED = np.iinfo(np.int32).max
 
@@ -178,7 +178,7 @@ class AutoencoderEncoder(Encoder):
         self.random_state = random_state
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None):
         """Pre-train the autoencoder.
 

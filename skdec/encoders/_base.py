@@ -11,13 +11,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdec._validation import (
-    FLOATS,
-    LARGEST,
-    check_matrix,
-    check_weight,
-    largest_magnitude,
-)
+from skdec.utils.numbers import LARGEST, largest_magnitude
+from skdec.utils.validation import FLOATS, check_matrix, check_weight
 
 # Rows encoded at a time, and numbers in them at most.
 ROWS_PER_BATCH, ENTRIES_PER_BATCH = 4096, 2**22

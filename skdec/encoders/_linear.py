@@ -6,12 +6,11 @@ import numpy as np
 from scipy import sparse
 from scipy.linalg import eigh, svd
 from scipy.sparse.linalg import LinearOperator, svds
-from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import StrOptions
 
-from skdec._validation import POSITIVE, Range
 from skdec.encoders._base import Encoder, mean_gradient
+from skdec.utils.sklearn_compat import StrOptions, fit_context
+from skdec.utils.validation import POSITIVE, Range
 
 N_COMPONENTS = 10
 ROUNDING = 1e-7
@@ -98,7 +97,7 @@ class LinearEncoder(Encoder):
         self.reconstruction_weight = reconstruction_weight
         self.random_state = random_state
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None):
         """Find the principal components.
 

@@ -8,9 +8,10 @@ import math
 
 import numpy as np
 
-from skdec.kernels._jit import kernel, reduction, stage
-from skdec.kernels.embedding import reach
-from skdec.kernels.stages import exponentials, fill, least, sum_of
+from skdec.kernels.elementary import exponentials
+from skdec.kernels.jit import kernel, reduction, stage
+from skdec.kernels.pairs import reach
+from skdec.kernels.similarity import fill, least, sum_of
 
 # Rows whose entropy is this close (in nats) to log(perplexity) count as calibrated.
 ENTROPY_TOLERANCE = 1e-7

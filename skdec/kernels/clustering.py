@@ -14,7 +14,8 @@ import math
 
 import numpy as np
 
-from skdec.kernels._jit import kernel, reduction, stage
+from skdec.kernels.elementary import logarithms
+from skdec.kernels.jit import kernel, reduction, stage
 from skdec.kernels.rows import (
     LANES,
     add_forces,
@@ -24,16 +25,15 @@ from skdec.kernels.rows import (
     measure,
     push,
     room,
-)  # fmt: skip
-from skdec.kernels.stages import (
+)
+from skdec.kernels.similarity import (
     dot,
     fill,
     is_product,
-    logarithms,
     powers,
     similarities,
     weights,
-)  # fmt: skip
+)
 
 # Numbers below this have no accurate logarithm in single precision.
 LEAST = 1e-37

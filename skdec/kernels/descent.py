@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from skdec.kernels._jit import kernel
+from skdec.kernels.jit import kernel
 
 
 @kernel

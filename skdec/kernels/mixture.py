@@ -10,10 +10,11 @@ The chunks are those of ``clustering``.
 
 import numpy as np
 
-from skdec.kernels._jit import kernel
 from skdec.kernels.clustering import assign, load_weight, nearest, workspace
+from skdec.kernels.elementary import logarithms
+from skdec.kernels.jit import kernel
 from skdec.kernels.rows import LANES, fetch, measure, push, room
-from skdec.kernels.stages import dot, energies, fill, logarithms, similarities
+from skdec.kernels.similarity import dot, energies, fill, similarities
 
 
 @kernel

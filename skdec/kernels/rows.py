@@ -18,8 +18,8 @@ import numpy as np
 from numba import config
 from numba.extending import overload
 
-from skdec.kernels._jit import lane_sum, reduction, stage
-from skdec.kernels.stages import fill
+from skdec.kernels.jit import lane_sum, reduction, stage
+from skdec.kernels.similarity import fill
 
 # Samples per chunk, so few that the rows of a chunk stay in the first cache.  Chunks
 # are padded to the full width, so every sample runs through the same vector

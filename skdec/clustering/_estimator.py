@@ -1,0 +1,627 @@
+"""StudentTClustering: the clustering of DEC as a scikit-learn estimator."""
+
+from dataclasses import replace
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
+
+from skdec.clustering._fixed_embedding import (
+    PLAINLY,
+    Carrier,
+    cluster,
+    cluster_first_embedding,
+)
+from skdec.clustering._form import (
+    Automatic,
+    Form,
+    make_objective,
+    resolve_form,
+)
+from skdec.clustering._joint_training import learn
+from skdec.clustering._prediction import FittedClustering
+from skdec.clustering._starts import begin, check_init
+from skdec.clustering._stream import Batch, Stream, after_fit, joined, numbered_as
+from skdec.clustering._training import Settings
+from skdec.utils.sklearn_compat import HasMethods, StrOptions, fit_context
+from skdec.utils.state import unchanged_on_error
+from skdec.utils.threads import Threads
+from skdec.utils.validation import (
+    BALANCE,
+    DOF,
+    N_JOBS,
+    POSITIVE,
+    Range,
+    check_ignored,
+    check_weight,
+)
+from skdec.utils.warn import warn
+
+# All of an encoder's starts are carried on.
+N_INIT, ENCODER_N_INIT = 40, 10
+
+# Rows a cluster, on average, below which a batch is told to be small.
+BATCH_ROWS = 5
+ENCODER_BATCH = 256
+ENCODER_REMEDY = (
+    "increase the encoder's reconstruction_weight (γ), if it has one, or decrease the "
+    "rate at which it follows the clusters"
+)
+START_KEPT = ", so that the start is kept, with the encoder as it was pre-trained"
+MAX_SEED = np.iinfo(np.int32).max
+
+
+def _without_encoder(estimator):
+    if estimator.encoder is not None:
+        raise AttributeError(
+            "partial_fit needs encoder=None: an encoder is pre-trained on all rows"
+        )
+    return True
+
+
+class StudentTClustering(FittedClustering):
+    r"""Student-t clustering with self-sharpened targets, as in DEC.
+
+    Soft assignments of points to centroids,
+
+    .. math:: q_{ij} \propto (1 + \|z_i-\mu_j\|^2/(h^2\nu))^{-(\nu+1)/2},
+
+    are matched to their own sharpened version :math:`p_{ij} \propto q_{ij}^2/f_j^b`
+    (see :func:`target_distribution`) by descending KL(P‖Q) in the centroids, P being
+    refreshed and held fixed in turn.
+
+    Without an encoder z is x.  The clusters start from those of k-means and are never
+    worse than that by the evidence below; they are better where clusters differ in
+    size or where k-means has settled in a poor place.  Besides there are graded
+    memberships and a log density.
+
+    With an encoder (see :mod:`skdec.encoders`) z = encoder(x) learns: the encoder is
+    pre-trained, its embedding clustered, and then encoder and centroids descend KL(P‖Q)
+    together, the encoder along ∂KL/∂z in batches.  That is DEC, or IDEC if the encoder
+    has to reconstruct x too.
+
+    Parameters
+    ----------
+    n_clusters : int, default=8
+        Number of clusters k.
+    dof : "auto" or float, default="auto"
+        Degrees of freedom ν of the Student-t kernel, from 1e-12 to 1e12.  "auto" is the
+        dimension m of the spread of the rows about the means of the best start,
+        m = (tr W)²/tr W² with W their covariance, rounded: the number of features if
+        clusters are round, less if they are long.  With an encoder it is m/10, at least
+        1.  1.0 is the formula of the paper, whose memberships blur in more than a few
+        dimensions.
+    bandwidth : "auto" or float, default="auto"
+        Unit h of the distances; 1.0 is the formula of the paper.  "auto" is
+        √(min(ν, 4)/2) times √(tr W/m), the standard deviation within clusters in each
+        of the m dimensions, or less if clusters would lose all their rows; with an
+        encoder min(√ν/2, 1) times √(tr W/n_components).  So rescaling X changes
+        neither labels nor memberships.  It is not changed while an encoder learns.
+    balance : "auto" or float, default="auto"
+        Exponent b of the frequencies in the target, not negative.  1.0 is the formula
+        of the paper, which draws the sizes of the clusters together; 0.0 leaves the
+        frequencies out, and large clusters take the rows of small ones.  "auto" is 0.5,
+        or 1.0 where that does not hold the clusters together; with an encoder it is
+        1.0.
+    encoder : object with ``fit``, ``transform`` and ``step``, default=None
+        Transformer that computes the embedding z and is trained by the clustering, as
+        described in :mod:`skdec.encoders`.  It is cloned; the fitted clone is
+        ``encoder_``.  If its ``random_state`` is None, a seed is drawn from this
+        estimator's ``random_state``.  With ``encoder=None``, X itself is clustered.
+    init : {"k-means++", "random"}, callable or array of shape \
+            (n_clusters, n_features), default="k-means++"
+        Seeds of the k-means runs that give the starts: names and callables as in
+        :class:`sklearn.cluster.KMeans`; a callable is given the rows that starts are
+        found in, distinct and in an order of their own (see Notes).  An array is itself
+        the one start.
+    n_init : "auto" or int, default="auto"
+        Number of k-means runs.  The one with the highest evidence (see ``evidence_``)
+        is carried through the Student-t iterations; of those that differ from it by no
+        more than chance explains (k m/2 nats in all) the one whose labels agree most
+        with those of all runs, or the one with the least inertia if runs hardly agree.
+        If a cluster loses all its rows, the next is tried.  "auto" is 40, and 10 with
+        an encoder, of which the best end is taken.
+    max_iter : int, default=300
+        Passes over the data, at most; with an encoder, of its training.
+    tol : float, default=1e-3
+        Stop when, since the last refresh of the target, the share of labels changed
+        and the root mean square shift of the centroids per dimension in units of h are
+        both at most this; 0.0 means to the precision of the computation.  With an
+        encoder, stop its training when the share of labels changed has been so in
+        three refreshes in a row; its start has the default values of both parameters.
+    update_interval : "auto" or int, default="auto"
+        Steps between refreshes of the target P.  "auto" is 1.  With an encoder, the
+        number of steps between two refreshes over all rows: an integer re-encodes all
+        rows at each, "auto" refreshes once a pass (at least every 30 steps) and reuses
+        the embeddings computed during that pass.  Between refreshes, each batch gets a
+        target from its own memberships.
+    batch_size : "auto", int or None, default="auto"
+        Distinct rows per step, at most, drawn anew in each pass.  None, or at least as
+        many as there are rows, means all rows in each step.  "auto" is None without an
+        encoder and 256 with one, where it applies to the encoder's training only.  The
+        target of a batch is made with running frequencies f.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the starts, the batches and the encoder.
+    n_jobs : int or None, default=-1
+        Threads; -1 means all cores.  The result is bitwise the same for every value.
+        An encoder has threads of its own.
+    verbose : int, default=0
+        Print a line per start that is carried through, and per refresh on all rows of
+        an encoder; from 2, one per refresh of any.
+
+    Attributes
+    ----------
+    cluster_centers_ : ndarray of shape (n_clusters, n_features)
+        Centroids μ, in X's dtype; with an encoder of shape (n_clusters, n_components).
+        They are what distances are measured to, not typical rows: where clusters
+        overlap they lie farther out than the rows do (on digits, pixels below 0), but
+        within the ball about the mean of the rows that holds all of them.
+    cluster_means_ : ndarray of shape (n_clusters, n_features)
+        Σ_i w_i q_ij z_i / f_j, the weighted means of the rows: the typical member.
+    labels_ : ndarray of shape (n_samples,)
+        argmax_j q_ij of the training rows, int32; equal to ``predict(X)``.
+    probabilities_ : ndarray of shape (n_samples,)
+        max_j q_ij of the training rows: how much each belongs to its cluster.
+    kl_divergence_ : float
+        KL(P‖Q) at the centroids, in nats, a weighted sum over the samples.
+    encoder_ : object or None
+        The fitted encoder, if there is one.
+    encoding_ : ndarray of shape (n_samples, n_components) or None
+        The embedding z of the training rows, if there is an encoder.
+    n_iter_ : int
+        Passes over the data of the start that was carried through, or of the encoder's
+        training.
+    n_steps_ : int
+        Its steps; as many, unless there are batches.
+    converged_ : bool
+        Whether those iterations settled before ``max_iter`` and did no harm.
+    start_kept_ : bool
+        Whether the start itself is returned, because the iterations emptied clusters
+        or found less evidence.  Where "auto" parameters are used throughout, any less
+        evidence is enough; else it has to be less by more than chance explains.  With
+        an encoder: because its training lost clusters or shrank the embedding to a
+        point, or the labels of the start explain the embedding at its end plainly
+        better; the encoder is then as it was pre-trained.
+    history_ : dict of ndarray
+        Of those iterations, an entry for each refresh (with batches, for each pass):
+        "n_iter", the pass; "kl_divergence", KL(P‖Q) at the centroids before its step
+        and, while an encoder learns, at the embedding that ``update_interval`` names;
+        "label_changes", the share of labels changed since the entry before.
+    n_reseeds_ : int
+        Clusters of the start that had no rows and were placed among the rows.
+    cluster_frequencies_ : ndarray of shape (n_clusters,)
+        f_j = Σ_i w_i q_ij, float64.
+    dof_ : float
+        The degrees of freedom used.
+    bandwidth_ : float
+        The bandwidth used.
+    balance_ : float
+        The exponent of the frequencies used.
+    evidence_ : float
+        Weighted mean of ``score_samples`` over the training rows: the mean log
+        likelihood of the mixture of Student-t distributions that memberships stand for,
+        in nats a row.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features seen during fit, when all are strings.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the iterations, or the encoder's training, did not settle within
+        ``max_iter``; if they emptied clusters, or lost evidence with parameters that
+        are not "auto", so that the start is kept; if clusters collapsed, that is, ended
+        without rows or on the centroid of another, or the embedding shrank to a point
+        (with an encoder the start is kept then); if X has fewer distinct rows than
+        clusters; or if batches have fewer than 5 rows a cluster.
+
+    RuntimeWarning
+        If init is an array and ``n_init`` asks for more than the one start that it is.
+
+    See Also
+    --------
+    sklearn.cluster.KMeans : Hard assignments; supplies the starts.
+    sklearn.mixture.GaussianMixture : Memberships of a generative model; the better
+        choice for clusters of different spread or shape in a few dimensions.
+
+    Notes
+    -----
+    Up to 2^20 stored numbers, or 5,000 rows of at most 2^24, identical rows are merged
+    and put in order before the starts are drawn, so integer weights and repeated rows
+    give the same fit, whatever the order of the rows, dense or sparse.  Larger data are
+    used as they are, without a copy; the starts are found, and tried, in a random
+    sample of that size.  An encoder's batches are of rows as they are.
+
+    During fit, distances of dense rows come from matrix products where rounding allows
+    an error of at most 1e-3 h² (float32) or 1e-9 h² (float64), and from differences
+    otherwise.  Predictions on dense rows always use differences; sparse rows always use
+    the expanded form in float64, and are refused where it would lose them.
+
+    For cosine similarity, scale the rows to unit length first:
+    ``make_pipeline(Normalizer(), StudentTClustering(8))``.
+
+    References
+    ----------
+    Xie, Girshick, Farhadi: Unsupervised deep embedding for clustering analysis,
+    ICML 2016.
+    Guo, Gao, Liu, Yin: Improved deep embedded clustering with local structure
+    preservation, IJCAI 2017.
+    Peel, McLachlan: Robust mixture modelling using the t distribution, Statistics and
+    Computing 2000.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skdec import StudentTClustering
+    >>> X = load_iris().data
+    >>> model = StudentTClustering(n_clusters=3, random_state=0).fit(X)
+    >>> model.predict_proba(X[:2]).shape
+    (2, 3)
+    """
+
+    _parameter_constraints: dict = {
+        "n_clusters": [Range(Integral, 1, None, closed="left")],
+        "dof": [StrOptions({"auto"}), DOF],
+        "bandwidth": [StrOptions({"auto"}), POSITIVE],
+        "balance": [StrOptions({"auto"}), BALANCE],
+        "encoder": [HasMethods(["fit", "transform", "step"]), None],
+        "init": [StrOptions({"k-means++", "random"}), callable, "array-like"],
+        "n_init": [StrOptions({"auto"}), Range(Integral, 1, None, closed="left")],
+        "max_iter": [Range(Integral, 1, None, closed="left")],
+        "tol": [Range(Real, 0, None, closed="left")],
+        "update_interval": [
+            StrOptions({"auto"}),
+            Range(Integral, 1, None, closed="left"),
+        ],
+        "batch_size": [
+            StrOptions({"auto"}),
+            None,
+            Range(Integral, 1, None, closed="left"),
+        ],
+        "random_state": ["random_state"],
+        "n_jobs": N_JOBS,
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        n_clusters=8,
+        *,
+        dof="auto",
+        bandwidth="auto",
+        balance="auto",
+        encoder=None,
+        init="k-means++",
+        n_init="auto",
+        max_iter=300,
+        tol=1e-3,
+        update_interval="auto",
+        batch_size="auto",
+        random_state=None,
+        n_jobs=-1,
+        verbose=0,
+    ):
+        self.n_clusters = n_clusters
+        self.dof = dof
+        self.bandwidth = bandwidth
+        self.balance = balance
+        self.encoder = encoder
+        self.init = init
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.update_interval = update_interval
+        self.batch_size = batch_size
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None):
+        """Fit the centroids.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows, float32 or float64 (anything else becomes float64).  Sparse
+            rows are taken as CSR and stay sparse.
+        y : Ignored
+            Present for API consistency.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights; 1 each by default.  A row of weight 0 counts for
+            nothing, but is labelled.
+
+        Returns
+        -------
+        self : StudentTClustering
+            The fitted estimator.  A fit that fails leaves it as it was.
+        """
+        with unchanged_on_error(self):
+            X, weight, unit = self._check_training(X, y, sample_weight)
+            encoder, Z = None, X
+            if self.encoder is not None:
+                encoder = self._pretrained(X, None if weight is None else weight * unit)
+                Z = self._encode(X, encoder)
+            outcome, result = self._cluster(Z, weight, unit)
+            if encoder is None:
+                stream = after_fit(Stream(kept=None), result, outcome)
+                remarks = self._remarks_on(outcome)
+            else:
+                learned = self._learn(X, weight, unit, Z, outcome, result, encoder)
+                encoder, Z, result = learned.encoder, learned.Z, learned.result
+                stream, remarks = None, self._remarks_on_training(learned, outcome)
+            self._assign(result, outcome.form, X.dtype, stream)
+            self.encoder_, self.encoding_ = encoder, None if encoder is None else Z
+            self.labels_, self.probabilities_ = self._labelled(Z)
+        for remark in remarks:
+            warn(remark, ConvergenceWarning)
+        return self
+
+    @available_if(_without_encoder)
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """Follow a batch of rows, as data stream in or do not fit into memory.
+
+        The first rows, up to 2^18 stored numbers, are kept and fitted anew, as by
+        ``fit``, whenever a quarter more of them have come; clusters keep their numbers.
+        Other batches are followed by one step each, ever shorter, at the bandwidth
+        found so far, without entries in ``history_``.  If the clusters of the last fit
+        explain the rows better in the long run, they are returned to, and
+        ``start_kept_`` tells.  After ``fit``, its centroids are what goes on.  New
+        clusters are not found: a warning tells once if many rows come from far outside
+        those before.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            A batch of rows; the first holds at least ``n_clusters``.
+        y : Ignored
+            Present for API consistency.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights; 1 each by default.
+
+        Returns
+        -------
+        self : StudentTClustering
+            The estimator; ``labels_`` are those of this batch, ``kl_divergence_`` is
+            that of the rows just fitted or followed.  A call that fails leaves the
+            estimator as it was.
+        """
+        remarks = []
+        with unchanged_on_error(self):
+            before = getattr(self, "_stream", None)
+            reset = before is None
+            X, weight, unit = self._check_training(X, y, sample_weight, reset)
+            batch = Batch(X, weight, unit)
+            stream, due = (before or Stream()).with_batch(batch)
+            if due or stream.now is None:
+                self._fit_anew(joined(stream.kept) if due else batch, stream)
+            else:
+                self._follow(batch, stream)
+                remarks = self._remarks_on_batch(X, before, self._stream)
+            self.encoder_ = self.encoding_ = None
+            self.labels_, self.probabilities_ = self._labelled(X)
+        for remark in remarks:
+            warn(remark, ConvergenceWarning)
+        return self
+
+    def _check_training(self, X, y, sample_weight, reset=True):
+        X = self._validate(X, self.encoder, reset)
+        if reset and X.shape[0] < self.n_clusters:
+            raise ValueError(
+                f"n_clusters ({self.n_clusters}) must not exceed n_samples "
+                f"({X.shape[0]})"
+            )
+        if sample_weight is None and y is not None:
+            check_ignored(y, X.shape[0])
+        return X, *check_weight(sample_weight, X)
+
+    def _settings(self, of_start=False):
+        """Settings of the self-training; an encoder's starts have the defaults."""
+        if of_start:
+            return Settings(verbose=self.verbose - 1)
+        return Settings(
+            max_iter=self.max_iter,
+            tol=self.tol,
+            update_interval=1
+            if self.update_interval == "auto"
+            else self.update_interval,
+            batch_size=None if self.batch_size == "auto" else self.batch_size,
+            verbose=self.verbose - 1,
+        )
+
+    def _automatic(self):
+        """Which parts of the form are chosen here, by name."""
+        return {name: getattr(self, name) == "auto" for name in Form._fields}
+
+    def _cluster(self, X, weight, unit):
+        """Cluster rows that stay where they are; weights are in units of ``unit``."""
+        joint = self.encoder is not None
+        auto = self._automatic()
+        init = check_init(self.init, self.n_clusters, X.shape[1])
+        if isinstance(init, np.ndarray) and self.n_init not in ("auto", 1):
+            warn(
+                "Explicit initial center position passed: performing only one init in "
+                f"StudentTClustering instead of n_init={self.n_init}",
+                RuntimeWarning,
+            )
+        few = ENCODER_N_INIT if joint else N_INIT
+        n_init = few if self.n_init == "auto" else self.n_init
+        seeds = check_random_state(self.random_state).randint(MAX_SEED, size=n_init)
+        with Threads(self.n_jobs, hold_blas=True) as threads:
+            begun = begin(X, weight, init, self.n_clusters, seeds, threads)
+            form = resolve_form(
+                begun.spread,
+                X.shape[1],
+                self.dof,
+                self.bandwidth,
+                self.balance,
+                joint,
+            )
+            carrier = Carrier(
+                begun,
+                self._settings(of_start=joint),
+                threads,
+                np.random.RandomState(seeds[0]),
+                strict=all(auto.values()) and not joint,
+                verbose=self.verbose,
+            )
+            if joint:
+                outcome = cluster_first_embedding(carrier, form)
+            else:
+                automatic = Automatic(auto["bandwidth"], auto["balance"])
+                outcome = cluster(carrier, form, automatic)
+            return outcome, outcome.result(unit)
+
+    def _pretrained(self, X, weight):
+        encoder = clone(self.encoder)
+        if encoder.get_params().get("random_state", 0) is None:
+            rng = check_random_state(self.random_state)
+            encoder.set_params(random_state=rng.randint(MAX_SEED))
+        given = {} if weight is None else {"sample_weight": weight}
+        return encoder.fit(X, **given)
+
+    def _learn(self, X, weight, unit, Z, start, first, encoder):
+        """Train the encoder with the clusters, from z, a start and its result."""
+        weight = np.ones(X.shape[0]) if weight is None else weight
+        size = ENCODER_BATCH if self.batch_size == "auto" else self.batch_size
+        settings = Settings(
+            self.max_iter,
+            self.tol,
+            None if self.update_interval == "auto" else self.update_interval,
+            X.shape[0] if size is None else size,
+            self.verbose,
+        )
+        reference = start.objective.frame.outside(start.centers)
+        # BLAS is not held: the encoder needs it
+        with Threads(self.n_jobs) as threads:
+            data = X, weight, Z
+            calls = (
+                lambda: self._encode(X, encoder),
+                lambda Z: make_objective(Z, weight, reference, start.form, threads),
+            )
+            return learn(start, encoder, data, calls, settings, first, unit)
+
+    def _fit_anew(self, batch, stream):
+        """Fit all that is kept of a stream, its clusters numbered as before."""
+        outcome, result = self._cluster(batch.X, batch.weight, batch.unit)
+        if stream.now is not None:
+            result = result.numbered(numbered_as(stream.now.centers, result.centers))
+        stream = after_fit(stream, result, outcome)
+        self._assign(result, outcome.form, batch.X.dtype, stream)
+
+    def _follow(self, batch, stream):
+        """One step on a batch."""
+        form = Form(self.dof_, self.bandwidth_, self.balance_)
+        allowed = 0.0 if all(self._automatic().values()) else PLAINLY
+        with Threads(self.n_jobs, hold_blas=True) as threads:
+            objective = make_objective(
+                batch.X, batch.weight, stream.now.centers, form, threads
+            )
+            stream = stream.follow(objective, self._settings(), batch.unit, allowed)
+            small = batch.X.shape[0] < BATCH_ROWS * self.n_clusters
+            stream = replace(stream, small=stream.small or small)
+            result = stream.result(objective, batch.unit)
+        self._assign(result, form, batch.X.dtype, stream)
+
+    def _assign(self, ended, form, dtype, stream):
+        """The attributes of a fit, but for those of its rows and its encoder."""
+        self._stream = stream
+        self.dof_, self.bandwidth_, self.balance_ = form
+        self.cluster_centers_ = ended.centers.astype(dtype)
+        self.cluster_means_ = ended.means.astype(dtype)
+        self.cluster_frequencies_ = ended.frequencies
+        # a sum of logarithms of numbers close to 1 may round to less than nothing
+        self.kl_divergence_, self.evidence_ = max(ended.kl, 0.0), ended.evidence
+        self.n_iter_, self.n_steps_ = ended.n_iter, ended.n_steps
+        self.n_reseeds_, self.converged_ = ended.n_reseeds, ended.converged
+        self.start_kept_ = ended.start_kept
+        self.history_ = {
+            "n_iter": np.array(ended.history.n_iter),
+            "kl_divergence": np.maximum(ended.history.kl, 0.0),
+            "label_changes": np.array(ended.history.changed),
+        }
+
+    # ----------------------------------------------------- what a fit fell short of
+    def _remarks_on(self, outcome):
+        said, form = [], outcome.form
+        if outcome.emptied:
+            said.append(
+                f"clusters lost all their rows at bandwidth={form.bandwidth:g}, "
+                f"dof={form.dof:g} and balance={form.balance:g}, so the start is kept: "
+                "decrease n_clusters or bandwidth, or increase balance"
+            )
+        elif outcome.harmful:
+            said.append(
+                "self-training explained the rows worse than its start (evidence "
+                f"{outcome.end_evidence:.6g} after {outcome.start_evidence:.6g}), so "
+                "the start is kept: leave dof, bandwidth and balance (they were "
+                f"{form.dof:g}, {form.bandwidth:g} and {form.balance:g}) at 'auto', or "
+                "take a smaller bandwidth"
+            )
+        elif not outcome.converged:
+            said.append(
+                f"the clusters did not settle within max_iter={self.max_iter} passes: "
+                "increase max_iter or tol"
+            )
+        size = self.batch_size
+        if isinstance(size, Integral) and size < BATCH_ROWS * self.n_clusters:
+            said.append(_small_batch("batch_size", size, self.n_clusters))
+        # fewer distinct rows than clusters: that has been said
+        if outcome.n_collapsed and not (outcome.too_few or outcome.emptied):
+            said.append(self._collapsed(outcome.n_collapsed, form))
+        return said
+
+    def _remarks_on_training(self, learned, outcome):
+        if learned.vanished:
+            return [f"the embedding shrank to a point{START_KEPT}: {ENCODER_REMEDY}"]
+        collapsed = self._collapsed(learned.n_collapsed, outcome.form)
+        if learned.lost:
+            return [
+                f"{collapsed}; or {ENCODER_REMEDY}.  This came of the encoder's "
+                f"training{START_KEPT}"
+            ]
+        if learned.worse:
+            return [
+                "the clusters at the end of the encoder's training explain its "
+                f"embedding worse than those of the start{START_KEPT}: {ENCODER_REMEDY}"
+            ]
+        said = []
+        if not learned.result.converged:
+            said.append(
+                "the encoder's training did not settle within "
+                f"max_iter={self.max_iter} passes: increase max_iter or tol"
+            )
+        if learned.n_collapsed and not outcome.too_few:
+            said.append(f"{collapsed}; or {ENCODER_REMEDY}")
+        return said
+
+    def _collapsed(self, n_collapsed, form):
+        return (
+            f"{n_collapsed} of {self.n_clusters} clusters collapsed: no row is "
+            "labelled with them, or they share their centroid with another.  "
+            f"Decrease n_clusters or bandwidth (it was {form.bandwidth:g})"
+        )
+
+    def _remarks_on_batch(self, X, before, after):
+        said = []
+        if after.strayed and not before.strayed:
+            said.append(
+                "many rows of this batch lie far outside all rows before it. "
+                "partial_fit moves clusters but finds no new ones: fit a sample that "
+                "holds such rows (this is said once)"
+            )
+        if after.small and not before.small:
+            said.append(_small_batch("X", X.shape[0], self.n_clusters))
+        return said
+
+
+def _small_batch(name, n_rows, n_clusters):
+    return (
+        f"batches of {n_rows} rows ({name}) are few for n_clusters={n_clusters}: from "
+        f"fewer than {BATCH_ROWS} rows a cluster, clusters wander or are lost"
+    )

@@ -1,0 +1,316 @@
+"""Clusters of rows that stay where they are: a start, its self-training, a safeguard.
+
+    k-means starts → the one with the most evidence, or the most like the others of
+                     those next to it → self-training
+                   → what came of it, or the start if that explains the rows better
+
+Evidence is the mean log density of the rows under the mixture of Student-t
+distributions that memberships stand for (``ClusteringObjective.mixture``).
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from skdec.clustering._consensus import pairwise_agreement
+from skdec.clustering._form import PAPER_BALANCE, Form, make_objective
+from skdec.clustering._objective import ClusteringObjective, Mixture
+from skdec.clustering._optimizers import CentroidDescent, StochasticDescent
+from skdec.clustering._result import ClusteringResult
+from skdec.clustering._self_training import SelfTraining
+from skdec.clustering._training import number_collapsed
+from skdec.utils.numbers import TINY
+
+# Bandwidths that are tried, as shares of the automatic one, where clusters empty.
+NARROWER = 0.7, 0.5, 0.35
+
+# Ends of which the sharpness, in nats a row, differs by no more are equals: the
+# numbering of the clusters must not hang on rounding.
+SHARPNESS_TIE = 1e-4
+
+# Mean adjusted Rand index with all starts from which on one stands for the rest, and
+# the rows by which it is found.
+LEAST_AGREEMENT, AGREEMENT_ROWS = 0.5, 5000
+
+# Nats a row beyond what chance explains that labels may lose with parameters that the
+# user has set: those of the paper even out sizes, and lose some.
+PLAINLY = 0.25
+
+# Attempts to place clusters that have no rows.
+PLACINGS = 10
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Where the clustering of a fixed embedding ended."""
+
+    run: SelfTraining
+    objective: ClusteringObjective
+    form: Form
+    start: np.ndarray  # in the units of X
+    centers: np.ndarray  # in the frame of the objective: those of the run, or its start
+    start_evidence: float
+    end_evidence: float  # where self-training ended, whether or not that is returned
+    start_kept: bool  # the start is returned
+    emptied: bool  # because clusters lost all rows
+    harmful: bool  # because what the user asked for lost more evidence than by chance
+    n_reseeds: int  # clusters of the start that had no rows and were placed anew
+    n_collapsed: int  # clusters in the end without rows, or on another's centroid
+    too_few: bool  # fewer distinct rows than clusters
+    loss_allowed: float  # evidence that labels may lose, in nats a row
+
+    def result(self, unit):
+        """What it ended with; ``unit`` is that of the weights."""
+        return ClusteringResult.of(
+            self.objective,
+            self.centers,
+            unit,
+            self.run,
+            n_reseeds=self.n_reseeds,
+            converged=self.converged,
+            start_kept=self.start_kept,
+        )
+
+    @property
+    def converged(self):
+        """Whether self-training settled where it did no harm."""
+        return self.run.converged and not (self.emptied or self.harmful)
+
+    @property
+    def sharpness(self):
+        """Mean log density of the rows, of an even mixture around the centroids."""
+        even = np.ones(len(self.centers))
+        return self.objective.evidence(Mixture(self.centers, even))
+
+    def __str__(self):
+        return (
+            f"bandwidth {self.form.bandwidth:.6g}: {self.run.n_iter} passes, "
+            f"converged = {self.run.converged}, evidence {self.start_evidence:.7g} -> "
+            f"{self.end_evidence:.7g}{', start kept' if self.start_kept else ''}"
+        )
+
+
+def cluster(carrier, form, automatic):
+    """Carry the best start through self-training and judge what comes of it.
+
+    Starts are tried in the order of their evidence, and then narrower bandwidths, until
+    no cluster loses all its rows; at last the balance of the paper, which holds
+    clusters together where a smaller one does not.
+
+    Parameters
+    ----------
+    carrier : Carrier
+        Rows, starts, and how they are carried on.
+    form : Form
+        ν, h and b.
+    automatic : Automatic
+        Whether other bandwidths or another balance may be tried.
+    """
+    starts = carrier.ranked(form)
+    attempts = [(start, form) for start in starts]
+    for share in NARROWER if automatic.bandwidth else ():
+        attempts.append((starts[0], form._replace(bandwidth=share * form.bandwidth)))
+    for start, tried in attempts:
+        outcome = carrier.of_sample(start, tried)
+        if not outcome.emptied:
+            break
+    if (outcome.emptied or outcome.harmful) and automatic.balance:
+        start, tried = starts[0], form._replace(balance=PAPER_BALANCE)
+        outcome = carrier.of_sample(start, tried)
+    if outcome.emptied:
+        # none of them went well: it will be the best start
+        return carrier.of_all(*attempts[0])
+    return carrier.of_all(start, tried, outcome)
+
+
+def cluster_first_embedding(carrier, form):
+    """Clusters for an encoder to learn from: of all starts the best end.
+
+    With ν = 1 the ends of the starts differ more than the starts, and are chosen by the
+    centroids, which the encoder will pull rows to: by the density of an even mixture
+    around them, of those that emptied the fewest clusters.
+    """
+    outcomes = [carrier.of_sample(start, form) for start in carrier.ranked(form)]
+    held = [outcome for outcome in outcomes if not outcome.emptied] or outcomes
+    sharpness = np.array([outcome.sharpness for outcome in held])
+    best = held[int(np.argmax(sharpness >= sharpness.max() - SHARPNESS_TIE))]
+    return carrier.of_all(best.start, form, best)
+
+
+class Carrier:
+    """Carries starts through self-training.
+
+    Of large data that is done on the sample of the starts first, and its centroids are
+    carried on with all rows.
+
+    Parameters
+    ----------
+    begun : Beginning
+        Rows and starts.
+    settings : Settings
+        When to refresh and to stop.
+    threads : Threads
+        Where blocks run.
+    random_state : RandomState
+        Draws batches.
+    strict : bool
+        Whether a start is returned that has any more evidence than what came of it.
+    verbose : int, default=0
+        Print a line for each start that is carried on.
+    """
+
+    def __init__(self, begun, settings, threads, random_state, strict, verbose=0):
+        self.begun, self.settings, self.threads = begun, settings, threads
+        self.random_state, self.verbose = random_state, verbose
+        self.strict, self.allowed = strict, _insignificant(begun)
+        self.loss_allowed = self.allowed + PLAINLY
+        self.sampled = begun.sample is not begun.rows
+
+    def ranked(self, form):
+        """The starts in the order in which they are tried.
+
+        By falling evidence; of those that chance may part, by how much they agree with
+        all starts, or by rising inertia if starts hardly agree.
+        """
+        begun = self.begun
+        if len(begun.centers) == 1:
+            return begun.centers
+        objective = make_objective(
+            begun.sample, begun.sample_weight, begun.centers[0], form, self.threads
+        )
+        starts = [objective.frame.inside(centers) for centers in begun.centers]
+        evidence = np.array(
+            [objective.evidence(objective.mixture(start)) for start in starts]
+        )
+        agreement = _agreement(objective, starts)
+        ranked, left = [], np.arange(len(starts))
+        while len(left):
+            equal = left[evidence[left] >= evidence[left].max() - self.allowed]
+            alike = equal[np.argmax(agreement[equal])]
+            ranked.append(alike if agreement[alike] >= LEAST_AGREEMENT else equal[0])
+            left = left[left != ranked[-1]]
+        return [begun.centers[i] for i in ranked]
+
+    def of_sample(self, start, form):
+        """Where a start leads with the sample, or with all rows if they are few."""
+        settings = self.settings
+        if self.sampled:
+            settings = replace(settings, batch_size=None)
+        rows, weight = self.begun.sample, self.begun.sample_weight
+        return self._carry(rows, weight, start, form, settings)
+
+    def of_all(self, start, form, outcome=None):
+        """Where it leads with all rows, begun at its end with the sample if given."""
+        if outcome is not None and not self.sampled:
+            return outcome
+        begin = None
+        if outcome is not None:
+            begin = outcome.objective.frame.outside(outcome.centers)
+        rows, weight = self.begun.rows, self.begun.weight
+        return self._carry(rows, weight, start, form, self.settings, begin)
+
+    def _carry(self, rows, weight, start, form, settings, begin=None):
+        objective = make_objective(rows, weight, start, form, self.threads)
+        frame, ball = objective.frame, objective.frame.ball(objective.weight)
+        origin, n_reseeds = _place_empty(objective, frame.inside(start))
+        origin = ball.hold(origin)
+        size = settings.batch_size
+        batches = size is not None and size < len(objective.weight)
+        run = SelfTraining(
+            origin if begin is None else ball.hold(frame.inside(begin)),
+            StochasticDescent() if batches else CentroidDescent(),
+            settings,
+            ball,
+            self.random_state,
+        )
+        run.run(objective)
+        outcome = self._judged(run, objective, start, origin, form, n_reseeds)
+        if self.verbose:
+            print(f"[StudentTClustering] {outcome}")
+        return outcome
+
+    def _loses_labels(self, objective, origin, run):
+        """Whether the labels explain the rows plainly worse than those of the start."""
+        before, after = (
+            objective.evidence(objective.labelled_mixture(centers))
+            for centers in (origin, run.centers)
+        )
+        return after < before - self.loss_allowed
+
+    def _judged(self, run, objective, start, origin, form, n_reseeds):
+        """What is returned: the end of a run, or its origin."""
+        before = objective.evidence(objective.mixture(origin))
+        after = objective.evidence(objective.mixture(run.centers))
+        had, has = (_occupied(objective, where) for where in (origin, run.centers))
+        emptied = run.emptied or np.count_nonzero(has) < np.count_nonzero(had)
+        worse = not emptied and after < before
+        # what the user has asked for is returned unless it is plainly bad
+        harmful = not (emptied or self.strict) and (
+            after < before - self.allowed or self._loses_labels(objective, origin, run)
+        )
+        kept = emptied or harmful or (worse and self.strict)
+        centers = origin if kept else run.centers
+        return Outcome(
+            run=run,
+            objective=objective,
+            form=form,
+            start=start,
+            centers=centers,
+            start_evidence=before,
+            end_evidence=after,
+            start_kept=kept,
+            emptied=emptied,
+            harmful=harmful,
+            n_reseeds=n_reseeds,
+            n_collapsed=number_collapsed(centers, had if kept else has),
+            too_few=self.begun.too_few,
+            loss_allowed=self.loss_allowed,
+        )
+
+
+def _insignificant(begun):
+    """Difference of evidence that as many parameters make on as many rows by chance.
+
+    Half a nat for each of the k m parameters (Akaike 1974), m the dimension of the
+    spread; by the row.
+    """
+    return len(begun.centers[0]) * begun.spread.dimension / (2 * begun.n_rows)
+
+
+def _agreement(objective, starts):
+    """Mean adjusted Rand index of the labels of each start with those of the others."""
+    labels = [objective.nearest(start)[0] for start in starts]
+    every = -(-len(labels[0]) // AGREEMENT_ROWS)
+    labels = np.array([labelled[::every] for labelled in labels])
+    agreement = pairwise_agreement(labels, len(starts[0]))
+    return (agreement.sum(axis=1) - 1) / (len(starts) - 1)
+
+
+def _occupied(objective, centers):
+    """Weight of the rows that are labelled with each cluster."""
+    return objective.step(centers, centers, np.ones(len(centers))).occupied
+
+
+def _place_empty(objective, centers):
+    """Put clusters without rows where rows are far from all centroids.
+
+    Rows are drawn as k-means++ draws its seeds, in proportion to their weight and D; as
+    rows drawn together may be neighbours, those that stay empty are drawn again.
+    Returns the centroids and how many were placed.
+    """
+    # not of random_state, which an array as init should not hang on
+    rng, centers, placed = np.random.RandomState(0), centers.copy(), set()
+    weight = objective.weight.astype(np.float64)
+    for _ in range(PLACINGS):
+        labels, D = objective.nearest(centers)
+        mass = np.bincount(labels, weights=weight, minlength=len(centers))
+        empty = np.flatnonzero(mass <= 0)
+        D = D.astype(np.float64)  # TINY is 0 in float32
+        share = weight * (D / max(D.max(), TINY))
+        n_drawn = min(len(empty), np.count_nonzero(share))
+        if n_drawn == 0:
+            break
+        chosen = rng.choice(len(share), n_drawn, replace=False, p=share / share.sum())
+        centers[empty[:n_drawn]] = objective.frame.points_of(chosen)
+        placed.update(empty[:n_drawn].tolist())
+    return centers, len(placed)

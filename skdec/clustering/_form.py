@@ -1,0 +1,61 @@
+"""What memberships and targets are made with: ν, h and b, given or chosen here."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from skdec.clustering._objective import ClusteringObjective
+from skdec.clustering._scaled_rows import Frame
+
+LARGEST_SPREAD_DOF = 4
+AUTO_BALANCE, PAPER_BALANCE = 0.5, 1.0
+
+# An embedding that moves can part what a start had mixed, if rows far from a centroid
+# still follow it: ν is 1 up to this dimension, and in more as much larger.
+ENCODER_DIMENSION = 10
+
+
+class Form(NamedTuple):
+    """What memberships and targets are made with."""
+
+    dof: float
+    bandwidth: float
+    balance: float
+
+
+def resolve_form(spread, n_features, dof, bandwidth, balance, joint):
+    """The form of q and p, ``"auto"`` resolved from the spread of the best start.
+
+    Without an encoder ν is the dimension m of the spread and h² = σ² min(ν, 4)/2, σ its
+    standard deviation per dimension (docs/clustering.md says why).  ``joint`` tells
+    that an encoder learns too: then ν is the paper's 1, or m/10 in many dimensions.
+    """
+    if balance == "auto":
+        balance = PAPER_BALANCE if joint else AUTO_BALANCE
+    if dof == "auto":
+        # an integer, of which powers are products
+        dof = spread.dimension / (ENCODER_DIMENSION if joint else 1)
+        dof = max(1.0, float(np.rint(dof)))
+    if bandwidth == "auto":
+        if joint:
+            share = min(np.sqrt(dof) / 2, 1)
+            bandwidth = share * spread.distance / np.sqrt(n_features)
+        else:
+            share = np.sqrt(min(dof, LARGEST_SPREAD_DOF) / 2)
+            bandwidth = share * spread.per_dimension()
+    return Form(float(dof), float(bandwidth), float(balance))
+
+
+class Automatic(NamedTuple):
+    """Which parts of the form were chosen here, not by the user."""
+
+    bandwidth: bool
+    balance: bool
+
+
+def make_objective(X, weight, reference, form, threads):
+    """The objective of rows, in a frame about some centroids ``reference``."""
+    frame = Frame(X, reference, form.bandwidth).by_products()
+    weight = np.ones(X.shape[0]) if weight is None else weight
+    weight = weight.astype(frame.dtype, copy=False)
+    return ClusteringObjective(frame, weight, form.dof, threads, form.balance)

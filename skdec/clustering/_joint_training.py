@@ -1,0 +1,238 @@
+"""Clusters and their embedding learn together: DEC with its encoder.
+
+In batches, the centroids held: x → z → q → p → ∂KL(P‖Q)/∂z → the encoder, where p is
+made of the batch's q as it is now and of a running mean of f.  At a refresh, on all
+rows: z → q → f → p, one step of the centroids, and whether labels rest; z is what the
+batches of the last pass had, or x encoded anew.
+
+What comes of it is judged in the end: ``learn`` gives back the start, with its encoder,
+if the training has lost clusters or the embedding.
+"""
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+
+from skdec.clustering._forces import clustering_forces, residual
+from skdec.clustering._memberships import frequencies, memberships, target
+from skdec.clustering._optimizers import CentroidDescent
+from skdec.clustering._result import ClusteringResult
+from skdec.clustering._scaled_rows import Frame
+from skdec.clustering._training import History, number_collapsed
+
+# After a pass each row has an embedding to be judged by; of few rows after this many
+# steps, in which something can change.
+LEAST_INTERVAL = 30
+
+# Refreshes in a row at which labels rest: now and then none happens to change.
+QUIET_REFRESHES = 3
+
+# Least weight of a batch in the running frequencies.  Held fixed for a pass over MNIST
+# they let one cluster take all rows; a batch alone has too few of each cluster.
+FREQUENCY_RATE = 1 / 30
+
+# Share of its first spread below which an embedding has vanished.
+VANISHED = 1e-3
+DIVERGED = (
+    "the encoder's embedding is not finite: decrease the rates at which it learns"
+)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What the training of an encoder came to, or its start if that was better."""
+
+    encoder: object
+    Z: np.ndarray  # embedding of all rows
+    result: ClusteringResult
+    vanished: bool  # the embedding shrank to a point
+    n_collapsed: int  # clusters at the end of the training, whether or not returned
+    lost: bool  # of which the start had fewer
+    worse: bool  # the start's labels explain the embedding plainly better
+
+
+def learn(start, encoder, data, calls, settings, first, unit):
+    """Train an encoder with its clusters and judge what comes of it.
+
+    Parameters are those of ``JointTraining``, and the result of the start, ``first``,
+    with the unit of its weights.
+    """
+    # a copy of Z too: an encoder may keep, and change, what it gives
+    before, Z_before = copy.deepcopy(encoder), data[-1].copy()
+    training = JointTraining(start, encoder, data, calls, settings)
+    objective = training.run()
+    result = ClusteringResult.of(
+        objective,
+        training.centers,
+        unit,
+        training,
+        n_reseeds=first.n_reseeds,
+        converged=training.converged,
+        start_kept=False,
+    )
+    n_collapsed = number_collapsed(training.centers, result.occupied)
+    lost = n_collapsed > start.n_collapsed
+    now, then = (
+        objective.evidence(objective.labelled_mixture(training.centers, labels))
+        for labels in (None, training.first_labels)
+    )
+    Z, worse = training.Z, now < then - start.loss_allowed
+    if training.vanished or lost or worse:
+        encoder, Z, result = before, Z_before, first.kept_after(result)
+    return Learned(encoder, Z, result, training.vanished, n_collapsed, lost, worse)
+
+
+class JointTraining:
+    """The training of an encoder by its clusters.
+
+    Parameters
+    ----------
+    start : Outcome
+        How the first embedding was clustered; its random_state draws the batches.
+    encoder : object with ``step``
+        As described in ``skdec.encoders``.
+    data : tuple of ({ndarray, CSR matrix}, ndarray, ndarray)
+        Rows, validated, their weights, and their first embedding.
+    calls : tuple of two callables
+        ``encode()`` gives the embedding of all rows as it is now, and ``measure(Z)``
+        the ClusteringObjective of one.
+    settings : Settings
+        When to refresh and to stop.
+
+    Attributes
+    ----------
+    Z : ndarray of shape (n_samples, n_components)
+        Embedding of all rows as last known.
+    centers : ndarray of shape (n_clusters, n_components)
+        Centroids now, in the frame of the objective.
+    n_iter, n_steps : int
+        Passes over the data, and steps of the encoder.
+    frequencies : ndarray of shape (n_clusters,)
+        f_j per unit of weight: of all rows at a refresh, then a running mean.
+    vanished : bool
+        Whether the embedding shrank to a point; the training ends there.
+    converged : bool
+        Whether labels came to rest.
+    first_labels : ndarray of shape (n_samples,)
+        Labels at the first refresh.
+    history : History
+        KL and the share of labels changed, at each refresh.
+    """
+
+    def __init__(self, start, encoder, data, calls, settings):
+        self.centers, self.random_state = start.centers, start.run.random_state
+        self.descent = CentroidDescent(momentum=0.0)
+        self.encoder, self.settings = encoder, settings
+        self.encode, self.measure = calls
+        self.X, weight, Z = data
+        # a copy: an encoder may give its input, or keep what it gives
+        self.Z = Z.copy()
+        self.rows = np.flatnonzero(weight > 0)
+        self.weight = weight / weight[self.rows].mean()
+        self.n_batches = -(-len(self.rows) // settings.batch_size)
+        self.interval = settings.update_interval or max(self.n_batches, LEAST_INTERVAL)
+        self._labels, self._first_spread = np.full(len(weight), -1, np.int32), 0.0
+        self.first_labels = None
+        self.n_iter = self.n_steps = 0
+        self.frequencies = None
+        self.converged, self.vanished, self.history = False, False, History()
+
+    def run(self):
+        """Refresh and follow until labels rest, or ``max_iter`` passes.
+
+        Returns the objective of the embedding at the end, which is then ``Z``.
+        """
+        last, batches = self.settings.max_iter * self.n_batches, self._batches()
+        self.refresh()
+        while not (self.converged or self.vanished or self.n_steps >= last):
+            for _ in range(min(self.interval, last - self.n_steps)):
+                self.step(next(batches))
+            if self.settings.update_interval is not None:
+                self.Z = self.encode()
+            self.refresh()
+        if self.settings.update_interval is None:
+            self.Z = self.encode()
+        return self.measure(self.Z)
+
+    def refresh(self):
+        """f of all rows, a step of the centroids, and whether that was enough."""
+        self._objective, before = self.measure(self.Z), self.centers
+        objective, f = self._objective, self._objective.frequencies(before)
+        self.frequencies = f / objective.total
+        sums = objective.step(before, before, f, labels=self._labels, judged=True)
+        ball = objective.frame.ball(objective.weight)
+        self.centers = ball.hold(self.descent.move(before, sums))
+        if self.first_labels is None:
+            self.first_labels = self._labels.copy()
+        spread = _spread(objective.frame.inside(self.Z[self.rows]))
+        self._judge(sums, objective.total, spread)
+
+    def _judge(self, sums, total, spread):
+        history, settings = self.history, self.settings
+        history.n_iter.append(self.n_iter)
+        history.kl.append(sums.kl)
+        history.changed.append(sums.changed / total)
+        self._first_spread = self._first_spread or spread
+        self.vanished = spread < VANISHED * self._first_spread
+        # the first entry has nothing to compare with
+        recent = history.changed[1:][-QUIET_REFRESHES:]
+        quiet = len(recent) == QUIET_REFRESHES and max(recent) <= settings.tol
+        self.converged = quiet and not self.vanished
+        if settings.verbose:
+            print(
+                f"[StudentTClustering] pass {self.n_iter}: KL = {sums.kl:.5f}, "
+                f"changed = {history.changed[-1]:.5f}"
+            )
+
+    def step(self, rows):
+        """One step of the encoder along ∂KL/∂z of a batch."""
+        # only the units of the frame are used: its rows are Z, which moves on
+        weight, objective = self.weight[rows], self._objective
+        frame, dof, threads = objective.frame, objective.dof, objective.threads
+        # an encoder may ask for the gradient at several Z
+        following = [self.frequencies]
+
+        def gradient(Z):
+            self._remember(rows, Z)
+            z = frame.inside(Z)
+            Q = memberships(Frame(z, self.centers, 1.0), self.centers, dof, threads)
+            f = following[0] = self._following(frequencies(Q, weight), weight.sum())
+            P = target(Q, f, objective.balance, threads)
+            pull = P, residual(P, Q, weight), weight
+            _, slope, _ = clustering_forces(z, self.centers, dof, pull, threads)
+            return slope * (frame.scale / frame.unit)
+
+        self.encoder.step(self.X[rows], gradient, sample_weight=weight)
+        self.frequencies = following[0]
+        self.n_steps += 1
+        self.n_iter = -(-self.n_steps // self.n_batches)
+
+    def _remember(self, rows, Z):
+        """Keep the embedding that a batch has now, if it can be one."""
+        expected = len(rows), self.Z.shape[1]
+        if np.shape(Z) != expected:
+            raise ValueError(
+                f"gradient must be called with Z of shape {expected}, the embedding of "
+                f"the batch; got {np.shape(Z)}"
+            )
+        with np.errstate(over="ignore"):
+            self.Z[rows] = Z
+        if not np.isfinite(self.Z[rows]).all():
+            raise FloatingPointError(DIVERGED)
+
+    def _following(self, sums, total):
+        """The running frequencies after a batch with these, and this weight."""
+        rate = max(total / self.weight.sum(), FREQUENCY_RATE)
+        return self.frequencies + rate * (sums / total - self.frequencies)
+
+    def _batches(self):
+        while True:
+            order = self.random_state.permutation(self.rows)
+            for batch in np.array_split(order, self.n_batches):
+                yield np.sort(batch)
+
+
+def _spread(Z):
+    """Mean |z − mean z|: no squares, which could vanish before it does."""
+    return float(np.abs(Z - Z.mean(axis=0)).mean())

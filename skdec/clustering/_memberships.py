@@ -1,0 +1,63 @@
+"""Memberships q, their frequencies f, and the target p, of rows that are given."""
+
+import numpy as np
+
+from skdec.kernels import clustering
+
+# Columns so rare against the most frequent that f^−b exceeds this are treated as if
+# they were just so rare, so that f^−b stays a number.
+LARGEST_INVERSE = {np.dtype(np.float32): 1e30, np.dtype(np.float64): 1e305}
+
+
+def memberships(frame, centers, dof, threads):
+    """Q of the rows of a frame and centroids in the units of its X."""
+    points, nu = frame.points(frame.inside(centers)), frame.dtype.type(dof)
+    Q = np.empty((frame.shape[0], len(centers)), frame.dtype)
+    rows = frame.rows
+
+    def task(start, stop):
+        clustering.soft_assignment_rows(rows, points, nu, start, stop, Q)
+
+    threads.rows(task, len(Q), Q.size)
+    return Q
+
+
+def most_probable(frame, centers, dof, threads):
+    """argmax_j q_ij, int32, of the same q without its storage."""
+    points = frame.points(frame.inside(centers))
+    form = frame.dtype.type(dof), np.empty(len(centers), frame.dtype)
+    labels = np.empty(frame.shape[0], np.int32)
+    rows = frame.rows
+
+    def task(start, stop):
+        clustering.label_rows(rows, points, form, start, stop, labels)
+
+    threads.rows(task, len(labels), len(labels) * len(centers))
+    return labels
+
+
+def frequencies(Q, weight):
+    """f_j = Σ_i w_i q_ij, summed in float64."""
+    if weight is None:
+        return Q.sum(axis=0, dtype=np.float64)
+    return np.einsum("i,ij->j", weight, Q)
+
+
+def target(Q, f, balance, threads):
+    """P of a validated Q and its frequencies."""
+    P = np.empty_like(Q)
+    inverse = inverse_frequencies(f, balance, Q.dtype)
+
+    def task(start, stop):
+        clustering.target_rows(Q, inverse, start, stop, P)
+
+    threads.rows(task, len(Q), Q.size)
+    return P
+
+
+def inverse_frequencies(f, balance, dtype):
+    """f_j^−b up to a common factor, which p does not depend on; 0 where f_j = 0."""
+    inverse, largest = np.zeros_like(f), LARGEST_INVERSE[np.dtype(dtype)]
+    np.divide(f.max(), np.maximum(f, f.max() / largest), out=inverse, where=f > 0)
+    with np.errstate(over="ignore"):
+        return np.minimum(inverse**balance, largest).astype(dtype)

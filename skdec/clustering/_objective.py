@@ -1,0 +1,210 @@
+"""KL(P‖Q) of rows to moving centroids, and the mixture that memberships stand for."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+from scipy.special import betaln, gammaln
+
+from skdec.clustering._memberships import inverse_frequencies
+from skdec.kernels import clustering
+from skdec.kernels import mixture as mixture_kernels
+from skdec.utils.threads import block_size
+
+# Dimensions of a product that cost as much as a similarity in the plane.
+DIMENSIONS_PER_PAIR = 8
+
+# Clusters of a smaller share add nothing to a density that single precision could show.
+LEAST_SHARE = 1e-12
+_NO_LABELS = np.empty(0, np.int32)
+
+
+@dataclass
+class Step:
+    """Sums over the rows that a step is taken by; all in units of the bandwidth."""
+
+    gradient: np.ndarray  # ∂KL/∂μ of (n_clusters, n_features)
+    curvature: np.ndarray  # Σ_i w_i 2g_ij p_ij
+    repulsion: np.ndarray  # Σ_i w_i 2g_ij q_ij
+    frequencies: np.ndarray  # f_j = Σ_i w_i q_ij
+    occupied: np.ndarray  # Σ_i w_i of the rows labelled j
+    changed: float  # Σ_i w_i of the rows whose label changed
+    kl: float  # KL(P‖Q) at the anchors, NaN unless asked for
+    weight: float  # Σ_i w_i
+
+
+class Mixture(NamedTuple):
+    """Student-t distributions around the means of the clusters, by their weights."""
+
+    means: np.ndarray  # m_j = Σ_i w_i q_ij z_i / f_j, of (n_clusters, n_features)
+    frequencies: np.ndarray  # f_j = Σ_i w_i q_ij
+
+
+class ClusteringObjective:
+    """KL(P‖Q) of weighted points to moving centroids, all in units of the bandwidth.
+
+    Parameters
+    ----------
+    frame : Frame
+        The points.
+    weight : ndarray of shape (n_samples,)
+        Weights, in the frame's dtype.
+    dof : float
+        Degrees of freedom ν.
+    threads : Threads
+        Where blocks run.
+    balance : float, default=1.0
+        Exponent b of the frequencies in the target.
+    """
+
+    def __init__(self, frame, weight, dof, threads, balance=1.0):
+        self.frame, self.weight, self.threads = frame, weight, threads
+        self.dof, self.balance = dof, balance
+        self.total = float(weight.sum(dtype=np.float64))
+
+    def take(self, rows):
+        """The objective of some of the rows."""
+        frame, weight = self.frame.take(rows), self.weight[rows]
+        return ClusteringObjective(frame, weight, self.dof, self.threads, self.balance)
+
+    def step(self, centers, anchors, f, *, labels=None, judged=False):
+        """The sums of a step at ``centers``.
+
+        P is the target of Q at ``anchors`` with the frequencies f, and is held fixed.
+        ``labels`` is updated in place to argmax q; with ``judged`` KL at the anchors is
+        computed too.
+        """
+        frame, k = self.frame, len(centers)
+        size, n_blocks = self._partition(centers)
+        sums = (
+            np.zeros((n_blocks, *frame.force_shape(centers))),
+            np.zeros((n_blocks, 4, k)),
+            np.zeros((n_blocks, 2)),
+        )
+        inverse = inverse_frequencies(f, self.balance, frame.dtype)
+        moved = anchors is not centers and not np.array_equal(anchors, centers)
+        here = frame.points(centers)
+        points = here, frame.points(anchors) if moved else here
+        model = frame.dtype.type(self.dof), inverse, moved, judged
+        rows, labels = frame.rows, _NO_LABELS if labels is None else labels
+
+        def task(start, stop):
+            clustering.step_blocks(
+                rows, self.weight, points, model, size, start, stop, sums, labels
+            )
+
+        self.threads.rows(task, n_blocks, self._work(k))
+        forces, columns, scalars = (part.sum(axis=0) for part in sums)
+        curvature, frequencies, residual, occupied = columns
+        return Step(
+            gradient=frame.forces(forces, residual, centers),
+            curvature=curvature,
+            repulsion=curvature - residual,
+            frequencies=frequencies,
+            occupied=occupied,
+            changed=float(scalars[0]),
+            kl=float(scalars[1]) if judged else np.nan,
+            weight=self.total,
+        )
+
+    def frequencies(self, centers):
+        """f_j = Σ_i w_i q_ij."""
+        return self.step(centers, centers, np.ones(len(centers))).frequencies
+
+    def mixture(self, centers):
+        """The mixture that memberships at ``centers`` stand for.
+
+        A cluster without any membership has its centroid for a mean.
+        """
+        frame, k = self.frame, len(centers)
+        size, n_blocks = self._partition(centers)
+        forces = np.zeros((n_blocks, *frame.force_shape(centers)))
+        frequencies = np.zeros((n_blocks, k))
+        points, rows, nu = frame.points(centers), frame.rows, frame.dtype.type(self.dof)
+
+        def task(start, stop):
+            mixture_kernels.mean_blocks(
+                rows, self.weight, points, nu, size, start, stop, forces, frequencies
+            )
+
+        self.threads.rows(task, n_blocks, self._work(k))
+        f = frequencies.sum(axis=0)
+        off = frame.forces(forces.sum(axis=0), f, centers)
+        off = np.divide(off, f[:, None], out=np.zeros_like(off), where=f[:, None] > 0)
+        return Mixture(centers - off, f)
+
+    def labelled_mixture(self, centers, labels=None):
+        """The mixture of the rows that are labelled with each cluster.
+
+        Where memberships are nearly even, their means are all next to the mean of all
+        rows, and tell nothing of the labels.  The labels are those of the centroids; a
+        cluster without rows has its centroid for a mean.
+        """
+        if labels is None:
+            labels, _ = self.nearest(centers)
+        weight = self.weight.astype(np.float64)
+        where = labels, np.arange(len(labels))
+        members = sparse.csr_matrix((weight, where), (len(centers), len(labels)))
+        mass = np.asarray(members.sum(axis=1)).reshape(-1)
+        sums = self.frame.sums_of(members, mass)
+        means = np.divide(
+            sums, mass[:, None], out=centers.copy(), where=mass[:, None] > 0
+        )
+        return Mixture(means, mass)
+
+    def log_density(self, components):
+        """log Σ_j π_j t(z_i; m_j, h, ν) of each row, float64; π_j = f_j / Σ_j f_j.
+
+        t is the Student-t density in d dimensions with ν degrees of freedom and the
+        bandwidth h as its scale (Peel & McLachlan 2000, equation 2), so that this is
+        the log density of X in nats, in its own units.
+        """
+        n_features, dof = self.frame.shape[1], self.dof + self.frame.shape[1] - 1
+        shares = components.frequencies / components.frequencies.sum()
+        some = shares > LEAST_SHARE
+        shares = (shares[some] / shares[some].sum()).astype(self.frame.dtype)
+        factor = np.sqrt(dof / self.dof)
+        frame = self.frame.scaled(factor)
+        points, rows = frame.points(components.means[some] * factor), frame.rows
+        out, nu = np.empty(len(self.weight)), frame.dtype.type(dof)
+
+        def task(start, stop):
+            mixture_kernels.density_rows(rows, points, shares, nu, start, stop, out)
+
+        self.threads.rows(task, len(out), self._work(len(shares)))
+        # Γ((ν+d)/2) / Γ(ν/2), without the difference of two large numbers
+        log_ratio = gammaln(n_features / 2) - betaln(self.dof / 2, n_features / 2)
+        log_scale = np.log(self.frame.h) + np.log(self.frame.unit)
+        volume = n_features * (0.5 * np.log(np.pi * self.dof) + log_scale)
+        return out + (log_ratio - volume)
+
+    def evidence(self, components):
+        """Weighted mean of the log density."""
+        density = self.log_density(components)
+        return float(self.weight.astype(np.float64) @ density) / self.total
+
+    def nearest(self, centers):
+        """Label of the nearest centroid and D to it, of each row."""
+        frame, n = self.frame, len(self.weight)
+        points, rows = frame.points(centers), frame.rows
+        labels, distances = np.empty(n, np.int32), np.empty(n, frame.dtype)
+        like = np.empty(len(centers), frame.dtype)
+
+        def task(start, stop):
+            mixture_kernels.nearest_rows(
+                rows, points, like, start, stop, labels, distances
+            )
+
+        self.threads.rows(task, n, self._work(len(centers)))
+        return labels, distances
+
+    def _work(self, k):
+        """The work of a step in evaluations of a pair in the plane."""
+        n_features = self.frame.shape[1]
+        return int(len(self.weight) * k * max(1, n_features / DIMENSIONS_PER_PAIR))
+
+    def _partition(self, centers):
+        """Rows per block of partial sums, and how many blocks there are."""
+        size = block_size(len(self.weight), centers.size)
+        return size, -(-len(self.weight) // size)

@@ -1,0 +1,298 @@
+"""What a fitted clustering tells of rows: memberships, labels, scores."""
+
+import numpy as np
+from scipy import sparse
+from scipy.special import entr, rel_entr
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    ClusterMixin,
+    TransformerMixin,
+)
+from sklearn.utils import gen_batches, get_tags
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skdec.clustering._joint_training import DIVERGED
+from skdec.clustering._memberships import memberships, most_probable, target
+from skdec.clustering._objective import ClusteringObjective, Mixture
+from skdec.clustering._scaled_rows import Frame
+from skdec.clustering._spread import simplified_silhouette
+from skdec.utils.threads import Threads
+from skdec.utils.validation import FLOATS, check_matrix, check_weight
+
+ROWS_PER_BATCH = 65_536
+
+
+class FittedClustering(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator
+):
+    """The methods of StudentTClustering that need its attributes, and no more.
+
+    Rows go one way: X → z, by the encoder if there is one → q → labels, scores.
+    """
+
+    def encode(self, X):
+        """Compute the embedding z in which rows are compared with the centroids.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to encode.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components)
+            ``encoder_.transform(X)`` in X's dtype; without an encoder X itself,
+            validated.
+        """
+        check_is_fitted(self)
+        X = self._validate(X, self.encoder_)
+        if self.encoder_ is None:
+            return X
+        Z, n_components = self._encode(X, self.encoder_), self.cluster_centers_.shape[1]
+        if Z.shape[1] != n_components:
+            raise ValueError(
+                f"encoder_.transform(X) must have {n_components} columns, as it had "
+                f"during fit; got {Z.shape[1]}"
+            )
+        return Z
+
+    def predict(self, X):
+        """Label each row with its most probable cluster.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to label.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            The argmax of ``transform(X)``, int32.
+        """
+        return self._labels(self.encode(X))
+
+    def predict_proba(self, X):
+        """Compute the memberships q of each dense row in each cluster.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to assign.
+
+        Returns
+        -------
+        Q : ndarray of shape (n_samples, n_clusters)
+            Soft assignments in X's dtype; rows sum to 1.
+
+        Raises
+        ------
+        TypeError
+            If X is sparse.  scikit-learn's checks take whoever gives probabilities of
+            sparse rows for a classifier; ``transform`` takes both.
+        """
+        check_is_fitted(self)
+        if sparse.issparse(X):
+            raise TypeError(
+                "predict_proba takes dense rows, and X is sparse: transform(X) gives "
+                "the same memberships"
+            )
+        return self.transform(X)
+
+    def transform(self, X):
+        """Compute the memberships q of each row, dense or sparse, in each cluster.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to assign.
+
+        Returns
+        -------
+        Q : ndarray of shape (n_samples, n_clusters)
+            Soft assignments in X's dtype; rows sum to 1.
+        """
+        X = self.encode(X)
+        with Threads(self.n_jobs) as threads:
+            return self._memberships(X, threads)
+
+    def score(self, X, y=None, sample_weight=None):
+        """Simplified silhouette of X with respect to the fitted centroids.
+
+        The mean of (b − a)/max(a, b), where a and b are a row's distances to its
+        nearest and second nearest centroid.  Unlike −inertia or −KL it does not grow
+        with the number of clusters, so a grid search over ``n_clusters`` can use it.
+        With an encoder the distances are those of its embedding, which learns to have
+        them so: scores of different encoders do not tell which is better.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to score.
+        y : Ignored
+            Present for API consistency.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights; 1 each by default.
+
+        Returns
+        -------
+        score : float
+            Between 0 and 1, higher is better; 0 for a single cluster.
+        """
+        X = self.encode(X)
+        weight, _ = check_weight(sample_weight, X)
+        return simplified_silhouette(X, self.cluster_centers_, weight)
+
+    def kl_samples(self, X):
+        """Divergence of each row's target from its memberships: how far q has to move.
+
+        KL_i = Σ_j p_ij log(p_ij/q_ij) with p ∝ q²/f^b from the fitted frequencies f.
+        It is 0 where sharpening changes nothing: for a row that belongs to one cluster
+        alone, and also for one that belongs to several evenly.  In between it is
+        largest for rows that lean to one side.  ``entropy_samples`` finds the rows
+        between clusters.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to judge.
+
+        Returns
+        -------
+        kl : ndarray of shape (n_samples,)
+            In nats, float64; of the training rows, weighted, they sum to
+            ``kl_divergence_``.
+        """
+        X = self.encode(X)
+        kl = np.empty(X.shape[0])
+        with Threads(self.n_jobs) as threads:
+            for batch in gen_batches(X.shape[0], ROWS_PER_BATCH):
+                Q = self._memberships(X[batch], threads).astype(np.float64)
+                P = target(Q, self.cluster_frequencies_, self.balance_, threads)
+                kl[batch] = rel_entr(P, Q).sum(axis=1)
+        return kl
+
+    def entropy_samples(self, X):
+        """Entropy of each row's memberships: which rows lie between clusters.
+
+        H_i = −Σ_j q_ij log q_ij: 0 for a row that belongs to one cluster alone, log 2
+        half-way between two, log k at most.  A row far from all clusters has a large
+        one too; ``score_samples`` tells such rows from those in between.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to judge.
+
+        Returns
+        -------
+        entropy : ndarray of shape (n_samples,)
+            In nats, float64.
+        """
+        X = self.encode(X)
+        entropy = np.empty(X.shape[0])
+        with Threads(self.n_jobs) as threads:
+            for batch in gen_batches(X.shape[0], ROWS_PER_BATCH):
+                Q = self._memberships(X[batch], threads)
+                entropy[batch] = entr(Q).sum(axis=1, dtype=np.float64)
+        return entropy
+
+    def score_samples(self, X):
+        r"""Log density of each row: which rows lie far from all clusters.
+
+        .. math:: \log \sum_j \frac{f_j}{\sum_{j'} f_{j'}} t(z_i; m_j, h, \nu)
+
+        with t the Student-t density in d dimensions, of location m_j
+        (``cluster_means_``), scale h (``bandwidth_``) and ν degrees of freedom
+        (``dof_``).  Its weighted mean over the training rows is ``evidence_``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to judge.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples,)
+            In nats, float64; of the embedding, if there is an encoder.
+
+        References
+        ----------
+        Peel, McLachlan: Robust mixture modelling using the t distribution, Statistics
+        and Computing 2000, equations 1 and 2.
+        """
+        X = self.encode(X)
+        frame = self._frame(X)
+        weight = np.ones(X.shape[0], frame.dtype)
+        mixture = Mixture(frame.inside(self.cluster_means_), self.cluster_frequencies_)
+        with Threads(self.n_jobs) as threads:
+            objective = ClusteringObjective(frame, weight, self.dof_, threads)
+            return objective.log_density(mixture)
+
+    def _validate(self, X, encoder, reset=False):
+        takes_sparse = encoder is None or get_tags(encoder).input_tags.sparse
+        return validate_data(
+            self,
+            X,
+            dtype=FLOATS,
+            order="C",
+            accept_sparse="csr" if takes_sparse else False,
+            reset=reset,
+        )
+
+    def _encode(self, X, encoder):
+        Z = encoder.transform(X)
+        Z = check_matrix(Z, "encoder.transform(X)", ensure_all_finite=False)
+        if len(Z) != X.shape[0]:
+            raise ValueError(
+                f"encoder.transform(X) must have {X.shape[0]} rows, as X has; got "
+                f"{len(Z)}"
+            )
+        with np.errstate(over="ignore"):
+            Z = Z.astype(X.dtype, copy=False)
+        if not np.isfinite(Z).all():
+            raise FloatingPointError(DIVERGED)
+        return Z
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "cluster_centers_")
+
+    def _frame(self, X):
+        return Frame(X, self.cluster_centers_, self.bandwidth_)
+
+    def _memberships(self, X, threads):
+        Q = memberships(self._frame(X), self.cluster_centers_, self.dof_, threads)
+        return Q.astype(X.dtype, copy=False)
+
+    def _labelled(self, X):
+        """Label and its membership of each row, from q as it is given out."""
+        labels = np.empty(X.shape[0], np.int32)
+        largest = np.empty(X.shape[0], X.dtype)
+        with Threads(self.n_jobs) as threads:
+            for batch in gen_batches(X.shape[0], ROWS_PER_BATCH):
+                Q = self._memberships(X[batch], threads)
+                labels[batch], largest[batch] = Q.argmax(axis=1), Q.max(axis=1)
+        return labels, largest
+
+    def _labels(self, X):
+        # argmax q and no other rule: from q in the dtype in which it is given out
+        frame = self._frame(X)
+        with Threads(self.n_jobs) as threads:
+            if frame.dtype == X.dtype:
+                return most_probable(frame, self.cluster_centers_, self.dof_, threads)
+            labels = np.empty(X.shape[0], np.int32)
+            for batch in gen_batches(X.shape[0], ROWS_PER_BATCH):
+                labels[batch] = self._memberships(X[batch], threads).argmax(axis=1)
+            return labels
+
+    @property
+    def _n_features_out(self):
+        return len(self.cluster_centers_)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.input_tags.sparse = (
+            self.encoder is None or get_tags(self.encoder).input_tags.sparse
+        )
+        return tags

@@ -1,0 +1,133 @@
+"""How far rows are from the means of their clusters, and how well those are apart."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+from scipy.spatial.distance import cdist
+from sklearn.metrics import pairwise_distances_argmin_min
+from sklearn.metrics.pairwise import euclidean_distances
+from sklearn.utils import gen_batches
+
+from skdec.utils.numbers import TINY, largest_magnitude, power_of_two
+
+ROWS_PER_BATCH = 4096
+
+# Rows by whose pairs the dimension of the spread is estimated.
+DIMENSION_ROWS = 1000
+
+# What rounding leaves of the difference between a row and a mean, both up to 2.
+ROUNDING = 16 * np.finfo(np.float64).eps
+
+
+class Spread(NamedTuple):
+    """How far rows are from the means of their clusters."""
+
+    distance: (
+        float  # root mean square ‖x − m‖, √tr W of the within-cluster covariance W
+    )
+    dimension: float  # (tr W)² / tr W², from 1 to the number of features
+
+    def per_dimension(self):
+        """Standard deviation in each of the dimensions that the spread fills."""
+        return self.distance / np.sqrt(self.dimension)
+
+
+def within_spread(rows, weight, centers):
+    """The spread of the rows, in units of their largest entry, about cluster means.
+
+    Where every row is a mean itself, its standard deviation is half the distance of the
+    two nearest rows; where all rows are one there is no scale to find, and it is 1 in
+    each dimension.
+    """
+    n_features, k = rows.shape[1], len(centers)
+    centers = centers.astype(rows.dtype, copy=False)
+    labels, _ = pairwise_distances_argmin_min(rows, centers)
+    share = weight / weight.sum()
+    where = labels, np.arange(len(labels))
+    members = sparse.csr_matrix((share, where), (k, len(labels)))
+    mass = np.asarray(members.sum(axis=1)).reshape(-1)
+    sums = members @ rows
+    sums = sums.toarray() if sparse.issparse(sums) else np.asarray(sums)
+    means = sums / np.maximum(mass, TINY)[:, None]
+    rng = np.random.RandomState(0)
+    chosen = np.sort(rng.permutation(len(labels))[:DIMENSION_ROWS])
+    variance = 0.0
+    for batch in gen_batches(rows.shape[0], ROWS_PER_BATCH):
+        squares = _residual_squares(rows[batch], means, labels[batch])
+        variance += float(share[batch] @ squares)
+    if variance <= n_features * ROUNDING**2:
+        return Spread(_half_gap(rows), float(n_features))
+    products = _residual_products(rows[chosen], means, labels[chosen])
+    dimension = _dimension(products, share[chosen])
+    return Spread(np.sqrt(variance), float(np.clip(dimension, 1, n_features)))
+
+
+def _residual_squares(rows, means, labels):
+    """‖x_i − m_i‖², m_i the mean of its cluster."""
+    if sparse.issparse(rows):
+        squares = np.asarray(rows.multiply(rows).sum(axis=1, dtype=np.float64))
+        lengths = np.einsum("ij,ij->i", means, means)[labels]
+        along = (rows @ means.T)[np.arange(len(labels)), labels]
+        squares = squares.reshape(-1) + lengths - 2 * along
+        # what is left where a row is its own mean is rounding
+        floor = lengths * len(means) * np.finfo(np.float64).eps
+        return np.where(squares > floor, squares, 0)
+    residual = rows - means[labels]
+    return np.einsum("ij,ij->i", residual, residual)
+
+
+def _residual_products(rows, means, labels):
+    """(x_i − m_i)·(x_l − m_l) of all pairs of rows."""
+    if sparse.issparse(rows):
+        products = (rows @ rows.T).toarray().astype(np.float64)
+        across = (rows @ means.T)[:, labels]
+        return products - across - across.T + (means @ means.T)[np.ix_(labels, labels)]
+    residual = rows - means[labels]
+    return residual @ residual.T
+
+
+def _dimension(products, share):
+    """(tr W)² / tr W² from the products of residuals; pairs of one row are left out.
+
+    E[(r·r')²] = tr W² for independent residuals r and r' of covariance W; a row's pair
+    with itself would add (r·r)², of which few rows would make far too much.
+    """
+    pairs = np.outer(share, share)
+    np.fill_diagonal(pairs, 0)
+    trace = share @ np.diagonal(products) / share.sum()
+    of_square = np.sum(pairs * np.square(products)) / max(pairs.sum(), TINY)
+    return trace**2 / of_square if of_square > 0 else np.inf
+
+
+def _half_gap(rows):
+    if rows.shape[0] == 1:
+        return np.sqrt(rows.shape[1])
+    dense = rows.toarray() if sparse.issparse(rows) else rows
+    gaps = [nearest[1].min() for _, nearest in nearest_distances(rows, dense, 2)]
+    return float(min(gaps)) / 2
+
+
+def nearest_distances(X, centers, n_nearest, unit=1.0):
+    """Distances of X/unit to the nearest centroids in batches of rows, float64."""
+    measure = euclidean_distances if sparse.issparse(X) else cdist
+    for batch in gen_batches(X.shape[0], ROWS_PER_BATCH):
+        distances = measure(X[batch] / np.float64(unit), centers)
+        distances.partition(n_nearest - 1, axis=1)
+        yield batch, distances[:, :n_nearest].T
+
+
+def simplified_silhouette(X, centers, weight):
+    """Weighted mean of (b − a)/max(a, b), a and b the two smallest centroid distances.
+
+    0 where both vanish, and for a single centroid.
+    """
+    if len(centers) == 1:
+        return 0.0
+    # in units of the data: squares neither overflow nor vanish
+    largest = max(largest_magnitude(X), largest_magnitude(centers))
+    unit = np.float64(power_of_two(largest))
+    values = np.empty(X.shape[0])
+    for batch, (a, b) in nearest_distances(X, centers / unit, 2, unit):
+        values[batch] = np.divide(b - a, b, out=np.zeros_like(b), where=b > 0)
+    return float(np.average(values, weights=weight))

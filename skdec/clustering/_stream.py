@@ -1,0 +1,253 @@
+"""What partial_fit keeps between two batches."""
+
+import copy
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from scipy import sparse
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
+
+from skdec.clustering._fixed_embedding import PLAINLY
+from skdec.clustering._optimizers import StochasticDescent
+from skdec.clustering._result import ClusteringResult
+from skdec.clustering._scaled_rows import Ball
+from skdec.clustering._self_training import SelfTraining
+from skdec.clustering._training import History
+from skdec.utils.numbers import largest_magnitude, power_of_two
+
+# A stream is fitted as a whole until it has more stored numbers than this, whenever it
+# has grown by this factor; then a batch has at least this weight in running means.
+KEPT_ENTRIES, GROWTH, LEAST_SHARE = 2**18, 1.25, 0.02
+
+# Rows are told to be new to the stream beyond so many radii of what came before, if
+# they make up this share of a batch.
+FAR, FAR_SHARE = 1.5, 0.01
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows, validated, with their weights in a unit (None: 1 each)."""
+
+    X: object
+    weight: np.ndarray | None
+    unit: float
+
+    @property
+    def n_stored(self):
+        """How many numbers the rows take."""
+        return self.X.nnz if sparse.issparse(self.X) else self.X.size
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """Where clusters are and how large, in the units of X; f per unit of weight."""
+
+    centers: np.ndarray
+    anchors: np.ndarray
+    target: np.ndarray  # f of the target
+    frequencies: np.ndarray
+    means: np.ndarray
+
+
+@dataclass
+class Stream:
+    """The state of a clustering that goes on; all positions in the units of X."""
+
+    kept: list | None = field(default_factory=list)  # batches, while few have come
+    n_fitted: int = 0  # rows in the last fit of all that is kept
+    seen: float = 0.0  # total weight so far
+    start: Clusters | None = None  # those of the last fit
+    now: Clusters | None = None
+    ball: Ball | None = None
+    descent: StochasticDescent = field(default_factory=StochasticDescent)
+    n_iter: int = 0
+    n_steps: int = 0
+    n_reseeds: int = 0
+    evidence: float = -np.inf  # running mean over all rows
+    # running means of what it has more than the start on the same rows: of the mixture
+    # that memberships stand for, and of that of the labels alone
+    gain: float = 0.0
+    label_gain: float = 0.0
+    converged: bool = False
+    start_kept: bool = False
+    history: History = field(default_factory=History)
+    strayed: bool = False  # rows have come from far outside those before
+    small: bool = False  # a batch of few rows has been followed
+
+    def with_batch(self, batch):
+        """The stream with a batch kept while few have come; whether to fit it all."""
+        if self.kept is None:
+            return self, False
+        if sum(b.n_stored for b in self.kept) + batch.n_stored > KEPT_ENTRIES:
+            return replace(self, kept=None), False
+        # a copy: a stream may well reuse its buffer
+        kept = [*self.kept, replace(batch, X=batch.X.copy())]
+        n_kept = sum(b.X.shape[0] for b in kept)
+        due = n_kept >= GROWTH * self.n_fitted
+        n_fitted = n_kept if due else self.n_fitted
+        return replace(self, kept=kept, n_fitted=n_fitted), due
+
+    def follow(self, objective, settings, unit, loss_allowed):
+        """One step on the rows of a batch; the stream after it.
+
+        It goes back to its start if that has explained the rows better, by more than
+        ``loss_allowed`` nats a row in the running mean, or its labels have plainly.
+        """
+        frame, seen = objective.frame, self.seen + objective.total * unit
+        share = max(objective.total * unit / seen, LEAST_SHARE)
+        ball, strayed = self._widened(objective)
+        held = Ball(frame.inside(ball.center), ball.radius / (frame.h * frame.unit))
+        run = self._step(objective, settings, held, share)
+        mixture = objective.mixture(run.centers)
+        start = frame.inside(self.start.centers)
+        before = frame.inside(self.now.centers)
+        shift = np.sqrt(np.mean((run.centers - before) ** 2))
+        own = objective.evidence(mixture)
+        gain = own - objective.evidence(objective.mixture(start))
+        now, then = (
+            objective.evidence(objective.labelled_mixture(centers))
+            for centers in (run.centers, start)
+        )
+        stream = replace(
+            self,
+            seen=seen,
+            now=self._moved(objective, run, mixture, share),
+            ball=ball,
+            descent=run.descent,
+            n_iter=self.n_iter + 1,
+            n_steps=run.n_steps,
+            evidence=_running(self.evidence, own, share),
+            gain=_running(self.gain, gain, share),
+            label_gain=_running(self.label_gain, now - then, share),
+            converged=bool(shift <= settings.tol),
+            start_kept=False,
+            strayed=strayed,
+        )
+        if stream.gain < -loss_allowed or stream.label_gain < -PLAINLY:
+            return stream.back_at_start()
+        return stream
+
+    def _step(self, objective, settings, ball, share):
+        """The clusters on their way, a step further."""
+        frame, now = objective.frame, self.now
+        run = SelfTraining(
+            frame.inside(now.centers), copy.deepcopy(self.descent), settings, ball, None
+        )
+        run.anchors, run.n_steps = frame.inside(now.anchors), self.n_steps
+        run.frequencies, run.target = now.frequencies, now.target
+        run.step(objective, share=share)
+        return run
+
+    def _moved(self, objective, run, mixture, share):
+        """Where a step has brought the clusters.
+
+        The means are of all rows so far: those of the batch by their weight in f.
+        """
+        frame, now = objective.frame, self.now
+        added = share * mixture.frequencies / objective.total
+        mass = (1 - share) * now.frequencies + added
+        rate = np.divide(added, mass, out=np.zeros_like(mass), where=mass > 0)
+        off = frame.outside(mixture.means) - now.means
+        return Clusters(
+            centers=frame.outside(run.centers),
+            anchors=frame.outside(run.anchors),
+            target=run.target,
+            frequencies=run.frequencies,
+            means=now.means + rate[:, None] * off,
+        )
+
+    def back_at_start(self):
+        """The stream as it goes on from the clusters of its last fit."""
+        return replace(
+            self,
+            now=self.start,
+            evidence=self.evidence - self.gain,
+            gain=0.0,
+            label_gain=0.0,
+            converged=False,
+            start_kept=True,
+        )
+
+    def result(self, objective, unit):
+        """Where the stream has come to; KL is that of the batch."""
+        frame, now = objective.frame, self.now
+        centers = frame.inside(now.centers)
+        sums = objective.step(centers, centers, now.frequencies, judged=True)
+        return ClusteringResult(
+            centers=now.centers,
+            means=now.means,
+            frequencies=now.frequencies * self.seen,
+            occupied=sums.occupied * unit,
+            kl=max(sums.kl, 0.0) * unit,
+            evidence=self.evidence,
+            n_iter=self.n_iter,
+            n_steps=self.n_steps,
+            n_reseeds=self.n_reseeds,
+            converged=self.converged,
+            start_kept=self.start_kept,
+            history=self.history,
+        )
+
+    def _widened(self, objective):
+        """The ball of all rows so far, and whether rows have strayed far from it."""
+        frame = objective.frame
+        center, unit = frame.inside(self.ball.center), frame.h * frame.unit
+        distances = unit * frame.distances(center)
+        weight, radius = objective.weight.astype(np.float64), self.ball.radius
+        far = weight[distances > FAR * radius].sum() / objective.total
+        largest = distances[weight > 0].max(initial=radius)
+        return Ball(self.ball.center, float(largest)), self.strayed or far > FAR_SHARE
+
+
+def joined(batches):
+    """Batches as one, their weights in one unit."""
+    unit = max(batch.unit for batch in batches)
+    weights = [
+        (np.ones(b.X.shape[0]) if b.weight is None else b.weight) * (b.unit / unit)
+        for b in batches
+    ]
+    parts = [batch.X for batch in batches]
+    if any(map(sparse.issparse, parts)):
+        rows = sparse.vstack([sparse.csr_matrix(part) for part in parts], format="csr")
+    else:
+        rows = np.concatenate(parts)
+    return Batch(rows, np.concatenate(weights), unit)
+
+
+def after_fit(stream, result, outcome):
+    """The stream after a fit of all rows so far."""
+    frame, run, total = outcome.objective.frame, outcome.run, result.frequencies.sum()
+    ball = Ball(frame.outside(run.ball.center), run.ball.radius * frame.h * frame.unit)
+    descent = StochasticDescent()
+    if isinstance(run.descent, StochasticDescent):
+        descent = run.descent
+    f = result.frequencies / total
+    clusters = Clusters(result.centers, result.centers, f, f, result.means)
+    return replace(
+        stream,
+        seen=total,
+        start=clusters,
+        now=clusters,
+        ball=ball,
+        descent=descent,
+        n_iter=result.n_iter,
+        n_steps=result.n_steps,
+        n_reseeds=result.n_reseeds,
+        evidence=result.evidence,
+        gain=0.0,
+        label_gain=0.0,
+        converged=result.converged,
+        start_kept=result.start_kept,
+        history=result.history,
+    )
+
+
+def _running(mean, value, share):
+    return mean + share * (value - mean)
+
+
+def numbered_as(before, centers):
+    """The order of new centroids in which they stand for those before them."""
+    unit = power_of_two(max(largest_magnitude(before), largest_magnitude(centers)))
+    return linear_sum_assignment(cdist(before / unit, centers / unit))[1]

@@ -1,0 +1,37 @@
+"""What the loops of training share: when to stop, what they record, what collapsed."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+# Centroids closer than this, in bandwidths, give memberships that cannot be told apart.
+SAME_CENTROID = 1e-2
+
+
+@dataclass(frozen=True)
+class Settings:
+    """When targets are refreshed and when to stop; parameters of the estimator."""
+
+    max_iter: int = 300
+    tol: float = 1e-3
+    update_interval: int | None = 1  # of an encoder, None: a pass
+    batch_size: int | None = None
+    verbose: int = 0
+
+
+@dataclass
+class History:
+    """One entry for each time that convergence was judged."""
+
+    n_iter: list = field(default_factory=list)
+    kl: list = field(default_factory=list)
+    changed: list = field(default_factory=list)
+
+
+def number_collapsed(centers, occupied):
+    """Clusters without a row labelled with them, or on the centroid of another."""
+    lost = occupied <= 0
+    for j in range(1, len(centers)):
+        distances = np.linalg.norm(centers[:j] - centers[j], axis=1)
+        lost[j] |= distances.min() < SAME_CENTROID
+    return int(lost.sum())

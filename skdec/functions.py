@@ -1,0 +1,484 @@
+"""The public formulas as functions of arrays: q, p, KL, and the affinities."""
+
+import numpy as np
+from scipy.special import rel_entr
+from sklearn.utils import gen_batches
+
+from skdec.clustering._forces import _through_target, clustering_forces, residual
+from skdec.clustering._memberships import frequencies, memberships, target
+from skdec.clustering._scaled_rows import Frame
+from skdec.tsne._affinities import conditional_rows, from_matrix
+from skdec.tsne._checks import (
+    METRICS,
+    PERPLEXITY,
+    check_precomputed,
+    resolve_perplexities,
+)
+from skdec.tsne._distances import SquaredDistances
+from skdec.tsne._objective import LARGEST_FUSED, EmbeddingObjective
+from skdec.utils.numbers import working_dtype
+from skdec.utils.sklearn_compat import StrOptions, validate_params
+from skdec.utils.threads import Threads
+from skdec.utils.validation import (
+    BALANCE,
+    DOF,
+    POSITIVE,
+    check_distribution,
+    check_matrix,
+    check_points,
+    check_same_shape,
+    check_square,
+    check_weight,
+)
+
+ROWS_PER_BATCH = 4096
+
+
+@validate_params(
+    {"Z": ["array-like", "sparse matrix"], "centers": ["array-like"], "dof": [DOF]},
+    prefer_skip_nested_validation=True,
+)
+def soft_assignment(Z, centers, *, dof=1.0):
+    r"""Student-t soft assignment of points to centroids.
+
+    .. math:: q_{ij} = \frac{(1 + \|z_i-\mu_j\|^2/\nu)^{-(\nu+1)/2}}
+              {\sum_{j'} (1 + \|z_i-\mu_{j'}\|^2/\nu)^{-(\nu+1)/2}}
+
+    Parameters
+    ----------
+    Z : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Points, float32 or float64 (anything else is converted to float64).
+    centers : array-like of shape (n_clusters, n_features)
+        Centroids μ.
+    dof : float, default=1.0
+        Degrees of freedom ν of the Student-t kernel, from 1e-12 to 1e12.
+
+    Returns
+    -------
+    Q : ndarray of shape (n_samples, n_clusters)
+        Memberships in Z's dtype; every row sums to 1.
+
+    Raises
+    ------
+    ValueError
+        If an input is not finite or not 2-D, if ``centers`` has other columns than
+        ``Z``, or if ``dof`` is not positive.
+
+    References
+    ----------
+    Xie, Girshick, Farhadi: Unsupervised deep embedding for clustering analysis,
+    ICML 2016, equation 1.
+
+    Examples
+    --------
+    >>> from skdec import soft_assignment
+    >>> soft_assignment([[0.0], [1.0]], [[0.0], [1.0]])
+    array([[0.66666667, 0.33333333],
+           [0.33333333, 0.66666667]])
+    """
+    Z, centers, dtype = check_points(Z, centers, accept_sparse="csr")
+    with Threads() as threads:
+        Q = memberships(Frame(Z, centers, 1.0), centers, dof, threads)
+    return Q.astype(dtype, copy=False)
+
+
+@validate_params(
+    {
+        "Q": ["array-like"],
+        "balance": [BALANCE],
+        "sample_weight": ["array-like", None],
+    },
+    prefer_skip_nested_validation=True,
+)
+def target_distribution(Q, *, balance=1.0, sample_weight=None):
+    r"""Sharpen soft assignments into DEC's target distribution.
+
+    .. math:: p_{ij} = \frac{q_{ij}^2 / f_j^b}{\sum_{j'} q_{ij'}^2 / f_{j'}^b},
+              \qquad f_j = \sum_i w_i q_{ij}
+
+    Parameters
+    ----------
+    Q : array-like of shape (n_samples, n_clusters)
+        Soft assignments; non-negative, rows sum to 1.
+    balance : float, default=1.0
+        Exponent b of the frequencies, not negative.  1.0 is the formula of the paper,
+        which draws the sizes of the clusters together; 0.0 leaves f out.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights w of the rows in the frequencies f; 1 each by default.
+
+    Returns
+    -------
+    P : ndarray of shape (n_samples, n_clusters)
+        Targets in Q's dtype; rows sum to 1.  A column with f_j = 0 gets p = 0.
+
+    Raises
+    ------
+    ValueError
+        If Q is not a matrix of distributions, if ``balance`` is negative or not finite,
+        or if a weight is negative or all are 0.
+
+    References
+    ----------
+    Xie, Girshick, Farhadi: Unsupervised deep embedding for clustering analysis,
+    ICML 2016, equation 3.
+
+    Examples
+    --------
+    >>> from skdec import target_distribution
+    >>> target_distribution([[0.75, 0.25], [0.25, 0.75]])
+    array([[0.9, 0.1],
+           [0.1, 0.9]])
+    """
+    Q = check_distribution(Q, "Q")
+    # P does not depend on the scale of the weights
+    weight, _ = check_weight(sample_weight, Q)
+    with Threads() as threads:
+        return target(Q, frequencies(Q, weight), balance, threads)
+
+
+@validate_params(
+    {
+        "P": ["array-like"],
+        "Q": ["array-like"],
+        "sample_weight": ["array-like", None],
+    },
+    prefer_skip_nested_validation=True,
+)
+def kl_divergence(P, Q, *, sample_weight=None):
+    r"""Kullback–Leibler divergence, a sum over all entries.
+
+    .. math:: KL(P\|Q) = \sum_i w_i \sum_j p_{ij} \log \frac{p_{ij}}{q_{ij}},
+              \qquad 0 \log 0 = 0
+
+    Parameters
+    ----------
+    P, Q : array-like of shape (n_samples, n_columns)
+        Distributions, per row or over the whole matrix.  Non-negative.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights w of the rows; 1 each by default.
+
+    Returns
+    -------
+    kl : float
+        The divergence in nats, summed in float64; infinite where p > 0 and q = 0.
+
+    Raises
+    ------
+    ValueError
+        If P and Q differ in shape, or an entry is negative or not finite.
+
+    Examples
+    --------
+    >>> from skdec import kl_divergence
+    >>> round(kl_divergence([[0.5, 0.5]], [[0.25, 0.75]]), 4)
+    0.1438
+    """
+    P, Q = check_matrix(P, "P"), check_matrix(Q, "Q")
+    check_same_shape(P, Q)
+    for name, array in (("P", P), ("Q", Q)):
+        if array.min() < 0:
+            raise ValueError(f"{name} must be non-negative; got {array.min():g}")
+    weight, unit = check_weight(sample_weight, P)
+    kl = 0.0
+    for batch in gen_batches(len(P), ROWS_PER_BATCH):
+        rows = rel_entr(P[batch], Q[batch]).sum(axis=1, dtype=np.float64)
+        if weight is None:
+            kl += float(rows.sum())
+        else:
+            # not 0 · ∞: a row without weight counts for nothing
+            used = weight[batch] > 0
+            kl += float(rows[used] @ weight[batch][used])
+    return kl * unit
+
+
+@validate_params(
+    {
+        "Z": ["array-like"],
+        "centers": ["array-like"],
+        "dof": [DOF],
+        "balance": [BALANCE],
+        "P": ["array-like", None],
+        "through_target": ["boolean"],
+        "sample_weight": ["array-like", None],
+    },
+    prefer_skip_nested_validation=True,
+)
+def clustering_loss(
+    Z,
+    centers,
+    *,
+    dof=1.0,
+    balance=1.0,
+    P=None,
+    through_target=False,
+    sample_weight=None,
+):
+    r"""KL(P‖Q) of a Student-t clustering and its gradients.
+
+    With P held fixed,
+
+    .. math:: \frac{\partial KL}{\partial z_i} = w_i \frac{\nu+1}{\nu} \sum_j
+              \Bigl(1 + \frac{\|z_i-\mu_j\|^2}{\nu}\Bigr)^{-1}
+              (p_{ij} - q_{ij}) (z_i - \mu_j)
+
+    and ∂KL/∂μ_j is minus the sum of the same terms over i.
+
+    Parameters
+    ----------
+    Z : array-like of shape (n_samples, n_features)
+        Points.
+    centers : array-like of shape (n_clusters, n_features)
+        Centroids μ.
+    dof : float, default=1.0
+        Degrees of freedom ν of the Student-t kernel, from 1e-12 to 1e12.
+    balance : float, default=1.0
+        Exponent b of the frequencies in the target, see :func:`target_distribution`.
+        Without effect on a given P.
+    P : array-like of shape (n_samples, n_clusters), default=None
+        Targets, rows sum to 1.  By default the target distribution of the current Q.
+    through_target : bool, default=False
+        Differentiate the target P(Q(Z, μ)) too.  A diagnostic: descending this
+        gradient collapses the centroids (see docs/gradients.md).
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights w of the rows; 1 each by default.
+
+    Returns
+    -------
+    kl : float
+        The divergence in nats, a sum over the samples.
+    grad_Z : ndarray of shape (n_samples, n_features)
+        ∂KL/∂Z in Z's dtype.
+    grad_centers : ndarray of shape (n_clusters, n_features)
+        ∂KL/∂μ in Z's dtype.
+
+    Raises
+    ------
+    ValueError
+        If an input is not finite, shapes disagree, P's rows are not distributions, a
+        weight is negative, or ``through_target`` comes with a given P.
+
+    References
+    ----------
+    Xie, Girshick, Farhadi: Unsupervised deep embedding for clustering analysis,
+    ICML 2016, equations 2, 4 and 5.
+
+    Examples
+    --------
+    >>> from skdec import clustering_loss
+    >>> kl, grad_Z, grad_centers = clustering_loss([[0.0], [1.0]], [[0.0], [2.0]])
+    >>> round(kl, 4)
+    0.0941
+    """
+    Z, centers, dtype = check_points(Z, centers)
+    weight, unit = check_weight(sample_weight, Z)
+    with Threads() as threads:
+        Q = memberships(Frame(Z, centers, 1.0), centers, dof, threads)
+        if P is None:
+            f = frequencies(Q, weight)
+            P = target(Q, f, balance, threads)
+        else:
+            if through_target:
+                raise ValueError("through_target=True needs P=None; got a P as well")
+            P = check_distribution(P, "P").astype(Z.dtype, copy=False)
+            check_same_shape(P, Q)
+        weight = np.ones(len(Z)) if weight is None else weight
+        weight = weight.astype(Z.dtype)
+        R = residual(P, Q, weight)
+        if through_target:
+            R -= _through_target(P, Q, weight, f, balance)
+        kl, *gradients = clustering_forces(Z, centers, dof, (P, R, weight), threads)
+    # of distributions it is not below 0, as rounding may have it where p = q
+    kl = max(kl, 0.0) * unit
+    return kl, *((unit * gradient).astype(dtype) for gradient in gradients)
+
+
+@validate_params(
+    {
+        "X": ["array-like"],
+        "perplexity": PERPLEXITY,
+        "sigma": [POSITIVE, None],
+        "metric": [METRICS, callable],
+    },
+    prefer_skip_nested_validation=True,
+)
+def conditional_affinities(X, *, perplexity=30.0, sigma=None, metric="euclidean"):
+    r"""Conditional affinities p_{j|i} of SNE.
+
+    .. math:: p_{j|i} = \frac{\exp(-\beta_i d_{ij}^2)}
+              {\sum_{k\neq i} \exp(-\beta_i d_{ik}^2)}, \qquad p_{i|i} = 0
+
+    with β_i such that the row has the given perplexity, 2 to the power of its entropy
+    in bits, or β = 1/σ² for all rows.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features) or (n_samples, n_samples)
+        Samples, or their distances (not squared) with ``metric="precomputed"``; an
+        infinite one stands for no connection, p = 0.
+    perplexity : float or list of float, default=30.0
+        Effective number of neighbours, from 1 to below n_samples.  Of several, P is
+        the average of the scales.  Ignored when ``sigma`` is given.
+    sigma : float, default=None
+        Fixed bandwidth σ, in the units of the distances.
+    metric : str or callable, default="euclidean"
+        A metric of :func:`sklearn.metrics.pairwise_distances`, or "precomputed".
+
+    Returns
+    -------
+    P : ndarray of shape (n_samples, n_samples)
+        Affinities in X's dtype; every row i sums to 1 over j ≠ i.
+
+    Raises
+    ------
+    ValueError
+        If X is not finite or has fewer than 2 rows, if a perplexity is below 1 or not
+        below n_samples, or if precomputed distances are not square, symmetric and
+        non-negative with a zero diagonal.
+
+    Warns
+    -----
+    UserWarning
+        If rows cannot have the perplexity asked for, because it is above
+        n_samples − 1 or below the number of ties for the nearest neighbour.
+
+    References
+    ----------
+    Hinton, Roweis: Stochastic neighbor embedding, NeurIPS 2002, equation 1.
+    Lee, Peluffo-Ordóñez, Verleysen: Multi-scale similarities in stochastic neighbour
+    embedding, Neurocomputing 2015 (the average of several perplexities).
+
+    Examples
+    --------
+    >>> from skdec import conditional_affinities
+    >>> conditional_affinities([[0.0], [1.0], [3.0]], sigma=2.0).round(3)
+    array([[0.   , 0.881, 0.119],
+           [0.679, 0.   , 0.321],
+           [0.223, 0.777, 0.   ]])
+    """
+    precomputed = isinstance(metric, str) and metric == "precomputed"
+    X = check_matrix(X, "X", ensure_min_samples=2, ensure_all_finite=not precomputed)
+    if precomputed:
+        check_precomputed(X)
+    perplexities = resolve_perplexities(perplexity, len(X), sigma)
+    with Threads(hold_blas=True) as threads:
+        distances = SquaredDistances(X, metric)
+        own = np.arange(len(X))
+        scale = perplexities, distances.precision(sigma)
+        return conditional_rows(distances, distances.rows, own, scale, X.dtype, threads)
+
+
+@validate_params({"P_conditional": ["array-like"]}, prefer_skip_nested_validation=True)
+def joint_affinities(P_conditional):
+    r"""Joint affinities of symmetric SNE and t-SNE.
+
+    .. math:: p_{ij} = \frac{p_{j|i} + p_{i|j}}{2n}
+
+    Parameters
+    ----------
+    P_conditional : array-like of shape (n_samples, n_samples)
+        Conditional affinities; non-negative, rows sum to 1.  Not modified.
+
+    Returns
+    -------
+    P : ndarray of shape (n_samples, n_samples)
+        Symmetric affinities in the same dtype; the whole sums to 1.
+
+    Raises
+    ------
+    ValueError
+        If the input is not square or its rows are not distributions.
+
+    References
+    ----------
+    van der Maaten, Hinton: Visualizing data using t-SNE, JMLR 2008, section 3.1.
+
+    Examples
+    --------
+    >>> from skdec import joint_affinities
+    >>> joint_affinities([[0.0, 1.0], [1.0, 0.0]])
+    array([[0. , 0.5],
+           [0.5, 0. ]])
+    """
+    P = check_distribution(P_conditional, "P_conditional")
+    check_square(P, "P_conditional")
+    return (P + P.T) / (2 * len(P))
+
+
+@validate_params(
+    {
+        "Y": ["array-like"],
+        "P": ["array-like"],
+        "kernel": [StrOptions({"student_t", "gaussian"})],
+        "dof": [DOF],
+        "normalization": [StrOptions({"joint", "conditional"})],
+    },
+    prefer_skip_nested_validation=True,
+)
+def embedding_loss(Y, P, *, kernel="student_t", dof=1.0, normalization="joint"):
+    r"""KL(P‖Q) of an embedding and its gradient: SNE, symmetric SNE, t-SNE.
+
+    .. math:: \frac{\partial KL}{\partial y_i} = \sum_j 2g_{ij}
+              (p_{ij} - q_{ij} + p_{ji} - q_{ji}) (y_i - y_j)
+
+    with q ∝ s over j ≠ i in each row ("conditional") or over all pairs ("joint");
+    s = exp(−D), 2g = 2 ("gaussian") or s = (1 + D/ν)^(−(ν+1)/2),
+    2g = (ν+1)/ν (1 + D/ν)^(−1) ("student_t"); D = ‖y_i − y_j‖².
+
+    Parameters
+    ----------
+    Y : array-like of shape (n_samples, n_components)
+        Embedding.
+    P : array-like of shape (n_samples, n_samples)
+        Affinities, held fixed: rows sum to 1 ("conditional") or the whole does
+        ("joint").  Need not be symmetric; the diagonal must be 0.
+    kernel : {"student_t", "gaussian"}, default="student_t"
+        Similarity s in the embedding.
+    dof : float, default=1.0
+        Degrees of freedom ν of the Student-t kernel, from 1e-12 to 1e12.  This is
+        scikit-learn's and DEC's form; openTSNE's ``dof`` names another family,
+        (1 + D/α)^(−α).
+    normalization : {"joint", "conditional"}, default="joint"
+        Whether Q is one distribution over all pairs or one per row.
+
+    Returns
+    -------
+    kl : float
+        The divergence in nats.
+    grad_Y : ndarray of shape (n_samples, n_components)
+        ∂KL/∂Y in Y's dtype.
+
+    Raises
+    ------
+    ValueError
+        If an input is not finite, shapes disagree, or P is not such a distribution.
+
+    References
+    ----------
+    Hinton, Roweis: Stochastic neighbor embedding, NeurIPS 2002, equations 2 to 5.
+    van der Maaten, Hinton: Visualizing data using t-SNE, JMLR 2008, equations 4, 5.
+
+    Examples
+    --------
+    >>> from skdec import embedding_loss
+    >>> P = [[0.0, 0.25, 0.0], [0.25, 0.0, 0.25], [0.0, 0.25, 0.0]]
+    >>> kl, gradient = embedding_loss([[0.0], [1.0], [2.0]], P)
+    >>> round(kl, 4), gradient.round(4).tolist()
+    (0.1823, [[0.05], [0.0], [-0.05]])
+    """
+    Y = check_matrix(Y, "Y", ensure_min_samples=2)
+    P = check_distribution(P, "P", rows=normalization == "conditional")
+    check_square(P, "P", len(Y))
+    if np.diagonal(P).any():
+        raise ValueError("P must have a zero diagonal; got positive entries there")
+    largest = float(np.abs(Y).max())
+    working = working_dtype(Y.dtype, largest, "Y")
+    points = np.ascontiguousarray(Y.T, dtype=working)
+    joint = normalization == "joint"
+    q_form = dof, kernel == "gaussian", joint
+    with Threads() as threads:
+        affinities = from_matrix(P, working)
+        fused = largest < LARGEST_FUSED[working]
+        objective = EmbeddingObjective(affinities, q_form, threads, fused=fused)
+        gradient, log_Z = objective.gradient(points)
+        kl = objective.divergence(points, log_Z)
+    return max(kl, 0.0), np.ascontiguousarray(gradient.T, dtype=Y.dtype)

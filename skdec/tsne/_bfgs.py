@@ -1,0 +1,98 @@
+"""Many small independent problems, each minimised alone by BFGS."""
+
+import numpy as np
+
+# Armijo's slope, halvings of a step, and the relative accuracy asked.
+ARMIJO = 1e-4
+HALVINGS = 40
+PLACEMENT_TOLERANCE = 1e-7
+LEAST_CURVATURE = 1e-300
+
+
+def minimise_rows(loss, V, at_start, radius, *, limit=np.inf, max_iter=300):
+    """Minimise many small independent problems at once by BFGS with backtracking.
+
+    Each row's path depends on that row alone, so results do not depend on the batch.
+
+    Parameters
+    ----------
+    loss : callable
+        ``loss(V, rows)`` gives the value, the gradient and a curvature scale of problem
+        ``rows[t]`` at ``V[t]``.
+    V : ndarray of shape (n_rows, n_components)
+        Starts; moved in place.
+    at_start : tuple of ndarray
+        What ``loss`` gives there for all rows.
+    radius : float
+        Longest step, and the length that sets the accuracy.
+    limit : float, default=inf
+        Distance from the origin that no point may pass.
+    max_iter : int, default=300
+        Iterations at most.
+
+    Returns
+    -------
+    unsettled : ndarray of int
+        Rows still moving after ``max_iter``.
+    """
+    rows = np.arange(len(V))
+    value, gradient, curvature = at_start
+    inverse = np.eye(V.shape[1]) / np.maximum(curvature, LEAST_CURVATURE)[:, None, None]
+    for _ in range(max_iter):
+        direction = -np.einsum("rij,rj->ri", inverse, gradient)
+        length = np.sqrt(np.einsum("ri,ri->r", direction, direction))
+        direction *= np.minimum(1, radius / np.maximum(length, LEAST_CURVATURE))[
+            :, None
+        ]
+        step, value, new_gradient = _backtrack(
+            loss, (V, rows, limit), (value, gradient), direction
+        )
+        V[rows] += step
+        _bfgs_update(inverse, step, new_gradient - gradient)
+        active = np.abs(step).max(axis=1) > PLACEMENT_TOLERANCE * radius
+        rows, inverse = rows[active], inverse[active]
+        value, gradient = value[active], new_gradient[active]
+        if len(rows) == 0:
+            break
+    return rows
+
+
+def _backtrack(loss, where, at_start, direction):
+    """Halve each row's step until it descends enough; a row that cannot stays."""
+    V, rows, limit = where
+    start_value, start_gradient = at_start
+    value, gradient = start_value.copy(), start_gradient.copy()
+    step = np.zeros_like(direction)
+    slope = np.einsum("ri,ri->r", start_gradient, direction)
+    # values carry rounding errors: near the minimum a good step may not show in them
+    noise = 8 * np.finfo(float).eps * np.abs(start_value)
+    pending, length = np.arange(len(rows)), 1.0
+    for _ in range(HALVINGS):
+        trial = length * direction[pending]
+        there = V[rows[pending]] + trial
+        new_value, new_gradient, _ = loss(there, rows[pending])
+        goal = start_value + ARMIJO * length * slope + noise
+        ok = new_value <= goal[pending]
+        ok &= np.einsum("ri,ri->r", there, there) <= limit**2
+        done = pending[ok]
+        step[done], value[done], gradient[done] = (
+            trial[ok],
+            new_value[ok],
+            new_gradient[ok],
+        )
+        pending, length = pending[~ok], length / 2
+        if len(pending) == 0:
+            break
+    return step, value, gradient
+
+
+def _bfgs_update(inverse, s, y):
+    """H ← (I − ρsyᵀ) H (I − ρysᵀ) + ρssᵀ, ρ = 1/(s·y), in place; where s·y > 0."""
+    sy = np.einsum("ri,ri->r", s, y)
+    rows = np.flatnonzero(sy > 1e-12 * np.einsum("ri,ri->r", y, y))
+    H, s, y, rho = inverse[rows], s[rows], y[rows], 1 / sy[rows]
+    Hy = np.einsum("rij,rj->ri", H, y)
+    scale = rho * (1 + rho * np.einsum("ri,ri->r", y, Hy))
+    cross = rho[:, None, None] * Hy[:, :, None] * s[:, None, :]
+    outer = s[:, :, None] * s[:, None, :]
+    inverse[rows] = H - cross - cross.transpose(0, 2, 1) + scale[:, None, None] * outer

@@ -1,0 +1,105 @@
+"""What ExactTSNE and the affinities ask of their input: distances and perplexities."""
+
+from numbers import Real
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils.validation import check_non_negative
+
+from skdec.utils.sklearn_compat import VALID_METRICS, StrOptions
+from skdec.utils.validation import Range
+
+# neither those for missing values nor those that scipy has no more
+METRICS = StrOptions(
+    (set(VALID_METRICS) - {"nan_euclidean", "wminkowski", "matching"}) | {"precomputed"}
+)
+PERPLEXITY = [Range(Real, 1, None, closed="left"), "array-like"]
+
+# Precomputed distances this small against the largest are zero but for rounding.
+ROUNDING = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-10}
+
+
+def check_precomputed(X, name="X"):
+    """Distances between n samples: square, non-negative, symmetric, zero diagonal.
+
+    A sparse graph of distances to neighbours is square and non-negative; what it has on
+    its diagonal is left out, and need not be 0: KNeighborsTransformer stores what
+    rounding leaves, which can exceed the distances between near rows far from the
+    origin.  Infinity stands for no connection.
+    """
+    if X.shape[0] != X.shape[1]:
+        raise ValueError(
+            f"{name} must be a square distance matrix with metric='precomputed'; got "
+            f"shape {X.shape}"
+        )
+    check_distances(X, name, n_finite=2)
+    if sparse.issparse(X):
+        return
+    tolerance = zero_distance(X)
+    if np.diagonal(X).max() > tolerance:
+        raise ValueError(
+            f"{name} must have a zero diagonal with metric='precomputed'; its largest "
+            f"entry there is {np.diagonal(X).max():g}"
+        )
+    for start in range(0, len(X), 512):
+        block = slice(start, start + 512)
+        if not np.allclose(X[block], X[:, block].T, rtol=1e-5, atol=tolerance):
+            raise ValueError(
+                f"{name} must be symmetric with metric='precomputed'; it differs from "
+                f"its transpose in rows {start} to {min(start + 512, len(X)) - 1}"
+            )
+
+
+def check_distances(X, name="X", n_finite=1):
+    """Raise unless distances are non-negative and so many in each row finite."""
+    whom = f"{name}, which with metric='precomputed' should hold positive distances"
+    check_non_negative(X, whom)
+    values = X.data if sparse.issparse(X) else X
+    largest = values.max(initial=0)
+    if np.isnan(largest):
+        raise ValueError(f"Input {name} contains NaN.")
+    if np.isfinite(largest) or sparse.issparse(X):
+        return  # of a graph rows are counted when it is known how many they need
+    for i, row in enumerate(X):
+        if np.count_nonzero(row < np.inf) < n_finite:
+            raise ValueError(
+                f"{name} must hold a finite distance to another sample in every row "
+                f"with metric='precomputed' (infinity: not connected); row {i} has none"
+            )
+
+
+def zero_distance(X):
+    """Up to here precomputed distances are zero but for rounding."""
+    return largest_distance(X) * ROUNDING[X.dtype]
+
+
+def largest_distance(X):
+    """The largest finite distance."""
+    # not X.max(): on a graph that would sort the entries by column
+    values = X.data if sparse.issparse(X) else X
+    largest = float(values.max(initial=0))
+    if largest == np.inf:
+        largest = float(values.max(initial=0, where=values < np.inf))
+    return largest
+
+
+def resolve_perplexities(perplexity, n_samples, sigma=None):
+    """The perplexities as a float64 array, checked against n_samples; none with σ."""
+    if sigma is not None:
+        return np.empty(0)
+    if isinstance(perplexity, str):
+        return np.array([max(1.0, min(30.0, (n_samples - 1) / 3))])
+    try:
+        values = np.atleast_1d(np.asarray(perplexity, dtype=np.float64))
+    except (TypeError, ValueError):
+        values = np.empty(0)
+    if values.ndim != 1 or len(values) == 0 or not np.all(values >= 1):
+        raise ValueError(
+            "perplexity must be a number >= 1 or a non-empty list of them; got "
+            f"{perplexity!r}"
+        )
+    if values.max() >= n_samples:
+        raise ValueError(
+            f"perplexity ({values.max():g}) must be less than n_samples ({n_samples})"
+        )
+    return values

@@ -1,0 +1,289 @@
+"""Squared distances to the training rows, a block of rows at a time."""
+
+import numpy as np
+from scipy import sparse
+from sklearn.exceptions import DataConversionWarning
+from sklearn.metrics import pairwise_distances
+from sklearn.metrics.pairwise import PAIRWISE_BOOLEAN_FUNCTIONS
+
+from skdec.kernels.affinities import squared_from_products
+from skdec.tsne._checks import largest_distance
+from skdec.tsne._neighbors import Index, nearest_in_graph, nearest_in_matrix
+from skdec.utils.duplicates import digests, first_occurrences, row_keys
+from skdec.utils.numbers import power_of_two
+from skdec.utils.warn import warn
+
+# The expanded form ‖a‖² + ‖b‖² − 2a·b keeps about 16 − log10((‖a‖² + ‖b‖²)/D) digits:
+# below this ratio the few pairs concerned are computed from their differences instead.
+CANCELLATION = 1e-5
+
+# Beyond this many units squared distances overflow.
+FARTHEST = 1e150
+
+
+class SquaredDistances:
+    """Squared distances between any rows and the rows of X, in units of ``unit``².
+
+    Parameters
+    ----------
+    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
+        The training rows; with ``metric="precomputed"`` their distance matrix, or a
+        sparse graph of the distances to neighbours.
+    metric : str or callable
+        A metric of :func:`sklearn.metrics.pairwise_distances`.
+    metric_params : dict or None
+        Further parameters of the metric.  What a metric would estimate from its
+        input (``V``, ``VI``) is estimated once, from X.
+
+    Attributes
+    ----------
+    unit : float
+        A power of two near the largest magnitude, so that squares neither overflow
+        nor vanish for data at 1e-200 or 1e200.
+    """
+
+    def __init__(self, X, metric="euclidean", metric_params=None):
+        self.metric = metric
+        self.metric_params = dict(metric_params or {})
+        self.euclidean = metric in ("euclidean", "l2") and not self.metric_params
+        self.boolean = metric in PAIRWISE_BOOLEAN_FUNCTIONS
+        self.unit = 1.0
+        self.n_samples = X.shape[0]
+        self._sparse = sparse.issparse(X)
+        if self.euclidean:
+            self._centre(X)
+        elif metric == "precomputed":
+            self.rows = self.prepare(X)
+            self.unit = power_of_two(largest_distance(self.rows))
+        else:
+            # a copy: what was fitted must not change with the caller's array
+            self.rows = self._as_boolean(X) if self.boolean else X.copy()
+            self._estimate_metric_params()
+            self.unit = power_of_two(float(self._distances(self.rows[:1]).max()))
+
+    def _centre(self, X):
+        scale = power_of_two(float(np.abs(X).max()))
+        mean, spread = 0.0, 1.0
+        if not sparse.issparse(X):  # which centring would fill
+            rows = np.divide(X, scale, dtype=np.float64, order="C")
+            mean = rows.mean(axis=0)
+            spread = power_of_two(float(np.abs(rows - mean).max()))
+        self._frame = scale, mean, spread
+        self.rows = self.prepare(X)
+        self._norms = _squared_norms(self.rows)
+        self.unit = scale * spread
+
+    def _estimate_metric_params(self):
+        # as scikit-learn does when X is compared with itself
+        if self.metric == "seuclidean":
+            self.metric_params.setdefault("V", np.var(self.rows, axis=0, ddof=1))
+        elif self.metric == "mahalanobis" and not self.metric_params:
+            try:
+                self.metric_params["VI"] = np.linalg.inv(
+                    np.atleast_2d(np.cov(self.rows.T))
+                )
+            except np.linalg.LinAlgError as error:
+                raise ValueError(
+                    "metric='mahalanobis' needs X with an invertible covariance, or VI "
+                    "in metric_params; that of X is singular"
+                ) from error
+
+    def prepare(self, X):
+        """X as ``between`` takes it: centred and scaled, or in the training dtype."""
+        if self.metric == "precomputed":
+            if sparse.issparse(X):
+                X = _filtered(X, X.data < np.inf)
+                X.sum_duplicates()
+            return X
+        if sparse.issparse(X) != self._sparse:
+            # only dense rows are centred, and rows are recognised by their bytes
+            X = sparse.csr_array(X) if self._sparse else X.toarray()
+        if self.boolean:
+            return self._as_boolean(X)
+        if not self.euclidean:
+            return X.astype(self.rows.dtype, copy=False)
+        scale, mean, spread = self._frame
+        if sparse.issparse(X):
+            rows = X.astype(np.float64) / scale
+        else:
+            rows = np.divide(X, scale, dtype=np.float64, order="C")
+            rows -= mean
+            rows /= spread
+        if np.abs(rows).max() > FARTHEST:
+            raise ValueError(
+                f"X must stay within {FARTHEST:g} times the spread of the training "
+                f"rows; got a row {np.abs(rows).max():g} times as far"
+            )
+        return rows
+
+    def _as_boolean(self, X):
+        if not np.isin(X, (0, 1)).all():
+            warn(
+                f"metric={self.metric!r} compares booleans: values of X other than 0 "
+                "and 1 count as True",
+                DataConversionWarning,
+            )
+        return X.astype(bool)
+
+    def precision(self, sigma):
+        """β = 1/σ² in units of D, finite so that 0 · β stays 0; None of None."""
+        return None if sigma is None else min(self.unit / sigma, FARTHEST) ** 2
+
+    def forget_training_distances(self):
+        """Drop a precomputed matrix: placing new points needs only theirs."""
+        if self.metric == "precomputed":
+            self.rows = self.rows[:0].copy()
+
+    def representatives(self):
+        """For each training row, the index of the first one identical to it.
+
+        Of precomputed distances only a sample with all distances the same is that: a
+        distance of 0 is not transitive where values are missing, and one that is small
+        against the largest may be large against all others.
+        """
+        if self.metric != "precomputed":
+            return first_occurrences(row_keys(self.rows))
+        keys = digests(self.rows)
+        first = first_occurrences(keys)
+        if sparse.issparse(self.rows):
+            # the row of one sample, itself not stored, may be that of another too
+            graph = _without_diagonal(self.rows)
+            first = first_occurrences(digests(_with_diagonal(graph)))
+        alike = first_occurrences(keys)
+        doubtful = {keys[i] for i in np.flatnonzero(first[alike] != first)}
+        # for `identical`, when the matrix is gone
+        self._known = {key: i for i, key in enumerate(keys) if key not in doubtful}
+        return first
+
+    def identical(self, rows):
+        """For each prepared row, a training row identical to it, or −1."""
+        if self.metric == "precomputed":
+            keys = digests(rows.astype(self.rows.dtype, copy=False))
+            known = self._known
+        else:
+            keys = row_keys(rows)
+            known = {key: i for i, key in enumerate(row_keys(self.rows))}
+        return np.array([known.get(key, -1) for key in keys], np.intp)
+
+    def between(self, rows, columns=None):
+        """D between prepared rows and the (given) training rows, float64."""
+        if self.euclidean:
+            return self._euclidean(rows, columns)
+        D = self._distances(rows, columns)
+        D /= self.unit
+        self._check_far(D)
+        return np.square(D, out=D)
+
+    def nearest(self, n_neighbors, rows=None, n_jobs=None):
+        """The nearest training rows of prepared rows, and D to them.
+
+        Without ``rows``, those of the training rows, themselves left out.
+        """
+        own = rows is None
+        if self.metric == "precomputed":
+            given = self.rows if own else rows
+            D, columns = self._nearest_given(given, n_neighbors, own)
+        else:
+            if own:
+                metric = "euclidean" if self.euclidean else self.metric
+                params = self.metric_params or None
+                self._index = Index(self.rows, metric, params, n_neighbors, n_jobs)
+            if self.euclidean and self._index.exact and not self._sparse:
+                D, columns = self._index.search_by_differences(rows, n_neighbors)
+                return columns, D
+            D, columns = self._index.search(rows, n_neighbors)
+        D = D.astype(np.float64)
+        if not self.euclidean:
+            if self.metric != "precomputed":
+                self._check_distances(D)
+            D /= self.unit
+            self._check_far(D)
+        return columns, np.square(D, out=D)
+
+    @staticmethod
+    def _nearest_given(rows, n_neighbors, own):
+        if not sparse.issparse(rows):
+            return nearest_in_matrix(rows, n_neighbors, own)
+        graph = _without_diagonal(rows) if own else rows
+        return nearest_in_graph(graph, n_neighbors, own)
+
+    def _distances(self, rows, columns=None):
+        if self.metric == "precomputed":
+            rows = rows if columns is None else rows[:, columns]
+            return rows.astype(np.float64)
+        others = self.rows if columns is None else self.rows[columns]
+        D = pairwise_distances(
+            rows, others, metric=self.metric, **self.metric_params
+        ).astype(np.float64)
+        self._check_distances(D)
+        return D
+
+    def _check_distances(self, D):
+        if not np.all(D >= 0) or np.isinf(D).any():
+            raise ValueError(
+                "All distances should be positive and finite, the metric given "
+                f"(metric={self.metric!r}) is not correct: its values go from "
+                f"{D.min()} to {D.max()}"
+            )
+
+    @staticmethod
+    def _check_far(D):
+        largest = largest_distance(D)
+        if largest > FARTHEST:
+            raise ValueError(
+                f"the distances must stay within {FARTHEST:g} times those between the "
+                f"training rows; got {largest:g} times"
+            )
+
+    def _euclidean(self, rows, columns):
+        others = self.rows if columns is None else self.rows[columns]
+        their_norms = self._norms if columns is None else self._norms[columns]
+        norms, near = _squared_norms(rows), np.empty(rows.shape[0])
+        D = rows @ others.T
+        D = D.toarray() if sparse.issparse(D) else D
+        squared_from_products(D, norms, their_norms, near)
+        # the smallest distances are near the largest norms: most rows need no more
+        bound = CANCELLATION * (norms + their_norms.max())
+        for r in np.flatnonzero(near < bound):
+            j = np.flatnonzero(CANCELLATION * (norms[r] + their_norms) > D[r])
+            if len(j):
+                D[r, j] = _squared_norms(_difference(rows, others, r, j))
+        return D
+
+
+def _without_diagonal(graph):
+    """The graph alone: some hold the sample itself and some do not."""
+    entries = graph.tocoo()
+    return _filtered(graph, entries.row != entries.col)
+
+
+def _with_diagonal(graph):
+    """The graph with a distance of 0 of each sample to itself."""
+    entries, itself = graph.tocoo(), np.arange(graph.shape[0])
+    data = np.r_[np.zeros(len(itself), graph.dtype), entries.data]
+    row, column = np.r_[itself, entries.row], np.r_[itself, entries.col]
+    return sparse.coo_array((data, (row, column)), shape=graph.shape).tocsr()
+
+
+def _filtered(graph, keep):
+    """A CSR matrix with these of its stored entries alone, zeros among them."""
+    ends = np.concatenate([[0], np.cumsum(keep)])[graph.indptr]
+    parts = graph.data[keep], graph.indices[keep], ends
+    return type(graph)(parts, shape=graph.shape)
+
+
+def _squared_norms(rows):
+    if sparse.issparse(rows):
+        return np.asarray(rows.multiply(rows).sum(axis=1)).reshape(-1)
+    return np.einsum("ij,ij->i", rows, rows)
+
+
+def _difference(rows, others, r, j):
+    if not sparse.issparse(rows):
+        return others[j] - rows[r]
+    # the row as many times by its parts: stacking matrices takes far longer
+    b = slice(*rows.indptr[r : r + 2])
+    n, stored = len(j), b.stop - b.start
+    parts = np.tile(rows.data[b], n), np.tile(rows.indices[b], n)
+    ends = stored * np.arange(n + 1)
+    return others[j] - sparse.csr_array((*parts, ends), shape=(n, rows.shape[1]))

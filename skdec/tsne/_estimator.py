@@ -1,0 +1,696 @@
+"""ExactTSNE: t-SNE with the true gradient over all pairs, and a transform."""
+
+from inspect import signature
+from numbers import Integral, Real
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skdec.tsne._affinities import (
+    conditional_rows,
+    dense_affinities,
+    graph_affinities,
+    neighbour_rows,
+    truncated_mass,
+)
+from skdec.tsne._checks import (
+    METRICS,
+    PERPLEXITY,
+    check_distances,
+    check_precomputed,
+    resolve_perplexities,
+)
+from skdec.tsne._distances import SquaredDistances
+from skdec.tsne._gradient_descent import Descent
+from skdec.tsne._initialization import given, noise, principal_components, spectral
+from skdec.tsne._objective import EmbeddingObjective
+from skdec.tsne._placement import place
+from skdec.tsne._progress import Progress
+from skdec.tsne._schedule import schedule, stable_rate, unfolded_after
+from skdec.utils.memory import available
+from skdec.utils.sklearn_compat import (
+    CallbackSupportMixin,
+    StrOptions,
+    fit_context,
+    with_callbacks,
+)
+from skdec.utils.state import unchanged_on_error
+from skdec.utils.threads import Threads
+from skdec.utils.validation import (
+    DOF,
+    FLOATS,
+    N_JOBS,
+    POSITIVE,
+    Range,
+    with_short_indices,
+)
+from skdec.utils.warn import warn
+
+DEFAULT_PERPLEXITY = 30.0
+
+# Those that scikit-learn computes between sparse rows.
+SPARSE_METRICS = {"euclidean", "l2", "cosine", "cityblock", "manhattan", "l1"}
+
+# A map is reported if, so many iterations after the exaggeration, it is by so many nats
+# worse than points that all coincide.
+PATIENCE, CHANCE_MARGIN = 20, 1e-3
+PLACEMENT_BATCH_ELEMENTS = 4_000_000
+
+
+def _three_times(perplexities, n_samples):
+    """How many neighbours stand for all others: three times the perplexity."""
+    widest = max(perplexities, default=DEFAULT_PERPLEXITY)
+    return min(n_samples - 1, int(np.ceil(3 * widest)))
+
+
+class ExactTSNE(
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
+):
+    r"""Exact t-SNE, SNE and their family, with a transform for new points.
+
+    Takes the parameters of :class:`sklearn.manifold.TSNE` under the same names and
+    meanings, except ``angle``; the gradient is the true one, over all pairs, and so
+    "exact" is the one ``method``.
+    Minimises KL(P‖Q) between the affinities p of the data and the similarities q in
+    the embedding,
+
+    .. math:: q_{ij} \propto (1 + \|y_i - y_j\|^2/\nu)^{-(\nu+1)/2}
+              \quad\text{or}\quad q_{ij} \propto \exp(-\|y_i - y_j\|^2)
+
+    normalised over all pairs (with p_ij = (p_{j|i} + p_{i|j})/2n) or for every point
+    (with p_{j|i}).
+
+    ========================  ===========  ==============  ============
+    algorithm                 kernel       normalization   dof
+    ========================  ===========  ==============  ============
+    t-SNE                     student_t    joint           1
+    conditional t-SNE         student_t    conditional     1
+    SNE                       gaussian     conditional
+    symmetric SNE             gaussian     joint
+    ========================  ===========  ==============  ============
+
+    Parameters
+    ----------
+    n_components : int, default=2
+        Dimension of the embedding, from 1 up.
+    perplexity : "auto", float or list of float, default="auto"
+        Effective number of neighbours of a point, from 1 to below n_samples.  "auto" is
+        min(30, (n_samples − 1)/3), at least 1.  Of several, the affinities are the
+        average of the scales.
+    early_exaggeration : float, default=12.0
+        Factor on P in the first ``early_exaggeration_iter`` iterations.  For 30 more it
+        is the geometric mean of this and the late ``exaggeration``.
+    learning_rate : "auto" or float, default="auto"
+        Step length.  "auto" is n_samples divided by the exaggeration at dof = 1, a
+        quarter of that while it is early and half of it in the 75 iterations after.
+        For other dof it goes with 1/g, the inverse of the weight g with which
+        neighbours of similarity 1/8 attract each other: 0.67 of it at dof = 2, 0.46 at
+        4, 0.25 at infinity, but never above 1; 1/8 of it for the Gaussian kernel, half
+        for one component, and 1/n_samples of it under conditional normalisation, where
+        P sums to n_samples.
+    max_iter : int, default=1000
+        Iterations in all, from 1 up.  A warning tells of fewer than the map needs to
+        unfold, 155 at the defaults.
+    n_iter_without_progress : int, default=300
+        After early exaggeration, stop when the KL has not fallen for this many
+        iterations; looked at every 50.
+    min_grad_norm : float, default=1e-7
+        Stop when the norm of the gradient is not above this; looked at every 50.
+        While exaggeration is early this ends that phase instead.
+    metric : str or callable, default="euclidean"
+        A metric of :func:`sklearn.metrics.pairwise_distances`, or "precomputed": X is
+        then the matrix of distances (not squared) between samples or, with
+        ``affinities="neighbors"``, also a sparse graph of the distances to neighbours
+        as :class:`sklearn.neighbors.KNeighborsTransformer` or
+        :func:`sklearn.neighbors.kneighbors_graph` makes it: of at least 3 · perplexity
+        neighbours of each sample, which may or may not be stored among its own.  What
+        is stored counts, zeros too.  An infinite distance, or a missing one, stands for
+        no connection: p = 0.
+    metric_params : dict, default=None
+        Further parameters of the metric.
+    init : {"pca", "random", "spectral"} or array of shape (n_samples, \
+            n_components), default="pca"
+        Start of the embedding.  "pca" and "spectral" (the leading eigenvectors of the
+        affinities between neighbours) are scaled to a first standard deviation of
+        1e-4; components that X does not have are filled as in "random", normal with
+        standard deviation 1e-4.  "pca" needs X itself: for precomputed distances
+        "spectral" takes its place, with a warning.
+    verbose : int, default=0
+        Print timings and, at every 50th iteration, KL and gradient norm.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the initialisation.
+    method : "exact", default="exact"
+        The gradient, over all pairs.  The parameter is here for scripts that give it.
+    n_jobs : int or None, default=-1
+        Threads; -1 means all cores.  The result is bitwise the same for every value.
+    dof : float or "auto", default="auto"
+        Degrees of freedom ν of the Student-t kernel, from 1e-12 to 1e12.  "auto" is
+        max(n_components − 1, 1).  openTSNE's ``dof`` is another family, (1 + D/α)^(−α).
+    sigma : float, default=None
+        A fixed bandwidth σ of the affinities, exp(−d²/σ²), in place of a perplexity.
+    kernel : {"student_t", "gaussian"}, default="student_t"
+        The similarity in the embedding.
+    normalization : {"joint", "conditional"}, default="joint"
+        Whether q is one distribution over all pairs or one for every point.
+    affinities : {"exact", "neighbors"}, default="exact"
+        "exact" has p over all pairs.  "neighbors" has it over the 3 · perplexity
+        nearest neighbours of each point and takes the rest for 0: some hundredths of
+        the mass of P on most data, as ``truncated_mass_`` tells.  Memory is then
+        O(n_samples · perplexity), and the repulsion still goes over all pairs.  The
+        neighbours are found by scikit-learn, exactly; above 100,000 samples most of
+        them by pynndescent, if it is installed and knows the metric.
+    exaggeration : float, default=None
+        Factor on P after the early exaggeration; None means 1.  Some 4 draws clusters
+        together, for those that are to be clustered.
+    early_exaggeration_iter : int, default=50
+        Iterations with ``early_exaggeration``.
+    tol : float, default=3e-3
+        After early exaggeration, stop when KL has fallen by less than ``tol`` times
+        itself since 50 iterations ago.  The default leaves some 1 or 2 % of KL to be
+        had by a smaller one; 0 goes on until ``max_iter``.
+    precision : {"single", "double"}, default="single"
+        Floating-point precision of the optimisation.  P takes 2 or 4 bytes an ordered
+        pair.
+    callback : callable, default=None
+        Called as ``callback(n_iter, kl, embedding)`` at every 50th iteration and the
+        last, with KL of the unexaggerated P and a copy of the embedding; the fit stops
+        where it returns something true.  scikit-learn's own callbacks
+        (``set_callbacks``, from 1.9 on) see every iteration.
+
+    Attributes
+    ----------
+    embedding_ : ndarray of shape (n_samples, n_components)
+        The map of the training rows, in X's dtype.  Identical rows share one position:
+        the map is a function of the row, as ``transform`` needs.  Of precomputed
+        distances only rows with all entries the same are identical.
+    kl_divergence_ : float
+        KL(P‖Q) of ``embedding_``, in nats, without exaggeration, over all pairs; with
+        ``affinities="neighbors"`` of the P that is left.
+    n_iter_ : int
+        Iterations done.  Equal to ``max_iter`` when no stopping rule ended the fit
+        earlier.
+    learning_rate_ : float
+        The learning rate of the last iterations.
+    perplexity_ : float, ndarray or None
+        The perplexity used; None with ``sigma``.
+    dof_ : float
+        The degrees of freedom used.
+    truncated_mass_ : float
+        The mean share of a point's p over all others that ``affinities="neighbors"``
+        leaves out, measured on 256 evenly spread rows (all, if there are fewer); NaN
+        for a precomputed graph, 0 for "exact".
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features seen during fit, when all are strings.
+
+    Warns
+    -----
+    DataConversionWarning
+        If a metric of booleans is given other values than 0 and 1.
+    UserWarning
+        If a parameter is given that has no effect beside another, such as a perplexity
+        beside ``sigma`` or ``dof`` with the Gaussian kernel.
+        If rows cannot have the perplexity asked for (constant data, many ties), or
+        "spectral" stands in for "pca".
+    ConvergenceWarning
+        If the embedding is worse than points that all coincide (a learning rate far too
+        large), or ``transform`` found no place in the map for some rows.
+
+    See Also
+    --------
+    sklearn.manifold.TSNE : Barnes-Hut and exact t-SNE without a transform.
+    skdec.embedding_loss : The objective and its gradient for every kernel.
+
+    Notes
+    -----
+    ``transform`` places each new point alone: it minimises KL(p‖q) of the point's
+    conditional affinities over the training rows (its nearest ones, with
+    ``affinities="neighbors"``) against its similarities to ``embedding_``, from the
+    p-weighted mean of ``embedding_`` or from its most probable neighbour, whichever is
+    better.  It depends neither on the other new points nor on their order, and a
+    training row maps onto its own position, so ``fit_transform(X)`` equals
+    ``fit(X).transform(X)``.
+
+    No point moves further than the width of the kernel in an iteration, so no learning
+    rate makes the embedding diverge.
+
+    Time grows with n_samples²; memory with 2 n_samples² bytes, or 4 in double
+    precision.  A MemoryError tells at once if there is less.
+
+    References
+    ----------
+    Hinton, Roweis: Stochastic neighbor embedding, NeurIPS 2002.
+    van der Maaten, Hinton: Visualizing data using t-SNE, JMLR 2008.
+    van der Maaten: Learning a parametric embedding by preserving local structure,
+    AISTATS 2009 (degrees of freedom).
+    Kobak, Berens: The art of using t-SNE for single-cell transcriptomics, Nature
+    Communications 2019 (initialisation, learning rate, late exaggeration).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skdec import ExactTSNE
+    >>> X = load_iris().data
+    >>> tsne = ExactTSNE(random_state=0).fit(X[::2])
+    >>> tsne.transform(X[1::2]).shape
+    (75, 2)
+    """
+
+    _parameter_constraints: dict = {
+        "n_components": [Range(Integral, 1, None, closed="left")],
+        "perplexity": [StrOptions({"auto"}), *PERPLEXITY],
+        "early_exaggeration": [Range(Real, 1, None, closed="left")],
+        "learning_rate": [StrOptions({"auto"}), POSITIVE],
+        "max_iter": [Range(Integral, 1, None, closed="left")],
+        "n_iter_without_progress": [Range(Integral, -1, None, closed="left")],
+        "min_grad_norm": [Range(Real, 0, None, closed="left")],
+        "metric": [METRICS, callable],
+        "metric_params": [dict, None],
+        "init": [StrOptions({"pca", "random", "spectral"}), "array-like"],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+        "method": [str],
+        "n_jobs": N_JOBS,
+        "dof": [StrOptions({"auto"}), DOF],
+        "sigma": [None, POSITIVE],
+        "kernel": [StrOptions({"student_t", "gaussian"})],
+        "normalization": [StrOptions({"joint", "conditional"})],
+        "affinities": [StrOptions({"exact", "neighbors"})],
+        "exaggeration": [POSITIVE, None],
+        "early_exaggeration_iter": [Range(Integral, 0, None, closed="left")],
+        "tol": [Range(Real, 0, None, closed="left")],
+        "precision": [StrOptions({"single", "double"})],
+        "callback": [callable, None],
+    }
+
+    def __init__(
+        self,
+        n_components=2,
+        *,
+        perplexity="auto",
+        early_exaggeration=12.0,
+        learning_rate="auto",
+        max_iter=1000,
+        n_iter_without_progress=300,
+        min_grad_norm=1e-7,
+        metric="euclidean",
+        metric_params=None,
+        init="pca",
+        verbose=0,
+        random_state=None,
+        method="exact",
+        n_jobs=-1,
+        dof="auto",
+        sigma=None,
+        kernel="student_t",
+        normalization="joint",
+        affinities="exact",
+        exaggeration=None,
+        early_exaggeration_iter=50,
+        tol=3e-3,
+        precision="single",
+        callback=None,
+    ):
+        self.n_components = n_components
+        self.perplexity = perplexity
+        self.early_exaggeration = early_exaggeration
+        self.learning_rate = learning_rate
+        self.max_iter = max_iter
+        self.n_iter_without_progress = n_iter_without_progress
+        self.min_grad_norm = min_grad_norm
+        self.metric = metric
+        self.metric_params = metric_params
+        self.init = init
+        self.verbose = verbose
+        self.random_state = random_state
+        self.method = method
+        self.n_jobs = n_jobs
+        self.dof = dof
+        self.sigma = sigma
+        self.kernel = kernel
+        self.normalization = normalization
+        self.affinities = affinities
+        self.exaggeration = exaggeration
+        self.early_exaggeration_iter = early_exaggeration_iter
+        self.tol = tol
+        self.precision = precision
+        self.callback = callback
+
+    def fit(self, X, y=None):
+        """Embed X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or \
+                (n_samples, n_samples)
+            Training rows, or their distances with ``metric="precomputed"``.
+        y : Ignored
+            Present for API consistency.
+
+        Returns
+        -------
+        self : ExactTSNE
+            The fitted estimator.  A fit that fails leaves it as it was.
+        """
+        self.fit_transform(X)
+        return self
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit_transform(self, X, y=None):
+        """Embed X and return the embedding.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or \
+                (n_samples, n_samples)
+            Training rows, or their distances with ``metric="precomputed"``.
+        y : Ignored
+            Present for API consistency.
+
+        Returns
+        -------
+        embedding : ndarray of shape (n_samples, n_components)
+            The map of the training rows, in X's dtype.
+        """
+        # outside the callbacks of scikit-learn, which leave their context on the
+        # estimator until they have been told of the failure
+        with unchanged_on_error(self):
+            return self._embed(X)
+
+    @with_callbacks
+    def _embed(self, X):
+        self._check_parameters()
+        X = self._check_X(X)
+        n_samples = X.shape[0]
+        perplexities = resolve_perplexities(self.perplexity, n_samples, self.sigma)
+        dof = float(max(self.n_components - 1, 1)) if self.dof == "auto" else self.dof
+        q_form = dof, self.kernel == "gaussian", self.normalization == "joint"
+        dtype = np.float32 if self.precision == "single" else np.float64
+        if not isinstance(self.init, str):
+            given(self.init, (n_samples, self.n_components), dtype)
+        if self.affinities == "exact":
+            self._check_memory(n_samples, np.dtype(dtype).itemsize)
+        progress = Progress(self, X)
+        with Threads(self.n_jobs, hold_blas=True) as threads:
+            distances = SquaredDistances(X, self.metric, self.metric_params)
+            representatives = distances.representatives()
+            scale = perplexities, distances.precision(self.sigma)
+            affinities = self._affinities(distances, scale, dtype, (threads, progress))
+            neighbourhood = self._neighbourhood(distances, scale, affinities, threads)
+            start = self._initial_embedding(X, neighbourhood, dtype)
+            Y = np.ascontiguousarray(start[representatives].T, dtype=dtype)
+            objective = EmbeddingObjective(affinities, q_form, threads)
+            exact = self.affinities == "exact"
+            progress.fitted = {
+                "_distances": distances,
+                "_scale": scale,
+                "_q_form": q_form,
+                "_n_neighbors": (
+                    None if exact else _three_times(perplexities, n_samples)
+                ),
+            }
+            distinct = np.array_equal(representatives, np.arange(n_samples))
+            phases = self._phases(n_samples, dof)
+            descent = Descent(
+                self.min_grad_norm,
+                self.n_iter_without_progress,
+                self.tol,
+                None if distinct else representatives,
+            )
+            kl, n_iter = descent.run(objective, Y, phases, progress)
+        progress.end()
+        self._warn_if_diverged(kl, affinities.chance, n_iter - phases[1].stop)
+        self._warn_if_short(n_iter)
+        # all at once, and as fitted: a failed fit leaves the last one whole, and
+        # transform does not follow later changes of the parameters
+        distances.forget_training_distances()
+        vars(self).update(progress.fitted)
+        self.kl_divergence_, self.n_iter_ = kl, n_iter
+        self.learning_rate_, self.dof_ = phases[-1].learning_rate, dof
+        self.truncated_mass_ = affinities.truncated_mass
+        self.perplexity_ = None if self.sigma is not None else perplexities
+        if self.sigma is None and len(perplexities) == 1:
+            self.perplexity_ = float(perplexities[0])
+        self.embedding_ = np.ascontiguousarray(Y.T, dtype=X.dtype)
+        return self.embedding_.copy()
+
+    def __sklearn_is_fitted__(self):
+        # n_features_in_ alone, which a callback sees before there is a map, is no fit
+        return hasattr(self, "embedding_")
+
+    def _check_parameters(self):
+        if self.method != "exact":
+            raise ValueError(
+                f"method must be 'exact'; got {self.method!r}. Here the gradient is "
+                "always the one over all pairs; affinities='neighbors' has P over "
+                "neighbours only, as Barnes-Hut has"
+            )
+        defaults = signature(ExactTSNE).parameters
+        for name, with_what, idle in (
+            ("perplexity", f"sigma={self.sigma}", self.sigma is not None),
+            ("dof", "kernel='gaussian'", self.kernel == "gaussian"),
+            ("metric_params", "metric='precomputed'", self.metric == "precomputed"),
+            (
+                "early_exaggeration",
+                "early_exaggeration_iter=0",
+                self.early_exaggeration_iter == 0,
+            ),
+        ):
+            value, default = getattr(self, name), defaults[name].default
+            same = value is default or (
+                isinstance(value, str | Real) and value == default
+            )
+            if idle and not same:
+                warn(f"{name}={value!r} has no effect with {with_what}")
+
+    @staticmethod
+    def _check_memory(n_samples, itemsize):
+        """Now rather than minutes later, or by the system's end of the process."""
+        needed, there_is = n_samples * (n_samples // 2) * itemsize, available()
+        if needed > there_is:
+            raise MemoryError(
+                f"affinities='exact' of {n_samples} samples need {needed / 1e9:.3g} "
+                f"GB of memory, and {there_is / 1e9:.3g} GB are available. "
+                "affinities='neighbors' needs far less"
+                + ("; precision='single' half" if itemsize == 8 else "")
+            )
+
+    def _check_X(self, X, *, reset=True):
+        # transform does not follow later changes of the parameters
+        metric = self.metric if reset else self._distances.metric
+        exact = self.affinities == "exact" if reset else self._n_neighbors is None
+        precomputed = isinstance(metric, str) and metric == "precomputed"
+        X = validate_data(
+            self,
+            X,
+            dtype=FLOATS,
+            order="C",
+            accept_sparse="csr",
+            ensure_all_finite=not (precomputed and self._may_be_distances(X, reset)),
+            ensure_min_samples=2 if reset else 1,
+            reset=reset,
+        )
+        if sparse.issparse(X):
+            X = with_short_indices(X)
+            if not (precomputed or callable(metric) or metric in SPARSE_METRICS):
+                raise TypeError(
+                    f"metric={metric!r} is not computed between sparse rows, and X is "
+                    f"sparse: give X.toarray(), or take one of {sorted(SPARSE_METRICS)}"
+                )
+        if not precomputed:
+            return X
+        if sparse.issparse(X) and exact:
+            raise TypeError(
+                "affinities='exact' needs the distances of all pairs; a sparse graph "
+                "of precomputed distances goes with affinities='neighbors'"
+            )
+        if reset:
+            check_precomputed(X)
+        else:
+            check_distances(X)
+        return X
+
+    def _may_be_distances(self, X, reset):
+        """Whether the shape is that of distances, which may be infinite."""
+        shape = X.shape if hasattr(X, "shape") else np.asarray(X).shape
+        return len(shape) == 2 and shape[1] == (
+            shape[0] if reset else self.n_features_in_
+        )
+
+    def _affinities(self, distances, scale, dtype, context):
+        threads, progress = context
+        n_samples, joint = distances.n_samples, self.normalization == "joint"
+        progress.seconds()
+        if self.affinities == "exact":
+            progress.say("Computing all pairwise distances and their affinities...")
+            affinities = dense_affinities(distances, scale, joint, dtype, threads)
+        else:
+            n_neighbors = _three_times(scale[0], n_samples)
+            progress.say(f"Computing {n_neighbors} nearest neighbors...")
+            found = distances.nearest(n_neighbors, n_jobs=self.n_jobs)
+            progress.say(
+                f"Computed neighbors for {n_samples} samples in "
+                f"{progress.seconds():.3f}s..."
+            )
+            affinities = graph_affinities(*found, scale, joint, dtype, threads)
+            affinities.truncated_mass = truncated_mass(
+                distances, found[0], scale, threads
+            )
+        progress.say(
+            f"Computed conditional probabilities for {n_samples} samples in "
+            f"{progress.seconds():.3f}s"
+        )
+        progress.say(f"Mean sigma: {affinities.sigma * distances.unit:.6g}")
+        return affinities
+
+    def transform(self, X):
+        """Place new points in the fitted map, each alone.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_new, n_features) or \
+                (n_new, n_samples)
+            New rows, or their distances to the training rows with
+            ``metric="precomputed"``.
+
+        Returns
+        -------
+        embedding : ndarray of shape (n_new, n_components)
+            Positions in the map, in X's dtype; a training row gets its own.
+        """
+        check_is_fitted(self)
+        X = self._check_X(X, reset=False)
+        rows = self._distances.prepare(X)
+        known = self._distances.identical(rows)
+        embedding = self.embedding_[known].astype(X.dtype, copy=False)
+        new = np.flatnonzero(known < 0)
+        batch = max(1, PLACEMENT_BATCH_ELEMENTS // len(self.embedding_))
+        lost = 0
+        with Threads(self.n_jobs, hold_blas=True) as threads:
+            for first in range(0, len(new), batch):
+                chosen = new[first : first + batch]
+                P = self._placement_affinities(rows[chosen], threads)
+                embedding[chosen], missed = place(
+                    self.embedding_, P, self._q_form, threads
+                )
+                lost += missed
+        if lost:
+            warn(
+                f"{lost} of {X.shape[0]} new points found no place in the map: they "
+                "lie beyond twice its radius, or their KL falls all the way to its "
+                "rim, where they were left. Their neighbours may be all over the map, "
+                "or the fit too short (max_iter)",
+                ConvergenceWarning,
+            )
+        return embedding
+
+    def _placement_affinities(self, rows, threads):
+        """p_{j|new} over all training rows, or over the nearest as in the fit."""
+        n_new = rows.shape[0]
+        if self._n_neighbors is None:
+            own = np.full(n_new, -1)
+            return conditional_rows(
+                self._distances, rows, own, self._scale, np.float64, threads
+            )
+        columns, D = self._distances.nearest(self._n_neighbors, rows, self.n_jobs)
+        P = np.zeros((n_new, len(self.embedding_)))
+        shares, _ = neighbour_rows(D, self._scale, threads)
+        np.put_along_axis(P, columns, shares, axis=1)
+        return P
+
+    def _warn_if_diverged(self, kl, chance, n_iter):
+        """Warn of a map that is worse than none once exaggeration is over."""
+        if self.exaggeration not in (None, 1):
+            return  # what is minimised is another KL
+        if n_iter >= PATIENCE and not kl <= chance + CHANCE_MARGIN:
+            warn(
+                f"the embedding (KL {kl:.4g}) shows less than points that all coincide "
+                f"({chance:.4g}): the optimisation has not settled; "
+                f"learning_rate={self.learning_rate!r} may be too large",
+                ConvergenceWarning,
+            )
+
+    def _warn_if_short(self, n_iter):
+        """Warn of a map that max_iter has ended before it could unfold."""
+        unfolded = unfolded_after(self.early_exaggeration_iter)
+        if n_iter == self.max_iter < unfolded:
+            warn(
+                f"max_iter={self.max_iter} ended the fit while the map was still "
+                f"unfolding, which takes {unfolded} iterations; it settles some "
+                "hundreds later",
+                ConvergenceWarning,
+            )
+
+    def _phases(self, n_samples, dof):
+        stable = stable_rate(dof, self.kernel == "gaussian", self.n_components)
+        late = 1.0 if self.exaggeration is None else self.exaggeration
+
+        def learning_rate(share, exaggeration):
+            if self.learning_rate != "auto":
+                return float(self.learning_rate)
+            rate = stable * share * n_samples / exaggeration
+            # conditional affinities sum to n_samples, joint ones to 1
+            return rate if self.normalization == "joint" else rate / n_samples
+
+        return schedule(
+            self.early_exaggeration,
+            late,
+            self.early_exaggeration_iter,
+            self.max_iter,
+            learning_rate,
+        )
+
+    def _initial_embedding(self, X, neighbourhood, dtype):
+        """The start, (n_samples, n_components); ``neighbourhood`` gives a graph."""
+        shape = X.shape[0], self.n_components
+        if not isinstance(self.init, str):
+            return given(self.init, shape, dtype)
+        if self.init == "random":
+            return noise(shape, check_random_state(self.random_state))
+        if self.init == "pca" and self.metric != "precomputed":
+            return principal_components(X, self.n_components, self.random_state)
+        if self.init == "pca":
+            warn(
+                "init='pca' needs X itself, not metric='precomputed': init='spectral' "
+                "is used instead; ask for it to be rid of this note",
+                UserWarning,
+            )
+        return spectral(neighbourhood(), self.n_components, self.random_state)
+
+    def _neighbourhood(self, distances, scale, affinities, threads):
+        """A function that gives the affinities between neighbours, sparse."""
+
+        def graph():
+            if self.affinities == "neighbors":
+                return affinities.P
+            n_neighbors = _three_times(scale[0], distances.n_samples)
+            found = distances.nearest(n_neighbors, n_jobs=self.n_jobs)
+            parts = *found, scale, True, np.float64, threads
+            return graph_affinities(*parts, again=True).P
+
+        return graph
+
+    @property
+    def _n_features_out(self):
+        return self.embedding_.shape[1]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.pairwise = self.metric == "precomputed"
+        graph = self.metric == "precomputed" and self.affinities == "neighbors"
+        tags.input_tags.sparse = graph or self.metric in SPARSE_METRICS
+        tags.input_tags.positive_only = self.metric == "precomputed"
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

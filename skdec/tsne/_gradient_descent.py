@@ -1,0 +1,96 @@
+"""How an embedding moves: gradient descent with momentum and gains."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skdec.kernels import descent
+
+CHECK_EVERY = 50
+MIN_GAIN = 0.01
+
+# Longest move of a point in an iteration, in widths of the kernel: outliers that the
+# map has yet to make room for would be flung out of it.
+LONGEST_STEP = 1.0
+
+# Larger ones move every point as far as it may go, and overflow.
+LARGEST_RATE = 1e30
+
+
+@dataclass
+class Descent:
+    """Gradient descent with momentum and per-coordinate gains (Jacobs 1988).
+
+    Attributes
+    ----------
+    min_grad_norm : float
+        The gradient norm at which early exaggeration, or else the descent, ends.
+    patience : int
+        Iterations without a lower KL at which the descent ends.
+    tol : float
+        Relative decrease of KL between two checks, likewise.
+    representatives : ndarray of shape (n_samples,) or None
+        Points that share one position follow the first of them.
+    """
+
+    min_grad_norm: float
+    patience: int
+    tol: float
+    representatives: np.ndarray | None = None
+
+    def run(self, objective, Y, phases, progress):
+        """Move Y of shape (n_components, n_samples) in place.
+
+        Returns
+        -------
+        kl : float
+            KL(P‖Q) at the final Y, without exaggeration.
+        n_iter : int
+            Iterations done.
+        """
+        velocity, gains = np.zeros_like(Y), np.ones_like(Y)
+        longest = LONGEST_STEP * np.sqrt(max(float(objective.dof), 1.0))
+        phases, n_iter, stopped, history = iter(phases), 0, False, []
+        phase = next(phases)
+        while True:
+            while n_iter >= phase.stop and (following := next(phases, None)):
+                phase = following
+            gradient, log_Z = objective.gradient(Y, phase.exaggeration)
+            stopped |= n_iter >= phase.stop
+            if stopped or (n_iter and n_iter % CHECK_EVERY == 0):
+                # of the Y that the gradient was taken at
+                kl = objective.divergence(Y, log_Z)
+                norm = float(np.linalg.norm(gradient))
+                # what is told is not below 0, as rounding has it
+                told = max(kl, 0.0)
+                stopped |= progress.checked(n_iter, told, norm, phase.name, Y)
+                if not phase.early:
+                    history.append((n_iter, kl))
+                if reason := self._reason(history, norm):
+                    progress.say(f"Iteration {n_iter}: {reason}. Finished.")
+                if stopped or (reason and not phase.early):
+                    return told, n_iter
+                while reason and phase.early:
+                    phase = next(phases)
+            progress.begin_iteration()
+            rate = min(phase.learning_rate, LARGEST_RATE)
+            rates = rate, phase.momentum, MIN_GAIN, longest
+            descent.momentum_step(Y, gradient, velocity, gains, rates)
+            if self.representatives is not None:
+                Y[:] = Y[:, self.representatives]
+            n_iter += 1
+            stopped |= progress.end_iteration(Y)
+
+    def _reason(self, history, norm):
+        """Why the descent should end now, if it should."""
+        if norm <= self.min_grad_norm:
+            return f"gradient norm {norm:.6f}"
+        if not history:
+            return ""
+        n_iter, kl = history[-1]
+        best_iter, _ = min(history, key=lambda check: check[1])
+        if n_iter - best_iter > self.patience:
+            return f"did not make any progress during the last {self.patience} episodes"
+        if len(history) > 1 and 0 <= history[-2][1] - kl < self.tol * abs(kl):
+            return f"error fell by less than {self.tol:g} of itself"
+        return ""

@@ -1,0 +1,125 @@
+"""Where an embedding starts: principal components, noise, or the spectrum of P."""
+
+import numpy as np
+from scipy import sparse
+from sklearn.decomposition import PCA
+from sklearn.utils import check_random_state
+
+from skdec.utils.numbers import power_of_two
+from skdec.utils.validation import check_matrix
+
+INITIAL_SCALE = 1e-4
+
+# Beyond this, squared distances in the map overflow in single precision.
+LARGEST_INIT = 1e15
+
+# Spread of a column of the start, in units of the data or of the first, below which it
+# is rounding.
+ROUNDING = 1e-12
+
+# Up to here the few eigenvectors come from the whole decomposition.
+SMALL = 50
+
+
+def given(init, shape, dtype):
+    """The caller's own start, checked; ``dtype`` is what it will be held in."""
+    start = check_matrix(init, "init")
+    if start.shape != shape or np.abs(start).max() > LARGEST_INIT:
+        raise ValueError(
+            f"init must have shape {shape}, that is (n_samples, n_components), "
+            f"and values up to {LARGEST_INIT:g}; got shape {start.shape} and "
+            f"values up to {np.abs(start).max():g}"
+        )
+    if np.ptp(start.astype(dtype), axis=0).max() == 0:
+        raise ValueError(
+            "init must have points in different places, from where a gradient leads "
+            f"on; got {start[0]} for all of them (in {np.dtype(dtype)})"
+        )
+    return start
+
+
+def noise(shape, random_state):
+    """Normal with standard deviation 1e-4."""
+    return INITIAL_SCALE * random_state.standard_normal(shape)
+
+
+def principal_components(X, n_components, random_state):
+    """The principal components of X, the first with standard deviation 1e-4.
+
+    Components that X does not have are noise.  scikit-learn fixes their signs by the
+    largest loading, so that they do not depend on the order of the rows.
+    """
+    random_state = check_random_state(random_state)
+    start = noise((X.shape[0], n_components), random_state)
+    rows = _varying(X)
+    if rows.shape[1] == 0:
+        return start
+    n_known = min(n_components, *rows.shape)
+    solver = "auto"
+    if sparse.issparse(X):
+        solver = "arpack"
+        if n_known == min(rows.shape):
+            # so few rows or columns that the solver for sparse matrices declines
+            rows, solver = rows.toarray(), "full"
+    pca = PCA(n_components=n_known, svd_solver=solver, random_state=random_state)
+    pca.set_output(transform="default")
+    known = pca.fit_transform(rows)
+    return _scaled(known, start)
+
+
+def _varying(X):
+    """The columns of X that vary, in a unit that keeps variances in range, float64.
+
+    Dense ones are about the first row: of a column far from zero the solver would lose
+    the variance, in the difference of two large sums.  Units are powers of two, so that
+    nothing is rounded.
+    """
+    if sparse.issparse(X):
+        most, least = X.max(axis=0).toarray(), X.min(axis=0).toarray()
+        rows = X[:, np.flatnonzero(most != least)].astype(np.float64)
+        return rows / power_of_two(float(np.abs(rows.data).max(initial=0)))
+    rows = X.astype(np.float64) / power_of_two(float(np.abs(X).max()))
+    rows -= rows[0].copy()
+    largest = np.abs(rows).max(axis=0)
+    return rows[:, largest > 0] / power_of_two(float(largest.max()))
+
+
+def spectral(P, n_components, random_state):
+    """Leading eigenvectors of the normalised graph P, but for the constant one.
+
+    As in Laplacian eigenmaps (Belkin & Niyogi 2003): the solutions of P v = λ D v, D
+    the row sums, the first scaled to a standard deviation of 1e-4.  The entry largest
+    in magnitude is positive.
+    """
+    random_state = check_random_state(random_state)
+    P, n = P.astype(np.float64), P.shape[0]
+    start = noise((n, n_components), random_state)
+    root = np.sqrt(np.asarray(P.sum(axis=1)).reshape(-1))
+    root = np.where(root > 0, root, 1.0)
+    S = sparse.diags_array(1 / root) @ P @ sparse.diags_array(1 / root)
+    n_known = min(n_components, n - 1)
+    if n <= max(SMALL, 2 * n_components + 4):
+        values, vectors = np.linalg.eigh(S.toarray())
+    else:
+        from scipy.sparse.linalg import eigsh  # as late: it takes time to import
+
+        v0 = random_state.uniform(-1, 1, n)
+        values, vectors = eigsh(S, k=n_known + 1, which="LA", v0=v0)
+    order = np.argsort(-values)[1 : n_known + 1]
+    known = vectors[:, order] / root[:, None]
+    largest = known[np.abs(known).argmax(axis=0), np.arange(n_known)]
+    known *= np.where(largest < 0, -1.0, 1.0)
+    return _scaled(known, start)
+
+
+def _scaled(known, start):
+    """The known columns in place of the noise, the first with the right spread.
+
+    A column that is but the rounding of the solver is not known: of unit vectors and of
+    data in units that is below 1e-12, and it is not the same every time.
+    """
+    spreads = known.std(axis=0)
+    columns = np.flatnonzero(spreads > ROUNDING * max(1.0, spreads[0]))
+    if 0 in columns:
+        start[:, columns] = known[:, columns] / spreads[0] * INITIAL_SCALE
+    return start

@@ -1,0 +1,1 @@
+"""What everybody may use: checks, threads, numbers, duplicates, warnings."""

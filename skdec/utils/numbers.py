@@ -1,0 +1,41 @@
+"""Magnitudes: units that divide exactly, and the dtype in which squares are finite."""
+
+import math
+
+import numpy as np
+from scipy import sparse
+
+# Largest |coordinate| whose squared distances, summed over dimensions, stay finite; in
+# double precision, which far points are left to, also over the least ν.
+LARGEST = {np.dtype(np.float32): 1e15, np.dtype(np.float64): 1e140}
+
+
+# The least number with all its digits.
+TINY = np.finfo(np.float64).tiny
+
+
+def power_of_two(value):
+    """The largest power of two up to ``value``; 1 for 0.  Dividing by it is exact.
+
+    Not below 2^−1021, so that its reciprocal is a number too.
+    """
+    return math.ldexp(1.0, max(math.frexp(value)[1] - 1, -1021)) if value > 0 else 1.0
+
+
+def largest_magnitude(X):
+    """max |x|, dense or sparse, without a temporary array."""
+    values = X.data if sparse.issparse(X) else X
+    return max(float(values.max(initial=0)), -float(values.min(initial=0)))
+
+
+def working_dtype(dtype, largest, name):
+    """``dtype``, or float64 where squared float32 distances would overflow."""
+    dtype = np.dtype(dtype)
+    if largest > LARGEST[dtype]:
+        dtype = np.dtype(np.float64)
+    if largest > LARGEST[dtype]:
+        raise ValueError(
+            f"{name} must stay below {LARGEST[dtype]:g} bandwidths in magnitude; got "
+            f"{largest:g}"
+        )
+    return dtype

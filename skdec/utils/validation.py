@@ -1,0 +1,130 @@
+"""Checks shared by the public functions and the estimators."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils import check_array
+
+from skdec.utils.numbers import largest_magnitude, power_of_two, working_dtype
+from skdec.utils.sklearn_compat import Interval, check_sample_weight
+from skdec.utils.warn import warn
+
+FLOATS = (np.float64, np.float32)
+
+
+class Range(Interval):
+    """An interval of numbers, which True and False are not though Python has them so.
+
+    ``n_components=True`` is a slip, such as a parameter in another's place.
+    """
+
+    def is_satisfied_by(self, val):
+        """Whether it is a number, and inside."""
+        return not isinstance(val, bool | np.bool_) and super().is_satisfied_by(val)
+
+
+POSITIVE = Range(Real, 0, None, closed="neither")
+
+# wide enough for any use, narrow enough that (1 + D/ν) is computed in single precision
+DOF = Range(Real, 1e-12, 1e12, closed="both")
+
+# the exponent b of f in the target
+BALANCE = Range(Real, 0, None, closed="left")
+N_JOBS = [None, Range(Integral, None, None, closed="neither")]
+
+
+def check_matrix(array, name, **kwargs):
+    """A finite 2-D C-ordered float32 or float64 array, or an error naming ``name``."""
+    try:
+        return check_array(array, dtype=FLOATS, order="C", input_name=name, **kwargs)
+    except ValueError as error:
+        if name in str(error).split():
+            raise
+        # scikit-learn names the argument in some of its messages only
+        raise ValueError(f"{name}: {error}") from error
+
+
+def check_points(Z, centers, **kwargs):
+    """Z and centers as arrays of one dtype (Z's) in which squares do not overflow.
+
+    Returns them with the dtype that results are to have.
+    """
+    Z = check_matrix(Z, "Z", **kwargs)
+    centers = check_matrix(centers, "centers")
+    if centers.shape[1] != Z.shape[1]:
+        raise ValueError(
+            f"centers must have as many columns as Z ({Z.shape[1]}); got shape "
+            f"{centers.shape}"
+        )
+    largest = max(largest_magnitude(Z), largest_magnitude(centers))
+    working = working_dtype(Z.dtype, largest, "Z and centers")
+    return Z.astype(working, copy=False), centers.astype(working), Z.dtype
+
+
+def check_weight(sample_weight, X):
+    """Non-negative float64 weights of X's rows, not all zero, and their unit.
+
+    The weights are divided by a power of two near the largest, so that they can be cast
+    to any dtype; sums over them are to be multiplied by it.  None stays None, unit 1.
+    """
+    if sample_weight is None:
+        return None, 1.0
+    # before scikit-learn's check, which names no argument here, or passes in 1.6
+    given = np.asarray(sample_weight)
+    if given.size and not given.any():
+        raise ValueError("sample_weight must have a positive entry; all are zero")
+    weight = check_sample_weight(
+        sample_weight, X, dtype=np.float64, ensure_non_negative=True
+    )
+    unit = power_of_two(weight.max())
+    return weight / unit, unit
+
+
+def check_ignored(y, n_samples):
+    """Warn of a y that is ignored and may have been meant as weights.
+
+    Labels are integers or text, and targets of a regression may be negative; weights
+    are neither.
+    """
+    y = np.asarray(y)
+    if y.dtype.kind != "f" or y.shape != (n_samples,):
+        return
+    if (y >= 0).all() and np.isfinite(y).all() and (y % 1).any():
+        warn("y is ignored; weights of the rows are given by name: sample_weight=...")
+
+
+def check_distribution(P, name, *, rows=True):
+    """Non-negative P whose rows (or, else, whose whole) sum to 1."""
+    P = check_matrix(P, name)
+    if P.min() < 0:
+        raise ValueError(f"{name} must be non-negative; its minimum is {P.min():g}")
+    sums = P.sum(axis=1 if rows else None, dtype=np.float64)
+    tolerance = 1e-3 if P.dtype == np.float32 else 1e-6
+    if np.abs(sums - 1).max() > tolerance:
+        what = "every row of" if rows else "all of"
+        raise ValueError(
+            f"{what} {name} must sum to 1; got sums from {sums.min():g} to "
+            f"{sums.max():g}"
+        )
+    return P
+
+
+def check_same_shape(P, Q):
+    """Raise unless P has Q's shape."""
+    if P.shape != Q.shape:
+        raise ValueError(f"P must have shape {Q.shape}; got {P.shape}")
+
+
+def check_square(P, name, size=None):
+    """Raise unless P is square (of the given size)."""
+    size = P.shape[0] if size is None else size
+    if P.shape != (size, size):
+        raise ValueError(f"{name} must have shape ({size}, {size}); got {P.shape}")
+
+
+def with_short_indices(X):
+    """A CSR matrix whose indices have 32 bits if they fit, as some metrics need."""
+    if X.indices.dtype == np.int32 or max(X.nnz, *X.shape) > np.iinfo(np.int32).max:
+        return X
+    parts = X.data, X.indices.astype(np.int32), X.indptr.astype(np.int32)
+    return type(X)(parts, shape=X.shape)
