@@ -135,3 +135,24 @@ print(add(1, 2), sum(add.stats.cache_misses.values()))
         os.truncate(path, size)
     assert run() == ["3", "1"]
     assert run() == ["3", "0"]
+
+
+def test_results_do_not_depend_on_what_compiled_the_kernels(tmp_path):
+    script = """
+import numpy as np, skdec
+Z = np.random.RandomState(0).standard_normal((300, 5))
+_, *gradients = skdec.clustering_loss(Z, Z[:3], dof=2.0)
+P = np.full((300, 300), 1 / (300 * 299))
+np.fill_diagonal(P, 0)
+gradients.append(skdec.embedding_loss(Z[:, :2], P, dof=2.0)[1])
+print(*(gradient.tobytes().hex() for gradient in gradients))
+"""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    compiled, cached = (
+        subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, env=environment,
+            timeout=240, check=True,
+        ).stdout
+        for _ in range(2)
+    )  # fmt: skip
+    assert compiled == cached

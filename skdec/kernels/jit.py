@@ -74,8 +74,13 @@ stage = _njit(no_cpython_wrapper=True)
 # For sums: reassociation is what vectorises them (and arcp makes 1/x a fast
 # reciprocal with a Newton step).  Their order is fixed by the data they are given.
 # nnan and ninf stay out: infinities are data here.
+# It is inlined always: a copy that is not is compiled twice, by itself and with the
+# kernel, and which of the two is called depends on whether the kernel came from the
+# cache, the order of the sum with it (tests/test_package.py).
 reduction = _njit(
-    fastmath={"reassoc", "contract", "arcp", "nsz"}, no_cpython_wrapper=True
+    fastmath={"reassoc", "contract", "arcp", "nsz"},
+    no_cpython_wrapper=True,
+    forceinline=True,
 )
 
 # The same without reassociation, for distances that each lane adds up by itself: only
