@@ -30,8 +30,9 @@ from benchmarks.cluster_sets import digits_maps, many_dimensions, small_sets
 from benchmarks.data import accuracy, in_new_process, mnist, uneven_blobs
 from skdec import StudentTClustering
 from skdec.clustering._objective import ClusteringObjective
-from skdec.clustering._scaled_rows import Frame
+from skdec.clustering._scaled_rows import scale_rows
 from skdec.utils.threads import Threads
+from skdec.utils.weights import Weights
 
 SIZES = ((200_000, 10, 10), (200_000, 50, 20), (50_000, 64, 10))
 DTYPES = (np.float32, np.float64)
@@ -114,13 +115,15 @@ def mixture_step(X, centers, threads):
 
 def our_steps(X, centers, threads):
     """A step of ours, without KL and with it."""
-    frame = Frame(X, centers, 0.9).by_products()
-    objective = ClusteringObjective(frame, np.ones(len(X), X.dtype), 1.0, threads)
+    frame = scale_rows(X, centers, 0.9, by_products=True)
+    objective = ClusteringObjective(
+        frame, Weights(np.ones(len(X), X.dtype)), 1.0, threads
+    )
     labels = np.zeros(len(X), np.int32)
-    mu, f = frame.inside(centers), np.ones(len(centers))
+    mu, f = frame.to_internal(centers), np.ones(len(centers))
     return {
-        "ours": lambda: objective.step(mu, mu, f, labels=labels),
-        "kl": lambda: objective.step(mu, mu, f, labels=labels, judged=True),
+        "ours": lambda: objective.sums(mu, mu, f, labels=labels),
+        "kl": lambda: objective.sums(mu, mu, f, labels=labels, judged=True),
     }
 
 

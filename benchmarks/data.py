@@ -12,6 +12,7 @@ from sklearn.datasets import fetch_openml, load_digits
 from sklearn.decomposition import PCA
 from sklearn.metrics import confusion_matrix
 
+from skdec.kernels.types import STUDENT_T, Bandwidths, Kernel
 from skdec.tsne._affinities import dense_affinities
 from skdec.tsne._distances import SquaredDistances
 from skdec.tsne._objective import EmbeddingObjective
@@ -43,9 +44,9 @@ def mnist(path, n=70_000):
 def full_kl(X, embedding, perplexity=30.0):
     """KL over all pairs, on the one full P of the data, in double precision."""
     with Threads(-1, hold_blas=True) as threads:
-        scale = np.array([perplexity]), None
-        P = dense_affinities(SquaredDistances(X), scale, True, np.float64, threads)
-        objective = EmbeddingObjective(P, (1.0, False, True), threads)
+        scales = Bandwidths(np.array([perplexity]), np.nan)
+        P = dense_affinities(SquaredDistances(X), scales, True, np.float64, threads)
+        objective = EmbeddingObjective(P, Kernel(STUDENT_T, 1.0), True, threads)
         Y = np.ascontiguousarray(np.asarray(embedding, dtype=np.float64).T)
         return objective.divergence(Y, objective.gradient(Y)[1])
 

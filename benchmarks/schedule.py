@@ -15,6 +15,7 @@ from sklearn.manifold import trustworthiness
 
 from benchmarks.data import digits, mnist
 from skdec.kernels.descent import momentum_step
+from skdec.kernels.types import STUDENT_T, Bandwidths, Kernel, StepRates
 from skdec.tsne._affinities import dense_affinities
 from skdec.tsne._distances import SquaredDistances
 from skdec.tsne._initialization import principal_components
@@ -57,7 +58,8 @@ def run(objective, start, phases):
         rate = max(n / 48, 50.0) if share is None else share * n
         for _ in range(length):
             gradient, _ = objective.gradient(Y, exaggeration)
-            momentum_step(Y, gradient, velocity, gains, (rate, momentum, 0.01, 1.0))
+            rates = StepRates(rate, momentum, 0.01, 1.0)
+            momentum_step(Y, gradient, velocity, gains, rates)
             n_iter += 1
             if n_iter in MARKS:
                 found[n_iter] = objective.divergence(Y, objective.gradient(Y)[1])
@@ -71,10 +73,10 @@ def main():
     options = parser.parse_args()
     with Threads(-1, hold_blas=True) as threads:
         for name, X in data(options.mnist).items():
-            scale = np.array([30.0]), None
+            scales = Bandwidths(np.array([30.0]), np.nan)
             distances = SquaredDistances(X)
-            P = dense_affinities(distances, scale, True, np.float32, threads)
-            objective = EmbeddingObjective(P, (1.0, False, True), threads)
+            P = dense_affinities(distances, scales, True, np.float32, threads)
+            objective = EmbeddingObjective(P, Kernel(STUDENT_T, 1.0), True, threads)
             start = principal_components(X, 2, 0).T.astype(np.float32, order="C")
             marks = " | ".join(f"KL at {mark:,}" for mark in MARKS)
             print(f"\n| {name} {X.shape} | {marks} | trustworthiness |")

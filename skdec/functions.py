@@ -4,9 +4,14 @@ import numpy as np
 from scipy.special import rel_entr
 from sklearn.utils import gen_batches
 
-from skdec.clustering._forces import _through_target, clustering_forces, residual
+from skdec.clustering._forces import (
+    clustering_forces,
+    residual,
+    through_target_residual,
+)
 from skdec.clustering._memberships import frequencies, memberships, target
-from skdec.clustering._scaled_rows import Frame
+from skdec.clustering._scaled_rows import scale_rows
+from skdec.kernels.types import KERNELS, Bandwidths, Kernel
 from skdec.tsne._affinities import conditional_rows, from_matrix
 from skdec.tsne._checks import (
     METRICS,
@@ -28,10 +33,10 @@ from skdec.utils.validation import (
     check_points,
     check_same_shape,
     check_square,
-    check_weight,
 )
+from skdec.utils.weights import check_weights
 
-ROWS_PER_BATCH = 4096
+ROWS_PER_LOGARITHM = 4096
 
 
 @validate_params(
@@ -78,7 +83,7 @@ def soft_assignment(Z, centers, *, dof=1.0):
     """
     Z, centers, dtype = check_points(Z, centers, accept_sparse="csr")
     with Threads() as threads:
-        Q = memberships(Frame(Z, centers, 1.0), centers, dof, threads)
+        Q = memberships(scale_rows(Z, centers, 1.0), centers, dof, threads)
     return Q.astype(dtype, copy=False)
 
 
@@ -131,9 +136,9 @@ def target_distribution(Q, *, balance=1.0, sample_weight=None):
     """
     Q = check_distribution(Q, "Q")
     # P does not depend on the scale of the weights
-    weight, _ = check_weight(sample_weight, Q)
+    weights = check_weights(sample_weight, Q)
     with Threads() as threads:
-        return target(Q, frequencies(Q, weight), balance, threads)
+        return target(Q, frequencies(Q, weights.values), balance, threads)
 
 
 @validate_params(
@@ -178,9 +183,10 @@ def kl_divergence(P, Q, *, sample_weight=None):
     for name, array in (("P", P), ("Q", Q)):
         if array.min() < 0:
             raise ValueError(f"{name} must be non-negative; got {array.min():g}")
-    weight, unit = check_weight(sample_weight, P)
+    weights = check_weights(sample_weight, P)
+    weight = weights.values
     kl = 0.0
-    for batch in gen_batches(len(P), ROWS_PER_BATCH):
+    for batch in gen_batches(len(P), ROWS_PER_LOGARITHM):
         rows = rel_entr(P[batch], Q[batch]).sum(axis=1, dtype=np.float64)
         if weight is None:
             kl += float(rows.sum())
@@ -188,7 +194,7 @@ def kl_divergence(P, Q, *, sample_weight=None):
             # not 0 · ∞: a row without weight counts for nothing
             used = weight[batch] > 0
             kl += float(rows[used] @ weight[batch][used])
-    return kl * unit
+    return weights.restore(kl)
 
 
 @validate_params(
@@ -270,26 +276,26 @@ def clustering_loss(
     0.0941
     """
     Z, centers, dtype = check_points(Z, centers)
-    weight, unit = check_weight(sample_weight, Z)
+    weights = check_weights(sample_weight, Z)
     with Threads() as threads:
-        Q = memberships(Frame(Z, centers, 1.0), centers, dof, threads)
+        Q = memberships(scale_rows(Z, centers, 1.0), centers, dof, threads)
         if P is None:
-            f = frequencies(Q, weight)
+            f = frequencies(Q, weights.values)
             P = target(Q, f, balance, threads)
         else:
             if through_target:
                 raise ValueError("through_target=True needs P=None; got a P as well")
             P = check_distribution(P, "P").astype(Z.dtype, copy=False)
             check_same_shape(P, Q)
-        weight = np.ones(len(Z)) if weight is None else weight
-        weight = weight.astype(Z.dtype)
+        weight = weights.filled(len(Z)).astype(Z.dtype)
         R = residual(P, Q, weight)
         if through_target:
-            R -= _through_target(P, Q, weight, f, balance)
-        kl, *gradients = clustering_forces(Z, centers, dof, (P, R, weight), threads)
+            R -= through_target_residual(P, Q, weight, f, balance)
+        forces = clustering_forces(Z, centers, dof, P, R, weight, threads)
     # of distributions it is not below 0, as rounding may have it where p = q
-    kl = max(kl, 0.0) * unit
-    return kl, *((unit * gradient).astype(dtype) for gradient in gradients)
+    kl = weights.restore(max(forces.kl, 0.0))
+    grad_Z, grad_centers = map(weights.restore, (forces.grad_Z, forces.grad_centers))
+    return kl, grad_Z.astype(dtype), grad_centers.astype(dtype)
 
 
 @validate_params(
@@ -363,8 +369,10 @@ def conditional_affinities(X, *, perplexity=30.0, sigma=None, metric="euclidean"
     with Threads(hold_blas=True) as threads:
         distances = SquaredDistances(X, metric)
         own = np.arange(len(X))
-        scale = perplexities, distances.precision(sigma)
-        return conditional_rows(distances, distances.rows, own, scale, X.dtype, threads)
+        bandwidths = Bandwidths(perplexities, distances.precision(sigma))
+        return conditional_rows(
+            distances, distances.rows, own, bandwidths, X.dtype, threads
+        )
 
 
 @validate_params({"P_conditional": ["array-like"]}, prefer_skip_nested_validation=True)
@@ -408,7 +416,7 @@ def joint_affinities(P_conditional):
     {
         "Y": ["array-like"],
         "P": ["array-like"],
-        "kernel": [StrOptions({"student_t", "gaussian"})],
+        "kernel": [StrOptions(set(KERNELS))],
         "dof": [DOF],
         "normalization": [StrOptions({"joint", "conditional"})],
     },
@@ -474,11 +482,13 @@ def embedding_loss(Y, P, *, kernel="student_t", dof=1.0, normalization="joint"):
     working = working_dtype(Y.dtype, largest, "Y")
     points = np.ascontiguousarray(Y.T, dtype=working)
     joint = normalization == "joint"
-    q_form = dof, kernel == "gaussian", joint
+    similarity = Kernel(KERNELS[kernel], dof)
     with Threads() as threads:
         affinities = from_matrix(P, working)
         fused = largest < LARGEST_FUSED[working]
-        objective = EmbeddingObjective(affinities, q_form, threads, fused=fused)
+        objective = EmbeddingObjective(
+            affinities, similarity, joint, threads, fused=fused
+        )
         gradient, log_Z = objective.gradient(points)
         kl = objective.divergence(points, log_Z)
     return max(kl, 0.0), np.ascontiguousarray(gradient.T, dtype=Y.dtype)

@@ -21,11 +21,12 @@ from skdec.clustering._fixed_embedding import Carrier
 from skdec.clustering._form import Form
 from skdec.clustering._objective import ClusteringObjective
 from skdec.clustering._optimizers import StochasticDescent
-from skdec.clustering._scaled_rows import Frame
+from skdec.clustering._scaled_rows import scale_rows
 from skdec.clustering._self_training import SelfTraining
-from skdec.clustering._starts import begin
+from skdec.clustering._starts import find_starts
 from skdec.clustering._training import Settings
 from skdec.utils.threads import Threads
+from skdec.utils.weights import Weights
 from tests import naive
 
 IRIS = load_iris().data
@@ -228,8 +229,8 @@ def test_starts_are_tried_by_falling_evidence(first):
     # no two rows are the same, and none is as near to two centroids
     X = X + 0.1 * np.random.RandomState(0).rand(*X.shape)
     with Threads(1) as threads:
-        begun = begin(X, None, "random", 6, np.arange(12), threads)
-        carrier = Carrier(begun, Settings(), threads, None, strict=True)
+        found = find_starts(X, Weights(None), "random", 6, np.arange(12), threads)
+        carrier = Carrier(found, Settings(), threads, None, strict=True)
         starts = carrier.ranked(form)
     ones = np.ones(len(X))
     evidence = np.array(
@@ -237,7 +238,7 @@ def test_starts_are_tried_by_falling_evidence(first):
     )
     assert len(starts) == 12
     # half a nat for each parameter, by the row
-    allowed = 6 * begun.spread.dimension / (2 * 200)
+    allowed = 6 * found.spread.dimension / (2 * 200)
     assert_allclose(carrier.allowed, allowed)
     assert first != 10 or evidence.max() - evidence.min() > allowed
     for i in range(12):
@@ -407,9 +408,9 @@ def test_target_of_a_row_does_not_depend_on_its_batch():
         seen = []
         for others in (BLOBS[5:9], BLOBS[100:140]):
             X = np.vstack([rows, others])
-            frame = Frame(X, BLOBS[:4], 1.0).by_products()
+            frame = scale_rows(X, BLOBS[:4], 1.0, by_products=True)
             weight = np.r_[1.0, 1.0, np.zeros(len(others))]
-            objective = ClusteringObjective(frame, weight, 1.0, threads)
+            objective = ClusteringObjective(frame, Weights(weight), 1.0, threads)
             ball = frame.ball(np.ones(len(X)))
             run = SelfTraining(BLOBS[:4], StochasticDescent(), Settings(), ball, None)
             run.frequencies = np.array([0.1, 0.2, 0.3, 0.4])
@@ -422,11 +423,13 @@ def test_target_of_a_row_does_not_depend_on_its_batch():
 
 
 def started(centers):
-    frame = Frame(BLOBS, BLOBS[:4], 1.0).by_products()
+    frame = scale_rows(BLOBS, BLOBS[:4], 1.0, by_products=True)
     with Threads(1) as threads:
-        objective = ClusteringObjective(frame, np.ones(len(BLOBS)), 1.0, threads)
+        objective = ClusteringObjective(
+            frame, Weights(np.ones(len(BLOBS))), 1.0, threads
+        )
         ball = frame.ball(objective.weight)
-        start = frame.inside(centers)
+        start = frame.to_internal(centers)
         run = SelfTraining(start, StochasticDescent(), Settings(), ball, None)
         run.frequencies, run.n_steps = np.array([0.1, 0.2, 0.3, 0.4]), 100
         run.step(objective, share=0.25)

@@ -27,6 +27,7 @@ from skdec.clustering._joint_training import JointTraining
 from skdec.clustering._training import Settings
 from skdec.encoders import LinearEncoder
 from skdec.utils.threads import Threads
+from skdec.utils.weights import Weights
 from tests import naive
 
 IRIS = load_iris().data
@@ -95,16 +96,22 @@ def toy_model(k=3, encoder=None, **parameters):
     return StudentTClustering(k, encoder=encoder, **settings)
 
 
-def objective_of(model, Z, weight, threads):
-    """The objective of an embedding, as the model makes it."""
+def training_from(rows, model, encoder, X, weight, settings, threads):
+    """A JointTraining that starts with centroids at some rows, else as the model."""
+    Z, weights = encoder.transform(X), Weights(weight)
     form = Form(model.dof_, model.bandwidth_, model.balance_)
-    return make_objective(Z, weight, model.cluster_centers_, form, threads)
+    objective = make_objective(Z, weights, Z[rows], form, threads)
+    start = SimpleNamespace(
+        centers=objective.rows.to_internal(Z[rows]),
+        run=SimpleNamespace(random_state=np.random.RandomState(0)),
+        objective=objective,
+        form=form,
+    )
 
+    def encode(X, encoder):
+        return encoder.transform(X)
 
-def started(centers, random_state=None):
-    """What a JointTraining takes of its start."""
-    run = SimpleNamespace(random_state=random_state)
-    return SimpleNamespace(centers=centers, run=run, n_reseeds=0)
+    return JointTraining(start, encoder, X, weights, Z, encode, threads, settings)
 
 
 # ----------------------------------------------------------------------- the protocol
@@ -122,19 +129,15 @@ def test_a_step_is_given_the_gradient(dof, dtype, scale, rng):
 
     settings = Settings(max_iter=1, batch_size=50)
     with Threads() as threads:
-        Z_all = encoder.transform(X)
-        calls = None, lambda Z: objective_of(model, Z, weight, threads)
-        frame = calls[1](Z_all).frame
-        start = started(frame.inside(Z_all[[3, 20, 77]]), rng)
-        training = JointTraining(start, encoder, (X, weight, Z_all), calls, settings)
+        Z_all, chosen = encoder.transform(X), [3, 20, 77]
+        training = training_from(chosen, model, encoder, X, weight, settings, threads)
         training.refresh()
+        scaled = training.measure(Z_all).rows
         rows = np.arange(40, 90)
         training.step(rows)
         _, Z, G, given, _ = encoder.seen_[-1]
-        first, centers = (
-            frame.outside(start.centers) / h,
-            frame.outside(training.centers) / h,
-        )
+        first = Z_all[chosen].astype(float) / h
+        centers = scaled.to_original(training.centers) / h
         Q = naive.soft_assignment(Z_all.astype(float) / h, first, dof)
         w, rate = weight[rows] / weight.mean(), weight[rows].sum() / weight.sum()
         Q_batch = naive.soft_assignment(Z.astype(float) / h, centers, dof)
@@ -244,15 +247,15 @@ def test_a_refresh_takes_the_embeddings_of_the_pass():
     h, Z = model.bandwidth_, encoder.transform(BLOBS)
     settings, ones = Settings(batch_size=50, update_interval=None), np.ones(200)
     with Threads() as threads:
-        calls = None, lambda Z: objective_of(model, Z, ones, threads)
-        frame = calls[1](Z).frame
-        start = started(frame.inside(Z[[3, 20, 77]]))
-        training = JointTraining(start, encoder, (BLOBS, ones, Z), calls, settings)
+        training = training_from(
+            [3, 20, 77], model, encoder, BLOBS, ones, settings, threads
+        )
+        scaled = training.measure(Z).rows
         training.refresh()
         for rows in np.split(np.arange(200), 4):
             training.step(rows)
         had = np.concatenate([seen[1] for seen in encoder.seen_])
-        centers = frame.outside(training.centers) / h
+        centers = scaled.to_original(training.centers) / h
         training.refresh()
     assert np.abs(had - encoder.transform(BLOBS)).max() > 0.1
     # what was given is left as it was

@@ -231,7 +231,7 @@ def test_no_threads_are_left_behind():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt), Threads(2) as threads:
-        threads.rows(interrupt, 10, 10**9)
+        threads.run_ranges(interrupt, 10, 10**9)
     assert threading.active_count() == before
 
 
@@ -246,7 +246,9 @@ def test_ranges_cover_the_rows():
     for n_rows in (0, 1, 2, 7):
         seen = []
         with Threads(2) as threads:
-            threads.rows(lambda a, b, s=seen: s.extend(range(a, b)), n_rows, 10**9)
+            threads.run_ranges(
+                lambda a, b, s=seen: s.extend(range(a, b)), n_rows, 10**9
+            )
         assert sorted(seen) == list(range(n_rows))
 
 
@@ -271,6 +273,6 @@ def test_overlapping_holders_of_blas_restore_it_once():
 def test_rows_are_not_handed_out_after_the_end():
     threads = Threads(2)
     with threads:
-        threads.rows(lambda start, stop: None, 10, 10**9)
+        threads.run_ranges(lambda start, stop: None, 10, 10**9)
     with pytest.raises(RuntimeError, match="inside the with block"):
-        threads.rows(lambda start, stop: None, 10, 10**9)
+        threads.run_ranges(lambda start, stop: None, 10, 10**9)

@@ -73,14 +73,14 @@ PHASES = {
         lambda: graph_map().fit(on_a_curve(60_000)),
     ),
     "k-means starts": (
-        "skdec.clustering._starts:_starts",
+        "skdec.clustering._starts:_k_means",
         lambda: clustering(n_init=1000).fit(rows(20_000, 20)),
     ),
     "clustering steps": (
         "skdec.clustering._self_training:SelfTraining.run",
         lambda: clustering(n_init=1).fit(rows(200_000, 20)),
     ),
-    "placing": ("skdec.tsne._estimator:place", lambda: placing(rows(60_000, 5))),
+    "placing": ("skdec.tsne._placement:place_points", lambda: placing(rows(60_000, 5))),
 }
 
 
@@ -148,7 +148,7 @@ def test_ranges_that_have_not_begun_are_not_begun(n_jobs):
         time.sleep(0.01)
 
     with pytest.raises(KeyboardInterrupt), Threads(n_jobs) as threads:
-        threads.rows(task, 1000, 1000 * 2**25)
+        threads.run_ranges(task, 1000, 1000 * 2**25)
     assert len(begun) < 10
 
 
@@ -162,5 +162,5 @@ def test_an_error_of_a_worker_ends_the_others_too():
         time.sleep(0.01)
 
     with pytest.raises(ValueError, match="of a worker"), Threads(2) as threads:
-        threads.rows(task, 1000, 1000 * 2**25)
+        threads.run_ranges(task, 1000, 1000 * 2**25)
     assert len(begun) < 100

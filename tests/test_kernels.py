@@ -14,14 +14,23 @@ from scipy import sparse
 import skdec
 from skdec.clustering._memberships import memberships, most_probable
 from skdec.clustering._objective import ClusteringObjective
-from skdec.clustering._scaled_rows import Frame
+from skdec.clustering._scaled_rows import scale_rows
 from skdec.kernels import affinities, descent, elementary, similarity
+from skdec.kernels.types import (
+    KERNELS,
+    STUDENT_T,
+    Bandwidths,
+    Kernel,
+    Scales,
+    StepRates,
+)
 from skdec.tsne._affinities import dense_affinities, from_matrix
 from skdec.tsne._checks import resolve_perplexities
 from skdec.tsne._distances import SquaredDistances
 from skdec.tsne._objective import EmbeddingObjective
 from skdec.tsne._placement import PlacementObjective
 from skdec.utils.threads import Threads
+from skdec.utils.weights import Weights
 from tests import naive
 
 # each is a branch of the kernels: pow, products of odd and even ν, pow again
@@ -153,8 +162,8 @@ def naive_log_kl(Z, centers, dof, P):
 def framed(form, Z, centers, bandwidth):
     """A frame of each form; on the way its rows are what it was given."""
     rows = sparse.csr_matrix(Z) if form == "sparse" else Z
-    frame = Frame(rows, centers, bandwidth)
-    return frame.by_products() if form == "products" else frame
+    frame = scale_rows(rows, centers, bandwidth)
+    return frame.measured_by_products() if form == "products" else frame
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -170,15 +179,16 @@ def test_clustering_objective(rng, dof, dtype, moved, balance, form):
     labels = np.full(140, -1, np.int32)
     with Threads(1) as threads:
         frame = framed(form, Z, centers, bandwidth)
-        assert type(frame.rows).__name__.lower() == {"lanes": "lanerows", "products":
+        assert type(frame.kernel_rows).__name__.lower() == {"lanes": "lanerows",
+            "products":
             "productrows", "sparse": "sparserows"}[form]  # fmt: skip
         weight = w.astype(frame.dtype)
-        objective = ClusteringObjective(frame, weight, dof, threads, balance)
-        here = frame.inside(centers)
-        anchor = frame.inside(anchors) if moved else here
+        objective = ClusteringObjective(frame, Weights(weight), dof, threads, balance)
+        here = frame.to_internal(centers)
+        anchor = frame.to_internal(anchors) if moved else here
         f = objective.frequencies(anchor)
-        sums = objective.step(here, anchor, f, labels=labels, judged=True)
-        again = objective.step(here, anchor, f, labels=labels)
+        sums = objective.sums(here, anchor, f, labels=labels, judged=True)
+        again = objective.sums(here, anchor, f, labels=labels)
         mixture = objective.mixture(here)
         density = objective.log_density(mixture)
         evidence = objective.evidence(mixture)
@@ -193,7 +203,7 @@ def test_clustering_objective(rng, dof, dtype, moved, balance, form):
     close(sums.frequencies, naive.frequencies(here, w), dtype)
     means, shares = naive.cluster_means(*unit, dof, w)
     close(mixture.frequencies, shares, dtype)
-    close(frame.outside(mixture.means), means * bandwidth, dtype)
+    close(frame.to_original(mixture.means), means * bandwidth, dtype)
     expected = naive.log_density(unit[0] * bandwidth, means * bandwidth, shares, dof,
                                  bandwidth)  # fmt: skip
     loose = 2e-3 if dtype == np.float32 and dof > 100 else 1e-4
@@ -220,7 +230,7 @@ def test_labels_and_memberships_agree(rng, dtype):
     Z, centers, _ = clusters(rng, n=200, d=3, k=5, dtype=dtype)
     Z[:100] = (centers[0] + centers[1]) / 2
     for rows in (Z, sparse.csr_matrix(Z)):
-        frame = Frame(rows, centers, 0.7)
+        frame = scale_rows(rows, centers, 0.7)
         with Threads(1) as threads:
             Q = memberships(frame, centers, 2.0, threads)
             labels = most_probable(frame, centers, 2.0, threads)
@@ -230,10 +240,10 @@ def test_labels_and_memberships_agree(rng, dtype):
 
 def test_products_only_where_rounding_allows(rng):
     Z, centers, _ = clusters(rng, n=20, dtype=np.float32)
-    near = Frame(Z, centers, 1.0).by_products()
-    far = Frame(Z + 1000, centers + 1000, 1.0).by_products()
-    assert type(near.rows).__name__ == "ProductRows"
-    assert type(far.rows).__name__ == "LaneRows"
+    near = scale_rows(Z, centers, 1.0, by_products=True)
+    far = scale_rows(Z + 1000, centers + 1000, 1.0, by_products=True)
+    assert type(near.kernel_rows).__name__ == "ProductRows"
+    assert type(far.kernel_rows).__name__ == "LaneRows"
 
 
 def test_the_first_of_equal_centroids_has_the_rows(rng):
@@ -242,9 +252,9 @@ def test_the_first_of_equal_centroids_has_the_rows(rng):
     expected = naive.squared_distances(Z, centers[:2]).argmin(axis=1)
     labels = np.full(140, -1, np.int32)
     with Threads(1) as threads:
-        frame = Frame(Z, centers, 1.0)
-        objective = ClusteringObjective(frame, w, 1.0, threads)
-        objective.step(centers, centers, np.ones(3), labels=labels)
+        frame = scale_rows(Z, centers, 1.0)
+        objective = ClusteringObjective(frame, Weights(w), 1.0, threads)
+        objective.sums(centers, centers, np.ones(3), labels=labels)
         assert_array_equal(labels, expected)
         assert_array_equal(objective.nearest(centers)[0], expected)
         assert_array_equal(most_probable(frame, centers, 1.0, threads), expected)
@@ -258,8 +268,8 @@ def test_no_distance_is_below_zero(rng, form, dtype):
     with Threads(1) as threads:
         frame = framed(form, Z, centers, 0.7)
         weight = np.ones(len(Z), frame.dtype)
-        objective = ClusteringObjective(frame, weight, 1.0, threads)
-        _, distances = objective.nearest(frame.inside(centers))
+        objective = ClusteringObjective(frame, Weights(weight), 1.0, threads)
+        _, distances = objective.nearest(frame.to_internal(centers))
     assert (distances >= 0).all()
 
 
@@ -272,8 +282,10 @@ def test_sums_over_more_than_one_block(rng):
     for gradient, wanted in zip(gradients, expected, strict=True):
         assert_allclose(gradient, wanted, rtol=1e-9, atol=1e-12)
     with Threads(1) as threads:
-        objective = ClusteringObjective(Frame(Z, centers, 1.0), w, 1.0, threads)
-        sums = objective.step(centers, centers, objective.frequencies(centers))
+        objective = ClusteringObjective(
+            scale_rows(Z, centers, 1.0), Weights(w), 1.0, threads
+        )
+        sums = objective.sums(centers, centers, objective.frequencies(centers))
         mixture = objective.mixture(centers)
     assert_allclose(sums.gradient, expected[1], rtol=1e-9)
     means, shares = naive.cluster_means(Z, centers, 1.0, w)
@@ -289,8 +301,8 @@ def test_mixture_of_the_labels(rng, form):
     labels = naive.squared_distances(Z, centers).argmin(axis=1)
     with Threads(1) as threads:
         frame = framed(form, Z, centers, 0.7)
-        objective = ClusteringObjective(frame, w, 1.0, threads)
-        here = frame.inside(centers)
+        objective = ClusteringObjective(frame, Weights(w), 1.0, threads)
+        here = frame.to_internal(centers)
         found = objective.labelled_mixture(here)
         again = objective.labelled_mixture(here, labels)
     means = [
@@ -298,16 +310,16 @@ def test_mixture_of_the_labels(rng, form):
     ]
     for mixture in (found, again):
         assert_allclose(mixture.frequencies, np.bincount(labels, w, minlength=4))
-        assert_allclose(frame.outside(mixture.means), [*means, centers[3]])
+        assert_allclose(frame.to_original(mixture.means), [*means, centers[3]])
 
 
 @pytest.mark.parametrize("scale", [1e-305, 1e295])
 def test_density_is_in_the_units_of_the_rows(rng, scale):
     Z, centers, w = clusters(rng)
     with Threads(1) as threads:
-        frame = Frame(Z * scale, centers * scale, scale)
-        here = frame.inside(centers * scale)
-        objective = ClusteringObjective(frame, w, 3.0, threads)
+        frame = scale_rows(Z * scale, centers * scale, scale)
+        here = frame.to_internal(centers * scale)
+        objective = ClusteringObjective(frame, Weights(w), 3.0, threads)
         density = objective.log_density(objective.mixture(here))
     means, f = naive.cluster_means(Z, centers, 3.0, w)
     expected = naive.log_density(Z, means, f, 3.0) - 2 * np.log(scale)
@@ -357,13 +369,12 @@ FORMS = [("student_t", dof) for dof in (0.5, 1.0, 2.0, 49.0, 100.0)] + [
 
 def objective_forms(points, P, form, threads, dtype):
     """The same objective with P dense and sparse, by the fused and the general loop."""
-    kernel, dof, joint = form
-    q_form = dof, kernel == "gaussian", joint
-    dense = EmbeddingObjective(from_matrix(P, dtype), q_form, threads)
-    general = EmbeddingObjective(from_matrix(P, dtype), q_form, threads)
-    general._fused = lambda Y: False
+    name, dof, joint = form
+    form = Kernel(KERNELS[name], dof), joint, threads
+    dense = EmbeddingObjective(from_matrix(P, dtype), *form)
+    general = EmbeddingObjective(from_matrix(P, dtype), *form, fused=False)
     graph = replace(dense.affinities, P=sparse.csr_array(((P + P.T) / 2).astype(dtype)))
-    rows = [dense, general, EmbeddingObjective(graph, q_form, threads)]
+    rows = [dense, general, EmbeddingObjective(graph, *form)]
     for objective in rows:
         gradient, log_Z = objective.gradient(points)
         yield objective, gradient, log_Z
@@ -441,7 +452,7 @@ def test_momentum_step(rng, n_components, dtype):
     expected = [a.astype(float) for a in (Y, velocity, gains)]
     for longest in (10.0, 10.0, 0.5, 0.5):
         gradient = rng.normal(size=Y.shape).astype(dtype)
-        rates = 0.7, 0.8, 0.9, longest
+        rates = StepRates(0.7, 0.8, 0.9, longest)
         descent.momentum_step(Y, gradient, velocity, gains, rates)
         naive.momentum_step(expected[0], gradient, expected[1], expected[2], rates)
         for found, wanted in zip((Y, velocity, gains), expected, strict=True):
@@ -482,9 +493,8 @@ def test_placement_objective(rng, dof):
     P /= P.sum(axis=1, keepdims=True)
     rows = np.array([1, 3, 0])
     with Threads(1) as threads:
-        loss, gradient, curvature = PlacementObjective(Y, P, (dof, False), threads)(
-            V, rows
-        )
+        objective = PlacementObjective(Y, P, Kernel(STUDENT_T, dof), threads)
+        loss, gradient, curvature = objective(V, rows)
     for t, row in enumerate(rows):
         p, long = P[row], Y.astype(np.longdouble)
         entropy = sum(v * np.log(v) for v in p if v > 0)
@@ -556,13 +566,12 @@ def test_calibration_that_cannot_settle_says_so():
 
 
 def conditional_rows(D, exclude, perplexities, fixed=np.nan):
-    near, calibrated = np.empty(len(D)), np.empty(len(D), bool)
+    calibrated, P = np.empty(len(D), bool), np.empty(D.shape)
     beta, total = np.empty((2, max(1, len(perplexities)), len(D)))
-    affinities.calibrate_rows(
-        D, exclude, np.array(perplexities), fixed, near, beta, total, calibrated
-    )
-    P = np.empty(D.shape)
-    affinities.conditional_rows(D, exclude, near, beta, total, P)
+    scales = Scales(np.empty(len(D)), beta, total)
+    bandwidths = Bandwidths(np.array(perplexities), fixed)
+    affinities.calibrate_rows(D, exclude, bandwidths, scales, calibrated)
+    affinities.conditional_rows(D, exclude, scales, P)
     return P, calibrated
 
 
@@ -617,7 +626,7 @@ def test_symmetric_affinities(rng, scale, joint, n):
     beta = distances.precision(scale.get("sigma"))
     with Threads(1) as threads:
         found = dense_affinities(
-            distances, (perplexities, beta), joint, np.float64, threads
+            distances, Bandwidths(perplexities, beta), joint, np.float64, threads
         )
     P = naive.conditional_affinities(X, **scale)
     entropy = sum(p * np.log(p) for p in P.ravel() if p > 0)

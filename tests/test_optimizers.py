@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skdec.clustering._objective import Step
+from skdec.clustering._objective import Sums
 from skdec.clustering._optimizers import CentroidDescent, StochasticDescent
+from skdec.kernels.types import GAUSSIAN, STUDENT_T, Evaluation, Kernel
 from skdec.tsne._bfgs import _bfgs_update, minimise_rows
 from skdec.tsne._gradient_descent import Descent
-from skdec.tsne._placement import place
+from skdec.tsne._placement import place_points
 from skdec.tsne._schedule import Phase, schedule, stable_rate
 from skdec.utils.threads import Threads
 from tests import naive
@@ -23,7 +24,7 @@ def random_sums(rng, k=4, d=3):
     curvature, repulsion = rng.uniform(0.5, 2, (2, k))
     curvature[0] /= 100
     curvature[1] = repulsion[1] = 0
-    return Step(
+    return Sums(
         gradient=rng.normal(size=(k, d)),
         curvature=curvature,
         repulsion=repulsion,
@@ -109,17 +110,19 @@ def test_phases(early_iter, max_iter, stops):
 
 
 def test_rates_of_one_component_and_of_the_gaussian():
-    assert stable_rate(1.0, False, 2) == 1
-    assert stable_rate(1.0, False, 1) == 1 / 2
+    assert stable_rate(Kernel(STUDENT_T, 1.0), 2) == 1
+    assert stable_rate(Kernel(STUDENT_T, 1.0), 1) == 1 / 2
     # −log s of the Gaussian is D: its slope is 1 against 1/8 at ν = 1
-    assert stable_rate(1.0, True, 2) == stable_rate(1.0, True, 1) == 1 / 8
+    gaussian = Kernel(GAUSSIAN, 1.0)
+    assert stable_rate(gaussian, 2) == stable_rate(gaussian, 1) == 1 / 8
 
 
 class Scripted:
     """An objective whose KL at the checks and whose gradient are given."""
 
     def __init__(self, values, gradient=1.0, dof=1.0):
-        self.values, self.slope, self.dof = iter(values), gradient, dof
+        self.values, self.slope = iter(values), gradient
+        self.kernel = Kernel(STUDENT_T, dof)
 
     def gradient(self, Y, exaggeration):
         return np.full_like(Y, self.slope), None
@@ -213,7 +216,8 @@ class Valley:
         off = y - x**2
         self.asked += len(V)
         gradient = np.column_stack([-2 * (1 - x) - 80 * x * off, 40 * off])
-        return (1 - x) ** 2 + 20 * off**2, gradient, np.full(len(V), 40.0)
+        value = (1 - x) ** 2 + 20 * off**2
+        return Evaluation(value, gradient, np.full(len(V), 40.0))
 
 
 def test_minima_are_found_in_few_steps(rng):
@@ -235,7 +239,7 @@ def bowl(curvature):
 
     def loss(V, rows):
         value = 0.5 * curvature * np.square(V).sum(axis=1)
-        return value, curvature * V, np.full(len(V), curvature)
+        return Evaluation(value, curvature * V, np.full(len(V), curvature))
 
     return loss
 
@@ -250,8 +254,7 @@ def test_the_first_step_is_newtons(rng, curvature):
 def test_a_step_that_does_not_descend_is_halved():
     # just beyond the place on the other side that is as high
     V, loss, beyond = np.array([[1.0]]), bowl(2.0), 5e-5
-    value, gradient, _ = loss(V, np.arange(1))
-    at_start = value, gradient, np.array([2 / (2 + beyond)])
+    at_start = loss(V, np.arange(1))._replace(curvature=np.array([2 / (2 + beyond)]))
     minimise_rows(loss, V, at_start, 10.0, max_iter=1)
     assert_allclose(V, -beyond / 2, rtol=1e-6)
 
@@ -263,7 +266,7 @@ def test_steps_descend_and_are_not_long():
         # √(1 + x²): its slope is steep for its curvature far out
         path.append(V[0, 0])
         root = np.sqrt(1 + V[:, 0] ** 2)
-        return root, V / root[:, None], np.full(len(V), 1e-3)
+        return Evaluation(root, V / root[:, None], np.full(len(V), 1e-3))
 
     V = np.array([[3.0]])
     minimise_rows(slope, V, slope(V, np.arange(1)), radius)
@@ -274,7 +277,8 @@ def test_steps_descend_and_are_not_long():
 
 def test_no_point_passes_the_limit():
     def downhill(V, rows):
-        return -V[:, 0], np.tile([-1.0, 0.0], (len(V), 1)), np.full(len(V), 0.1)
+        gradient = np.tile([-1.0, 0.0], (len(V), 1))
+        return Evaluation(-V[:, 0], gradient, np.full(len(V), 0.1))
 
     V = np.array([[0.0, 0.0], [1.0, 2.0]])
     minimise_rows(downhill, V, downhill(V, np.arange(2)), 4.0, limit=10.0)
@@ -294,7 +298,7 @@ def test_new_points_are_placed_at_a_minimum(rng, dof, share):
     P[3] += share * P[2]
     P /= P.sum(axis=1, keepdims=True)
     with Threads(1) as threads:
-        V, n_lost = place(Y, P, (dof, False, True), threads)
+        V, n_lost = place_points(Y, P, Kernel(STUDENT_T, dof), threads)
     # those beyond twice the reach of the map are told of
     away, reach = V - Y.mean(axis=0), np.linalg.norm(Y - Y.mean(axis=0), axis=1).max()
     assert n_lost == sum(np.linalg.norm(a) > 2 * reach for a in away)

@@ -18,11 +18,12 @@ from sklearn.preprocessing import Normalizer, normalize
 from skdec import StudentTClustering
 from skdec.clustering._form import Form, make_objective
 from skdec.clustering._optimizers import CentroidDescent
-from skdec.clustering._scaled_rows import Frame
+from skdec.clustering._scaled_rows import scale_rows
 from skdec.clustering._self_training import EXACT_AFTER, SelfTraining
 from skdec.clustering._training import Settings
 from skdec.utils.duplicates import merge_rows
 from skdec.utils.threads import Threads
+from skdec.utils.weights import Weights
 from tests import naive
 
 
@@ -242,12 +243,12 @@ def test_no_step_is_taken_with_frequencies_far_off(n_features):
     # nearly even memberships: the hard case
     form = Form(1.0, 2 * X.std() * np.sqrt(n_features), 1.0)
     with Threads(1) as threads:
-        objective = make_objective(X, None, start, form, threads)
+        objective = make_objective(X, Weights(None), start, form, threads)
         run = Counting(
-            objective.frame.inside(start),
+            objective.rows.to_internal(start),
             CentroidDescent(),
             Settings(max_iter=EXACT_AFTER + 10, tol=0.0),
-            objective.frame.ball(objective.weight),
+            objective.rows.ball(objective.weight),
             None,
         )
         run.run(objective)
@@ -368,11 +369,11 @@ def test_an_encoder_of_another_width_is_refused(width, rng):
 def test_no_kernel_sees_rows_and_centroids_of_other_widths(form, rng):
     X = form(rng.normal(size=(30, 4)))
     with pytest.raises(ValueError, match="rows of 4 features need centroids"):
-        Frame(X, rng.normal(size=(3, 5)), 1.0)
-    frame = Frame(X, rng.normal(size=(3, 4)), 1.0)
-    for narrower in (frame, frame.by_products()):
+        scale_rows(X, rng.normal(size=(3, 5)), 1.0)
+    frame = scale_rows(X, rng.normal(size=(3, 4)), 1.0)
+    for narrower in (frame, frame.measured_by_products()):
         with pytest.raises(ValueError, match="rows of 4 features need centroids"):
-            narrower.points(rng.normal(size=(3, 3)))
+            narrower.kernel_centers(rng.normal(size=(3, 3)))
 
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
@@ -532,9 +533,9 @@ def test_the_ball_holds_all_rows_of_positive_weight(rng):
     mean = np.average(X, axis=0, weights=weight)
     radius = np.linalg.norm(X[1:] - mean, axis=1).max()
     for rows in (X, X.astype(np.float32), sparse.csr_matrix(X)):
-        frame = Frame(rows, X[:3], 0.7).by_products()
+        frame = scale_rows(rows, X[:3], 0.7, by_products=True)
         ball = frame.ball(weight.astype(frame.dtype))
-        assert_allclose(frame.outside(ball.center[None])[0], mean, rtol=1e-5)
+        assert_allclose(frame.to_original(ball.center[None])[0], mean, rtol=1e-5)
         assert_allclose(ball.radius * 0.7, radius, rtol=1e-5)
         held = ball.hold(np.vstack([ball.center + 1e9, ball.center + 1e-3]))
         assert_allclose(np.linalg.norm(held[0] - ball.center), ball.radius, rtol=1e-5)

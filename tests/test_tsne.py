@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 import skdec
 from skdec import ExactTSNE
+from skdec.kernels.types import STUDENT_T, Kernel
 from skdec.tsne._affinities import Affinities
 from skdec.tsne._objective import EmbeddingObjective
 from skdec.utils.threads import Threads
@@ -104,9 +105,9 @@ def test_fused_loop_across_its_chunks(rng):
     for c, dof in ((2, 1.0), (3, 1.0), (3, 2.0)):
         Y = rng.normal(size=(c, n)).astype(np.float32)
         with Threads(-1) as threads:
-            fused = EmbeddingObjective(affinities, (dof, False, True), threads)
-            general = EmbeddingObjective(affinities, (dof, False, True), threads)
-            general._fused = lambda Y: False
+            form = Kernel(STUDENT_T, dof), True, threads
+            fused = EmbeddingObjective(affinities, *form)
+            general = EmbeddingObjective(affinities, *form, fused=False)
             found, expected = fused.gradient(Y), general.gradient(Y)
         assert_allclose(found[1], expected[1], rtol=1e-6)
         scale = np.abs(expected[0]).max()

@@ -541,7 +541,7 @@ def test_memory_is_asked_for_before_work_begins(precision, size, monkeypatch):
         raise AssertionError
 
     X = np.random.default_rng(0).normal(size=(150, 3))
-    monkeypatch.setattr("skdec.tsne._estimator.available", lambda: 40_000)
+    monkeypatch.setattr("skdec.tsne._checks.available", lambda: 40_000)
     tsne = ExactTSNE(precision=precision, **SHORT)
     with monkeypatch.context() as patch:
         patch.setattr("skdec.tsne._estimator.SquaredDistances", too_late)
@@ -550,7 +550,7 @@ def test_memory_is_asked_for_before_work_begins(precision, size, monkeypatch):
         with pytest.raises(MemoryError, match=r"4e-05 GB are available.*'neighbors'"):
             tsne.fit(X)
     tsne.set_params(affinities="neighbors", perplexity=5).fit(X)
-    monkeypatch.setattr("skdec.tsne._estimator.available", lambda: 90_000)
+    monkeypatch.setattr("skdec.tsne._checks.available", lambda: 90_000)
     tsne.set_params(affinities="exact").fit(X)
 
 

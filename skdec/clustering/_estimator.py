@@ -12,6 +12,7 @@ from sklearn.utils.metaestimators import available_if
 from skdec.clustering._fixed_embedding import (
     PLAINLY,
     Carrier,
+    Clustered,
     cluster,
     cluster_first_embedding,
 )
@@ -23,7 +24,7 @@ from skdec.clustering._form import (
 )
 from skdec.clustering._joint_training import learn
 from skdec.clustering._prediction import FittedClustering
-from skdec.clustering._starts import begin, check_init
+from skdec.clustering._starts import check_init, find_starts
 from skdec.clustering._stream import Batch, Stream, after_fit, joined, numbered_as
 from skdec.clustering._training import Settings
 from skdec.utils.sklearn_compat import HasMethods, StrOptions, fit_context
@@ -36,9 +37,9 @@ from skdec.utils.validation import (
     POSITIVE,
     Range,
     check_ignored,
-    check_weight,
 )
 from skdec.utils.warn import warn
+from skdec.utils.weights import check_weights
 
 # All of an encoder's starts are carried on.
 N_INIT, ENCODER_N_INIT = 40, 10
@@ -341,20 +342,24 @@ class StudentTClustering(FittedClustering):
             The fitted estimator.  A fit that fails leaves it as it was.
         """
         with unchanged_on_error(self):
-            X, weight, unit = self._check_training(X, y, sample_weight)
+            X, weights = self._check_training(X, y, sample_weight)
             encoder, Z = None, X
             if self.encoder is not None:
-                encoder = self._pretrained(X, None if weight is None else weight * unit)
+                encoder = self._pretrained(X, weights)
                 Z = self._encode(X, encoder)
-            outcome, result = self._cluster(Z, weight, unit)
+            clustered = self._cluster(Z, weights)
             if encoder is None:
-                stream = after_fit(Stream(kept=None), result, outcome)
-                remarks = self._remarks_on(outcome)
+                result = clustered.result
+                stream = after_fit(Stream(kept=None), clustered)
+                remarks = self._remarks_on(clustered.outcome)
             else:
-                learned = self._learn(X, weight, unit, Z, outcome, result, encoder)
+                learned = self._learn(X, weights, Z, clustered, encoder)
                 encoder, Z, result = learned.encoder, learned.Z, learned.result
-                stream, remarks = None, self._remarks_on_training(learned, outcome)
-            self._assign(result, outcome.form, X.dtype, stream)
+                stream, remarks = (
+                    None,
+                    self._remarks_on_training(learned, clustered.outcome),
+                )
+            self._assign(result, clustered.outcome.form, X.dtype, stream)
             self.encoder_, self.encoding_ = encoder, None if encoder is None else Z
             self.labels_, self.probabilities_ = self._labelled(Z)
         for remark in remarks:
@@ -395,8 +400,8 @@ class StudentTClustering(FittedClustering):
         with unchanged_on_error(self):
             before = getattr(self, "_stream", None)
             reset = before is None
-            X, weight, unit = self._check_training(X, y, sample_weight, reset)
-            batch = Batch(X, weight, unit)
+            batch = Batch(*self._check_training(X, y, sample_weight, reset))
+            X = batch.X
             stream, due = (before or Stream()).with_batch(batch)
             if due or stream.now is None:
                 self._fit_anew(joined(stream.kept) if due else batch, stream)
@@ -418,7 +423,7 @@ class StudentTClustering(FittedClustering):
             )
         if sample_weight is None and y is not None:
             check_ignored(y, X.shape[0])
-        return X, *check_weight(sample_weight, X)
+        return X, check_weights(sample_weight, X)
 
     def _settings(self, of_start=False):
         """Settings of the self-training; an encoder's starts have the defaults."""
@@ -438,8 +443,8 @@ class StudentTClustering(FittedClustering):
         """Which parts of the form are chosen here, by name."""
         return {name: getattr(self, name) == "auto" for name in Form._fields}
 
-    def _cluster(self, X, weight, unit):
-        """Cluster rows that stay where they are; weights are in units of ``unit``."""
+    def _cluster(self, X, weights):
+        """Cluster rows that stay where they are."""
         joint = self.encoder is not None
         auto = self._automatic()
         init = check_init(self.init, self.n_clusters, X.shape[1])
@@ -453,9 +458,9 @@ class StudentTClustering(FittedClustering):
         n_init = few if self.n_init == "auto" else self.n_init
         seeds = check_random_state(self.random_state).randint(MAX_SEED, size=n_init)
         with Threads(self.n_jobs, hold_blas=True) as threads:
-            begun = begin(X, weight, init, self.n_clusters, seeds, threads)
+            starts = find_starts(X, weights, init, self.n_clusters, seeds, threads)
             form = resolve_form(
-                begun.spread,
+                starts.spread,
                 X.shape[1],
                 self.dof,
                 self.bandwidth,
@@ -463,7 +468,7 @@ class StudentTClustering(FittedClustering):
                 joint,
             )
             carrier = Carrier(
-                begun,
+                starts,
                 self._settings(of_start=joint),
                 threads,
                 np.random.RandomState(seeds[0]),
@@ -475,19 +480,19 @@ class StudentTClustering(FittedClustering):
             else:
                 automatic = Automatic(auto["bandwidth"], auto["balance"])
                 outcome = cluster(carrier, form, automatic)
-            return outcome, outcome.result(unit)
+            return Clustered(outcome, outcome.result())
 
-    def _pretrained(self, X, weight):
+    def _pretrained(self, X, weights):
         encoder = clone(self.encoder)
         if encoder.get_params().get("random_state", 0) is None:
             rng = check_random_state(self.random_state)
             encoder.set_params(random_state=rng.randint(MAX_SEED))
+        weight = weights.original()
         given = {} if weight is None else {"sample_weight": weight}
         return encoder.fit(X, **given)
 
-    def _learn(self, X, weight, unit, Z, start, first, encoder):
-        """Train the encoder with the clusters, from z, a start and its result."""
-        weight = np.ones(X.shape[0]) if weight is None else weight
+    def _learn(self, X, weights, Z, clustered, encoder):
+        """Train the encoder with the clusters, from z and a start."""
         size = ENCODER_BATCH if self.batch_size == "auto" else self.batch_size
         settings = Settings(
             self.max_iter,
@@ -496,23 +501,22 @@ class StudentTClustering(FittedClustering):
             X.shape[0] if size is None else size,
             self.verbose,
         )
-        reference = start.objective.frame.outside(start.centers)
         # BLAS is not held: the encoder needs it
         with Threads(self.n_jobs) as threads:
-            data = X, weight, Z
-            calls = (
-                lambda: self._encode(X, encoder),
-                lambda Z: make_objective(Z, weight, reference, start.form, threads),
+            return learn(
+                clustered, encoder, X, weights, Z, self._encode, threads, settings
             )
-            return learn(start, encoder, data, calls, settings, first, unit)
 
     def _fit_anew(self, batch, stream):
         """Fit all that is kept of a stream, its clusters numbered as before."""
-        outcome, result = self._cluster(batch.X, batch.weight, batch.unit)
+        clustered = self._cluster(batch.X, batch.weights)
         if stream.now is not None:
-            result = result.numbered(numbered_as(stream.now.centers, result.centers))
-        stream = after_fit(stream, result, outcome)
-        self._assign(result, outcome.form, batch.X.dtype, stream)
+            result = clustered.result
+            order = numbered_as(stream.now.centers, result.centers)
+            clustered = clustered._replace(result=result.numbered(order))
+        stream = after_fit(stream, clustered)
+        form = clustered.outcome.form
+        self._assign(clustered.result, form, batch.X.dtype, stream)
 
     def _follow(self, batch, stream):
         """One step on a batch."""
@@ -520,12 +524,12 @@ class StudentTClustering(FittedClustering):
         allowed = 0.0 if all(self._automatic().values()) else PLAINLY
         with Threads(self.n_jobs, hold_blas=True) as threads:
             objective = make_objective(
-                batch.X, batch.weight, stream.now.centers, form, threads
+                batch.X, batch.weights, stream.now.centers, form, threads
             )
-            stream = stream.follow(objective, self._settings(), batch.unit, allowed)
+            stream = stream.follow(objective, self._settings(), allowed)
             small = batch.X.shape[0] < BATCH_ROWS * self.n_clusters
             stream = replace(stream, small=stream.small or small)
-            result = stream.result(objective, batch.unit)
+            result = stream.result(objective)
         self._assign(result, form, batch.X.dtype, stream)
 
     def _assign(self, ended, form, dtype, stream):

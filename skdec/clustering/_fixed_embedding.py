@@ -9,6 +9,7 @@ distributions that memberships stand for (``ClusteringObjective.mixture``).
 """
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -48,7 +49,7 @@ class Outcome:
     objective: ClusteringObjective
     form: Form
     start: np.ndarray  # in the units of X
-    centers: np.ndarray  # in the frame of the objective: those of the run, or its start
+    centers: np.ndarray  # in the units inside: those of the run, or its start
     start_evidence: float
     end_evidence: float  # where self-training ended, whether or not that is returned
     start_kept: bool  # the start is returned
@@ -59,12 +60,11 @@ class Outcome:
     too_few: bool  # fewer distinct rows than clusters
     loss_allowed: float  # evidence that labels may lose, in nats a row
 
-    def result(self, unit):
-        """What it ended with; ``unit`` is that of the weights."""
+    def result(self):
+        """What it ended with."""
         return ClusteringResult.of(
             self.objective,
             self.centers,
-            unit,
             self.run,
             n_reseeds=self.n_reseeds,
             converged=self.converged,
@@ -88,6 +88,13 @@ class Outcome:
             f"converged = {self.run.converged}, evidence {self.start_evidence:.7g} -> "
             f"{self.end_evidence:.7g}{', start kept' if self.start_kept else ''}"
         )
+
+
+class Clustered(NamedTuple):
+    """How a clustering ended, and what is told of it."""
+
+    outcome: Outcome
+    result: ClusteringResult
 
 
 def cluster(carrier, form, automatic):
@@ -145,7 +152,7 @@ class Carrier:
 
     Parameters
     ----------
-    begun : Beginning
+    starts : Starts
         Rows and starts.
     settings : Settings
         When to refresh and to stop.
@@ -159,12 +166,12 @@ class Carrier:
         Print a line for each start that is carried on.
     """
 
-    def __init__(self, begun, settings, threads, random_state, strict, verbose=0):
-        self.begun, self.settings, self.threads = begun, settings, threads
+    def __init__(self, starts, settings, threads, random_state, strict, verbose=0):
+        self.starts, self.settings, self.threads = starts, settings, threads
         self.random_state, self.verbose = random_state, verbose
-        self.strict, self.allowed = strict, _insignificant(begun)
+        self.strict, self.allowed = strict, _insignificant(starts)
         self.loss_allowed = self.allowed + PLAINLY
-        self.sampled = begun.sample is not begun.rows
+        self.sampled = starts.sample is not starts.rows
 
     def ranked(self, form):
         """The starts in the order in which they are tried.
@@ -172,32 +179,32 @@ class Carrier:
         By falling evidence; of those that chance may part, by how much they agree with
         all starts, or by rising inertia if starts hardly agree.
         """
-        begun = self.begun
-        if len(begun.centers) == 1:
-            return begun.centers
+        starts = self.starts
+        if len(starts.centers) == 1:
+            return starts.centers
         objective = make_objective(
-            begun.sample, begun.sample_weight, begun.centers[0], form, self.threads
+            starts.sample, starts.sample_weights, starts.centers[0], form, self.threads
         )
-        starts = [objective.frame.inside(centers) for centers in begun.centers]
+        internal = [objective.rows.to_internal(centers) for centers in starts.centers]
         evidence = np.array(
-            [objective.evidence(objective.mixture(start)) for start in starts]
+            [objective.evidence(objective.mixture(start)) for start in internal]
         )
-        agreement = _agreement(objective, starts)
-        ranked, left = [], np.arange(len(starts))
+        agreement = _agreement(objective, internal)
+        ranked, left = [], np.arange(len(internal))
         while len(left):
             equal = left[evidence[left] >= evidence[left].max() - self.allowed]
             alike = equal[np.argmax(agreement[equal])]
             ranked.append(alike if agreement[alike] >= LEAST_AGREEMENT else equal[0])
             left = left[left != ranked[-1]]
-        return [begun.centers[i] for i in ranked]
+        return [starts.centers[i] for i in ranked]
 
     def of_sample(self, start, form):
         """Where a start leads with the sample, or with all rows if they are few."""
         settings = self.settings
         if self.sampled:
             settings = replace(settings, batch_size=None)
-        rows, weight = self.begun.sample, self.begun.sample_weight
-        return self._carry(rows, weight, start, form, settings)
+        rows, weights = self.starts.sample, self.starts.sample_weights
+        return self._carry(rows, weights, start, form, settings)
 
     def of_all(self, start, form, outcome=None):
         """Where it leads with all rows, begun at its end with the sample if given."""
@@ -205,19 +212,19 @@ class Carrier:
             return outcome
         begin = None
         if outcome is not None:
-            begin = outcome.objective.frame.outside(outcome.centers)
-        rows, weight = self.begun.rows, self.begun.weight
-        return self._carry(rows, weight, start, form, self.settings, begin)
+            begin = outcome.objective.rows.to_original(outcome.centers)
+        rows, weights = self.starts.rows, self.starts.weights
+        return self._carry(rows, weights, start, form, self.settings, begin)
 
-    def _carry(self, rows, weight, start, form, settings, begin=None):
-        objective = make_objective(rows, weight, start, form, self.threads)
-        frame, ball = objective.frame, objective.frame.ball(objective.weight)
-        origin, n_reseeds = _place_empty(objective, frame.inside(start))
+    def _carry(self, X, weights, start, form, settings, begin=None):
+        objective = make_objective(X, weights, start, form, self.threads)
+        rows, ball = objective.rows, objective.rows.ball(objective.weight)
+        origin, n_reseeds = _place_empty(objective, rows.to_internal(start))
         origin = ball.hold(origin)
         size = settings.batch_size
         batches = size is not None and size < len(objective.weight)
         run = SelfTraining(
-            origin if begin is None else ball.hold(frame.inside(begin)),
+            origin if begin is None else ball.hold(rows.to_internal(begin)),
             StochasticDescent() if batches else CentroidDescent(),
             settings,
             ball,
@@ -263,18 +270,18 @@ class Carrier:
             harmful=harmful,
             n_reseeds=n_reseeds,
             n_collapsed=number_collapsed(centers, had if kept else has),
-            too_few=self.begun.too_few,
+            too_few=self.starts.too_few,
             loss_allowed=self.loss_allowed,
         )
 
 
-def _insignificant(begun):
+def _insignificant(starts):
     """Difference of evidence that as many parameters make on as many rows by chance.
 
     Half a nat for each of the k m parameters (Akaike 1974), m the dimension of the
     spread; by the row.
     """
-    return len(begun.centers[0]) * begun.spread.dimension / (2 * begun.n_rows)
+    return len(starts.centers[0]) * starts.spread.dimension / (2 * starts.n_rows)
 
 
 def _agreement(objective, starts):
@@ -288,7 +295,7 @@ def _agreement(objective, starts):
 
 def _occupied(objective, centers):
     """Weight of the rows that are labelled with each cluster."""
-    return objective.step(centers, centers, np.ones(len(centers))).occupied
+    return objective.sums(centers, centers, np.ones(len(centers))).occupied
 
 
 def _place_empty(objective, centers):
@@ -311,6 +318,6 @@ def _place_empty(objective, centers):
         if n_drawn == 0:
             break
         chosen = rng.choice(len(share), n_drawn, replace=False, p=share / share.sum())
-        centers[empty[:n_drawn]] = objective.frame.points_of(chosen)
+        centers[empty[:n_drawn]] = objective.rows.internal_rows(chosen)
         placed.update(empty[:n_drawn].tolist())
     return centers, len(placed)

@@ -1,10 +1,21 @@
 """KL(P‖Q) and its gradients in z and μ, at given residuals."""
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy.special import rel_entr
 
 from skdec.kernels import clustering
+from skdec.kernels.types import LossSums
 from skdec.utils.threads import block_size
+
+
+class Forces(NamedTuple):
+    """KL(P‖Q) and where it pulls."""
+
+    kl: float
+    grad_Z: np.ndarray
+    grad_centers: np.ndarray
 
 
 def residual(P, Q, weight):
@@ -12,7 +23,7 @@ def residual(P, Q, weight):
     return weight[:, None] * (P - Q)
 
 
-def _through_target(P, Q, weight, f, balance):
+def through_target_residual(P, Q, weight, f, balance):
     """What the residual w(p − q) loses when P follows Q: docs/gradients.md, part 3.
 
     With a_ij = w_i log(p_ij/q_ij), b_ij = p_ij (a_ij − Σ_j' p_ij' a_ij') and
@@ -24,27 +35,17 @@ def _through_target(P, Q, weight, f, balance):
     return 2 * b - weight[:, None] * Q * (B - (Q @ B)[:, None])
 
 
-def clustering_forces(Z, centers, dof, rows, threads):
-    """KL, ∂KL/∂Z and ∂KL/∂μ from P, the residual w(p − q) of the rows, and w."""
-    P, R, weight = rows
+def clustering_forces(Z, centers, dof, P, R, weight, threads):
+    """KL(P‖Q), ∂KL/∂Z and ∂KL/∂μ from P, the residual R = w(p − q), and w."""
     size = block_size(len(Z))
     n_blocks = -(-len(Z) // size)
-    grad_Z = np.empty_like(Z)
-    grad_centers = np.zeros((n_blocks, *centers.shape))
-    kl = np.zeros(n_blocks)
+    out = LossSums(
+        np.empty_like(Z), np.zeros((n_blocks, *centers.shape)), np.zeros(n_blocks)
+    )
     nu = Z.dtype.type(dof)
 
     def task(start, stop):
-        clustering.loss_blocks(
-            Z,
-            centers,
-            nu,
-            (P, R, weight),
-            size,
-            start,
-            stop,
-            (grad_Z, grad_centers, kl),
-        )
+        clustering.loss_blocks(Z, centers, nu, P, R, weight, size, start, stop, out)
 
-    threads.rows(task, n_blocks, R.size)
-    return float(kl.sum()), grad_Z, grad_centers.sum(axis=0)
+    threads.run_ranges(task, n_blocks, R.size)
+    return Forces(float(out.kl.sum()), out.grad_Z, out.grad_centers.sum(axis=0))

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skdec.clustering._objective import ClusteringObjective
-from skdec.clustering._scaled_rows import Frame
+from skdec.clustering._scaled_rows import scale_rows
 
 LARGEST_SPREAD_DOF = 4
 AUTO_BALANCE, PAPER_BALANCE = 0.5, 1.0
@@ -53,9 +53,7 @@ class Automatic(NamedTuple):
     balance: bool
 
 
-def make_objective(X, weight, reference, form, threads):
-    """The objective of rows, in a frame about some centroids ``reference``."""
-    frame = Frame(X, reference, form.bandwidth).by_products()
-    weight = np.ones(X.shape[0]) if weight is None else weight
-    weight = weight.astype(frame.dtype, copy=False)
-    return ClusteringObjective(frame, weight, form.dof, threads, form.balance)
+def make_objective(X, weights, reference, form, threads):
+    """The objective of weighted rows, scaled about some centroids ``reference``."""
+    rows = scale_rows(X, reference, form.bandwidth, by_products=True)
+    return ClusteringObjective(rows, weights, form.dof, threads, form.balance)

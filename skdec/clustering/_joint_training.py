@@ -15,11 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from skdec.clustering._forces import clustering_forces, residual
+from skdec.clustering._form import make_objective
 from skdec.clustering._memberships import frequencies, memberships, target
 from skdec.clustering._optimizers import CentroidDescent
 from skdec.clustering._result import ClusteringResult
-from skdec.clustering._scaled_rows import Frame
-from skdec.clustering._training import History, number_collapsed
+from skdec.clustering._scaled_rows import scale_rows
+from skdec.clustering._training import DIVERGED, History, number_collapsed
 
 # After a pass each row has an embedding to be judged by; of few rows after this many
 # steps, in which something can change.
@@ -34,9 +35,6 @@ FREQUENCY_RATE = 1 / 30
 
 # Share of its first spread below which an embedding has vanished.
 VANISHED = 1e-3
-DIVERGED = (
-    "the encoder's embedding is not finite: decrease the rates at which it learns"
-)
 
 
 @dataclass(frozen=True)
@@ -52,20 +50,20 @@ class Learned:
     worse: bool  # the start's labels explain the embedding plainly better
 
 
-def learn(start, encoder, data, calls, settings, first, unit):
+def learn(clustered, encoder, X, weights, Z, encode, threads, settings):
     """Train an encoder with its clusters and judge what comes of it.
 
-    Parameters are those of ``JointTraining``, and the result of the start, ``first``,
-    with the unit of its weights.
+    Parameters are those of ``JointTraining``, but that ``clustered`` has the start and
+    what is told of it.
     """
+    start, first = clustered.outcome, clustered.result
     # a copy of Z too: an encoder may keep, and change, what it gives
-    before, Z_before = copy.deepcopy(encoder), data[-1].copy()
-    training = JointTraining(start, encoder, data, calls, settings)
+    before, Z_before = copy.deepcopy(encoder), Z.copy()
+    training = JointTraining(start, encoder, X, weights, Z, encode, threads, settings)
     objective = training.run()
     result = ClusteringResult.of(
         objective,
         training.centers,
-        unit,
         training,
         n_reseeds=first.n_reseeds,
         converged=training.converged,
@@ -92,11 +90,16 @@ class JointTraining:
         How the first embedding was clustered; its random_state draws the batches.
     encoder : object with ``step``
         As described in ``skdec.encoders``.
-    data : tuple of ({ndarray, CSR matrix}, ndarray, ndarray)
-        Rows, validated, their weights, and their first embedding.
-    calls : tuple of two callables
-        ``encode()`` gives the embedding of all rows as it is now, and ``measure(Z)``
-        the ClusteringObjective of one.
+    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
+        Rows, validated.
+    weights : Weights
+        Their weights.
+    Z : ndarray of shape (n_samples, n_components)
+        Their first embedding.
+    encode : callable
+        ``encode(X, encoder)`` gives the embedding of rows, checked.
+    threads : Threads
+        Where blocks run.
     settings : Settings
         When to refresh and to stop.
 
@@ -105,7 +108,7 @@ class JointTraining:
     Z : ndarray of shape (n_samples, n_components)
         Embedding of all rows as last known.
     centers : ndarray of shape (n_clusters, n_components)
-        Centroids now, in the frame of the objective.
+        Centroids now, in the units of the objective's rows.
     n_iter, n_steps : int
         Passes over the data, and steps of the encoder.
     frequencies : ndarray of shape (n_clusters,)
@@ -120,23 +123,35 @@ class JointTraining:
         KL and the share of labels changed, at each refresh.
     """
 
-    def __init__(self, start, encoder, data, calls, settings):
+    def __init__(self, start, encoder, X, weights, Z, encode, threads, settings):
         self.centers, self.random_state = start.centers, start.run.random_state
         self.descent = CentroidDescent(momentum=0.0)
         self.encoder, self.settings = encoder, settings
-        self.encode, self.measure = calls
-        self.X, weight, Z = data
+        self._encode, self.threads = encode, threads
+        self.form = start.form
+        self.reference = start.objective.rows.to_original(start.centers)
+        self.X, self.weights = X, weights._replace(values=weights.filled(X.shape[0]))
         # a copy: an encoder may give its input, or keep what it gives
         self.Z = Z.copy()
-        self.rows = np.flatnonzero(weight > 0)
-        self.weight = weight / weight[self.rows].mean()
-        self.n_batches = -(-len(self.rows) // settings.batch_size)
+        weight = self.weights.values
+        self.used = np.flatnonzero(weight > 0)
+        self.batch_weight = weight / weight[self.used].mean()
+        self.n_batches = -(-len(self.used) // settings.batch_size)
         self.interval = settings.update_interval or max(self.n_batches, LEAST_INTERVAL)
         self._labels, self._first_spread = np.full(len(weight), -1, np.int32), 0.0
-        self.first_labels = None
+        self._objective = self.first_labels = None
         self.n_iter = self.n_steps = 0
         self.frequencies = None
         self.converged, self.vanished, self.history = False, False, History()
+
+    def encode(self):
+        """The embedding of all rows as it is now."""
+        return self._encode(self.X, self.encoder)
+
+    def measure(self, Z):
+        """The objective of an embedding."""
+        form, threads = self.form, self.threads
+        return make_objective(Z, self.weights, self.reference, form, threads)
 
     def run(self):
         """Refresh and follow until labels rest, or ``max_iter`` passes.
@@ -160,12 +175,12 @@ class JointTraining:
         self._objective, before = self.measure(self.Z), self.centers
         objective, f = self._objective, self._objective.frequencies(before)
         self.frequencies = f / objective.total
-        sums = objective.step(before, before, f, labels=self._labels, judged=True)
-        ball = objective.frame.ball(objective.weight)
+        sums = objective.sums(before, before, f, labels=self._labels, judged=True)
+        ball = objective.rows.ball(objective.weight)
         self.centers = ball.hold(self.descent.move(before, sums))
         if self.first_labels is None:
             self.first_labels = self._labels.copy()
-        spread = _spread(objective.frame.inside(self.Z[self.rows]))
+        spread = _mean_deviation(objective.rows.to_internal(self.Z[self.used]))
         self._judge(sums, objective.total, spread)
 
     def _judge(self, sums, total, spread):
@@ -185,54 +200,54 @@ class JointTraining:
                 f"changed = {history.changed[-1]:.5f}"
             )
 
-    def step(self, rows):
+    def step(self, batch):
         """One step of the encoder along ∂KL/∂z of a batch."""
-        # only the units of the frame are used: its rows are Z, which moves on
-        weight, objective = self.weight[rows], self._objective
-        frame, dof, threads = objective.frame, objective.dof, objective.threads
+        # only its units are used: its rows are those of Z, which moves on
+        scaled = self._objective.rows
+        weight, dof, threads = self.batch_weight[batch], self.form.dof, self.threads
         # an encoder may ask for the gradient at several Z
         following = [self.frequencies]
 
         def gradient(Z):
-            self._remember(rows, Z)
-            z = frame.inside(Z)
-            Q = memberships(Frame(z, self.centers, 1.0), self.centers, dof, threads)
+            self._remember(batch, Z)
+            z, centers = scaled.to_internal(Z), self.centers
+            Q = memberships(scale_rows(z, centers, 1.0), centers, dof, threads)
             f = following[0] = self._following(frequencies(Q, weight), weight.sum())
-            P = target(Q, f, objective.balance, threads)
-            pull = P, residual(P, Q, weight), weight
-            _, slope, _ = clustering_forces(z, self.centers, dof, pull, threads)
-            return slope * (frame.scale / frame.unit)
+            P = target(Q, f, self.form.balance, threads)
+            R = residual(P, Q, weight)
+            forces = clustering_forces(z, centers, dof, P, R, weight, threads)
+            return scaled.gradient_to_original(forces.grad_Z)
 
-        self.encoder.step(self.X[rows], gradient, sample_weight=weight)
+        self.encoder.step(self.X[batch], gradient, sample_weight=weight)
         self.frequencies = following[0]
         self.n_steps += 1
         self.n_iter = -(-self.n_steps // self.n_batches)
 
-    def _remember(self, rows, Z):
+    def _remember(self, batch, Z):
         """Keep the embedding that a batch has now, if it can be one."""
-        expected = len(rows), self.Z.shape[1]
+        expected = len(batch), self.Z.shape[1]
         if np.shape(Z) != expected:
             raise ValueError(
                 f"gradient must be called with Z of shape {expected}, the embedding of "
                 f"the batch; got {np.shape(Z)}"
             )
         with np.errstate(over="ignore"):
-            self.Z[rows] = Z
-        if not np.isfinite(self.Z[rows]).all():
+            self.Z[batch] = Z
+        if not np.isfinite(self.Z[batch]).all():
             raise FloatingPointError(DIVERGED)
 
     def _following(self, sums, total):
         """The running frequencies after a batch with these, and this weight."""
-        rate = max(total / self.weight.sum(), FREQUENCY_RATE)
+        rate = max(total / self.batch_weight.sum(), FREQUENCY_RATE)
         return self.frequencies + rate * (sums / total - self.frequencies)
 
     def _batches(self):
         while True:
-            order = self.random_state.permutation(self.rows)
+            order = self.random_state.permutation(self.used)
             for batch in np.array_split(order, self.n_batches):
                 yield np.sort(batch)
 
 
-def _spread(Z):
+def _mean_deviation(Z):
     """Mean |z − mean z|: no squares, which could vanish before it does."""
     return float(np.abs(Z - Z.mean(axis=0)).mean())

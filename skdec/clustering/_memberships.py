@@ -9,30 +9,29 @@ from skdec.kernels import clustering
 LARGEST_INVERSE = {np.dtype(np.float32): 1e30, np.dtype(np.float64): 1e305}
 
 
-def memberships(frame, centers, dof, threads):
-    """Q of the rows of a frame and centroids in the units of its X."""
-    points, nu = frame.points(frame.inside(centers)), frame.dtype.type(dof)
-    Q = np.empty((frame.shape[0], len(centers)), frame.dtype)
-    rows = frame.rows
+def memberships(rows, centers, dof, threads):
+    """Q of scaled rows to centroids in the units of their X."""
+    points, nu = rows.kernel_centers(rows.to_internal(centers)), rows.dtype.type(dof)
+    Q = np.empty((rows.shape[0], len(centers)), rows.dtype)
+    kernel_rows = rows.kernel_rows
 
     def task(start, stop):
-        clustering.soft_assignment_rows(rows, points, nu, start, stop, Q)
+        clustering.soft_assignment_rows(kernel_rows, points, nu, start, stop, Q)
 
-    threads.rows(task, len(Q), Q.size)
+    threads.run_ranges(task, len(Q), Q.size)
     return Q
 
 
-def most_probable(frame, centers, dof, threads):
+def most_probable(rows, centers, dof, threads):
     """argmax_j q_ij, int32, of the same q without its storage."""
-    points = frame.points(frame.inside(centers))
-    form = frame.dtype.type(dof), np.empty(len(centers), frame.dtype)
-    labels = np.empty(frame.shape[0], np.int32)
-    rows = frame.rows
+    points, nu = rows.kernel_centers(rows.to_internal(centers)), rows.dtype.type(dof)
+    labels = np.empty(rows.shape[0], np.int32)
+    kernel_rows = rows.kernel_rows
 
     def task(start, stop):
-        clustering.label_rows(rows, points, form, start, stop, labels)
+        clustering.label_rows(kernel_rows, points, nu, start, stop, labels)
 
-    threads.rows(task, len(labels), len(labels) * len(centers))
+    threads.run_ranges(task, len(labels), len(labels) * len(centers))
     return labels
 
 
@@ -51,7 +50,7 @@ def target(Q, f, balance, threads):
     def task(start, stop):
         clustering.target_rows(Q, inverse, start, stop, P)
 
-    threads.rows(task, len(Q), Q.size)
+    threads.run_ranges(task, len(Q), Q.size)
     return P
 
 

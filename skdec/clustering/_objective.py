@@ -10,6 +10,7 @@ from scipy.special import betaln, gammaln
 from skdec.clustering._memberships import inverse_frequencies
 from skdec.kernels import clustering
 from skdec.kernels import mixture as mixture_kernels
+from skdec.kernels.types import StepModel, StepSums
 from skdec.utils.threads import block_size
 
 # Dimensions of a product that cost as much as a similarity in the plane.
@@ -20,8 +21,8 @@ LEAST_SHARE = 1e-12
 _NO_LABELS = np.empty(0, np.int32)
 
 
-@dataclass
-class Step:
+@dataclass(frozen=True)
+class Sums:
     """Sums over the rows that a step is taken by; all in units of the bandwidth."""
 
     gradient: np.ndarray  # ∂KL/∂μ of (n_clusters, n_features)
@@ -46,10 +47,10 @@ class ClusteringObjective:
 
     Parameters
     ----------
-    frame : Frame
+    rows : DenseScaledRows, ProductScaledRows or SparseScaledRows
         The points.
-    weight : ndarray of shape (n_samples,)
-        Weights, in the frame's dtype.
+    weights : Weights
+        Their weights.
     dof : float
         Degrees of freedom ν.
     threads : Threads
@@ -58,79 +59,95 @@ class ClusteringObjective:
         Exponent b of the frequencies in the target.
     """
 
-    def __init__(self, frame, weight, dof, threads, balance=1.0):
-        self.frame, self.weight, self.threads = frame, weight, threads
+    def __init__(self, rows, weights, dof, threads, balance=1.0):
+        self.rows, self.threads = rows, threads
         self.dof, self.balance = dof, balance
-        self.total = float(weight.sum(dtype=np.float64))
+        self.weights = weights
+        self.weight = weights.filled(rows.shape[0]).astype(rows.dtype, copy=False)
+        self.total = float(self.weight.sum(dtype=np.float64))
 
-    def take(self, rows):
+    def take(self, chosen):
         """The objective of some of the rows."""
-        frame, weight = self.frame.take(rows), self.weight[rows]
-        return ClusteringObjective(frame, weight, self.dof, self.threads, self.balance)
+        rows, weights = self.rows.take(chosen), self.weights
+        weights = weights._replace(values=self.weight[chosen])
+        return ClusteringObjective(rows, weights, self.dof, self.threads, self.balance)
 
-    def step(self, centers, anchors, f, *, labels=None, judged=False):
+    def sums(self, centers, anchors, f, *, labels=None, judged=False):
         """The sums of a step at ``centers``.
 
         P is the target of Q at ``anchors`` with the frequencies f, and is held fixed.
         ``labels`` is updated in place to argmax q; with ``judged`` KL at the anchors is
         computed too.
         """
-        frame, k = self.frame, len(centers)
+        rows, k = self.rows, len(centers)
         size, n_blocks = self._partition(centers)
-        sums = (
-            np.zeros((n_blocks, *frame.force_shape(centers))),
-            np.zeros((n_blocks, 4, k)),
-            np.zeros((n_blocks, 2)),
-        )
-        inverse = inverse_frequencies(f, self.balance, frame.dtype)
         moved = anchors is not centers and not np.array_equal(anchors, centers)
-        here = frame.points(centers)
-        points = here, frame.points(anchors) if moved else here
-        model = frame.dtype.type(self.dof), inverse, moved, judged
-        rows, labels = frame.rows, _NO_LABELS if labels is None else labels
+        model = StepModel(
+            dof=rows.dtype.type(self.dof),
+            inverse=inverse_frequencies(f, self.balance, rows.dtype),
+            moved=moved,
+            judged=judged,
+        )
+        blocks = StepSums(
+            np.zeros((n_blocks, *rows.force_shape(centers))),
+            *np.zeros((4, n_blocks, k)),
+            *np.zeros((2, n_blocks)),
+        )
+        here = rows.kernel_centers(centers)
+        there = rows.kernel_centers(anchors) if moved else here
+        kernel_rows, labels = rows.kernel_rows, _NO_LABELS if labels is None else labels
 
         def task(start, stop):
             clustering.step_blocks(
-                rows, self.weight, points, model, size, start, stop, sums, labels
+                kernel_rows,
+                self.weight,
+                here,
+                there,
+                model,
+                size,
+                start,
+                stop,
+                blocks,
+                labels,
             )
 
-        self.threads.rows(task, n_blocks, self._work(k))
-        forces, columns, scalars = (part.sum(axis=0) for part in sums)
-        curvature, frequencies, residual, occupied = columns
-        return Step(
-            gradient=frame.forces(forces, residual, centers),
+        self.threads.run_ranges(task, n_blocks, self._work(k))
+        curvature, residual = blocks.curvature.sum(axis=0), blocks.residual.sum(axis=0)
+        return Sums(
+            gradient=rows.forces(blocks.forces.sum(axis=0), residual, centers),
             curvature=curvature,
             repulsion=curvature - residual,
-            frequencies=frequencies,
-            occupied=occupied,
-            changed=float(scalars[0]),
-            kl=float(scalars[1]) if judged else np.nan,
+            frequencies=blocks.frequencies.sum(axis=0),
+            occupied=blocks.occupied.sum(axis=0),
+            changed=float(sum(blocks.changed)),
+            kl=float(sum(blocks.kl)) if judged else np.nan,
             weight=self.total,
         )
 
     def frequencies(self, centers):
         """f_j = Σ_i w_i q_ij."""
-        return self.step(centers, centers, np.ones(len(centers))).frequencies
+        return self.sums(centers, centers, np.ones(len(centers))).frequencies
 
     def mixture(self, centers):
         """The mixture that memberships at ``centers`` stand for.
 
         A cluster without any membership has its centroid for a mean.
         """
-        frame, k = self.frame, len(centers)
+        rows, k = self.rows, len(centers)
         size, n_blocks = self._partition(centers)
-        forces = np.zeros((n_blocks, *frame.force_shape(centers)))
+        forces = np.zeros((n_blocks, *rows.force_shape(centers)))
         frequencies = np.zeros((n_blocks, k))
-        points, rows, nu = frame.points(centers), frame.rows, frame.dtype.type(self.dof)
+        kernel_rows, points = rows.kernel_rows, rows.kernel_centers(centers)
+        nu, w = rows.dtype.type(self.dof), self.weight
 
         def task(start, stop):
             mixture_kernels.mean_blocks(
-                rows, self.weight, points, nu, size, start, stop, forces, frequencies
+                kernel_rows, w, points, nu, size, start, stop, forces, frequencies
             )
 
-        self.threads.rows(task, n_blocks, self._work(k))
+        self.threads.run_ranges(task, n_blocks, self._work(k))
         f = frequencies.sum(axis=0)
-        off = frame.forces(forces.sum(axis=0), f, centers)
+        off = rows.forces(forces.sum(axis=0), f, centers)
         off = np.divide(off, f[:, None], out=np.zeros_like(off), where=f[:, None] > 0)
         return Mixture(centers - off, f)
 
@@ -147,7 +164,7 @@ class ClusteringObjective:
         where = labels, np.arange(len(labels))
         members = sparse.csr_matrix((weight, where), (len(centers), len(labels)))
         mass = np.asarray(members.sum(axis=1)).reshape(-1)
-        sums = self.frame.sums_of(members, mass)
+        sums = self.rows.sums_of(members, mass)
         means = np.divide(
             sums, mass[:, None], out=centers.copy(), where=mass[:, None] > 0
         )
@@ -160,23 +177,26 @@ class ClusteringObjective:
         bandwidth h as its scale (Peel & McLachlan 2000, equation 2), so that this is
         the log density of X in nats, in its own units.
         """
-        n_features, dof = self.frame.shape[1], self.dof + self.frame.shape[1] - 1
+        n_features, dof = self.rows.shape[1], self.dof + self.rows.shape[1] - 1
         shares = components.frequencies / components.frequencies.sum()
         some = shares > LEAST_SHARE
-        shares = (shares[some] / shares[some].sum()).astype(self.frame.dtype)
+        shares = (shares[some] / shares[some].sum()).astype(self.rows.dtype)
         factor = np.sqrt(dof / self.dof)
-        frame = self.frame.scaled(factor)
-        points, rows = frame.points(components.means[some] * factor), frame.rows
-        out, nu = np.empty(len(self.weight)), frame.dtype.type(dof)
+        rows = self.rows.rescaled(factor)
+        points = rows.kernel_centers(components.means[some] * factor)
+        out, nu = np.empty(len(self.weight)), rows.dtype.type(dof)
+        kernel_rows = rows.kernel_rows
 
         def task(start, stop):
-            mixture_kernels.density_rows(rows, points, shares, nu, start, stop, out)
+            mixture_kernels.density_rows(
+                kernel_rows, points, shares, nu, start, stop, out
+            )
 
-        self.threads.rows(task, len(out), self._work(len(shares)))
+        self.threads.run_ranges(task, len(out), self._work(len(shares)))
         # Γ((ν+d)/2) / Γ(ν/2), without the difference of two large numbers
         log_ratio = gammaln(n_features / 2) - betaln(self.dof / 2, n_features / 2)
-        log_scale = np.log(self.frame.h) + np.log(self.frame.unit)
-        volume = n_features * (0.5 * np.log(np.pi * self.dof) + log_scale)
+        log_radius = 0.5 * np.log(np.pi * self.dof)
+        volume = n_features * (log_radius + self.rows.log_bandwidth)
         return out + (log_ratio - volume)
 
     def evidence(self, components):
@@ -186,22 +206,21 @@ class ClusteringObjective:
 
     def nearest(self, centers):
         """Label of the nearest centroid and D to it, of each row."""
-        frame, n = self.frame, len(self.weight)
-        points, rows = frame.points(centers), frame.rows
-        labels, distances = np.empty(n, np.int32), np.empty(n, frame.dtype)
-        like = np.empty(len(centers), frame.dtype)
+        rows, n = self.rows, len(self.weight)
+        points, kernel_rows = rows.kernel_centers(centers), rows.kernel_rows
+        labels, distances = np.empty(n, np.int32), np.empty(n, rows.dtype)
 
         def task(start, stop):
             mixture_kernels.nearest_rows(
-                rows, points, like, start, stop, labels, distances
+                kernel_rows, points, start, stop, labels, distances
             )
 
-        self.threads.rows(task, n, self._work(len(centers)))
+        self.threads.run_ranges(task, n, self._work(len(centers)))
         return labels, distances
 
     def _work(self, k):
         """The work of a step in evaluations of a pair in the plane."""
-        n_features = self.frame.shape[1]
+        n_features = self.rows.shape[1]
         return int(len(self.weight) * k * max(1, n_features / DIMENSIONS_PER_PAIR))
 
     def _partition(self, centers):

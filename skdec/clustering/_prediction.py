@@ -12,15 +12,16 @@ from sklearn.base import (
 from sklearn.utils import gen_batches, get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdec.clustering._joint_training import DIVERGED
 from skdec.clustering._memberships import memberships, most_probable, target
 from skdec.clustering._objective import ClusteringObjective, Mixture
-from skdec.clustering._scaled_rows import Frame
+from skdec.clustering._scaled_rows import scale_rows
 from skdec.clustering._spread import simplified_silhouette
+from skdec.clustering._training import DIVERGED
 from skdec.utils.threads import Threads
-from skdec.utils.validation import FLOATS, check_matrix, check_weight
+from skdec.utils.validation import FLOATS, check_matrix
+from skdec.utils.weights import Weights, check_weights
 
-ROWS_PER_BATCH = 65_536
+ROWS_PER_PREDICTION = 65_536
 
 
 class FittedClustering(
@@ -140,8 +141,8 @@ class FittedClustering(
             Between 0 and 1, higher is better; 0 for a single cluster.
         """
         X = self.encode(X)
-        weight, _ = check_weight(sample_weight, X)
-        return simplified_silhouette(X, self.cluster_centers_, weight)
+        weights = check_weights(sample_weight, X)
+        return simplified_silhouette(X, self.cluster_centers_, weights.values)
 
     def kl_samples(self, X):
         """Divergence of each row's target from its memberships: how far q has to move.
@@ -166,7 +167,7 @@ class FittedClustering(
         X = self.encode(X)
         kl = np.empty(X.shape[0])
         with Threads(self.n_jobs) as threads:
-            for batch in gen_batches(X.shape[0], ROWS_PER_BATCH):
+            for batch in gen_batches(X.shape[0], ROWS_PER_PREDICTION):
                 Q = self._memberships(X[batch], threads).astype(np.float64)
                 P = target(Q, self.cluster_frequencies_, self.balance_, threads)
                 kl[batch] = rel_entr(P, Q).sum(axis=1)
@@ -192,7 +193,7 @@ class FittedClustering(
         X = self.encode(X)
         entropy = np.empty(X.shape[0])
         with Threads(self.n_jobs) as threads:
-            for batch in gen_batches(X.shape[0], ROWS_PER_BATCH):
+            for batch in gen_batches(X.shape[0], ROWS_PER_PREDICTION):
                 Q = self._memberships(X[batch], threads)
                 entropy[batch] = entr(Q).sum(axis=1, dtype=np.float64)
         return entropy
@@ -222,11 +223,11 @@ class FittedClustering(
         and Computing 2000, equations 1 and 2.
         """
         X = self.encode(X)
-        frame = self._frame(X)
-        weight = np.ones(X.shape[0], frame.dtype)
-        mixture = Mixture(frame.inside(self.cluster_means_), self.cluster_frequencies_)
+        rows = self._scaled(X)
+        means = rows.to_internal(self.cluster_means_)
+        mixture = Mixture(means, self.cluster_frequencies_)
         with Threads(self.n_jobs) as threads:
-            objective = ClusteringObjective(frame, weight, self.dof_, threads)
+            objective = ClusteringObjective(rows, Weights(None), self.dof_, threads)
             return objective.log_density(mixture)
 
     def _validate(self, X, encoder, reset=False):
@@ -257,11 +258,11 @@ class FittedClustering(
     def __sklearn_is_fitted__(self):
         return hasattr(self, "cluster_centers_")
 
-    def _frame(self, X):
-        return Frame(X, self.cluster_centers_, self.bandwidth_)
+    def _scaled(self, X):
+        return scale_rows(X, self.cluster_centers_, self.bandwidth_)
 
     def _memberships(self, X, threads):
-        Q = memberships(self._frame(X), self.cluster_centers_, self.dof_, threads)
+        Q = memberships(self._scaled(X), self.cluster_centers_, self.dof_, threads)
         return Q.astype(X.dtype, copy=False)
 
     def _labelled(self, X):
@@ -269,19 +270,19 @@ class FittedClustering(
         labels = np.empty(X.shape[0], np.int32)
         largest = np.empty(X.shape[0], X.dtype)
         with Threads(self.n_jobs) as threads:
-            for batch in gen_batches(X.shape[0], ROWS_PER_BATCH):
+            for batch in gen_batches(X.shape[0], ROWS_PER_PREDICTION):
                 Q = self._memberships(X[batch], threads)
                 labels[batch], largest[batch] = Q.argmax(axis=1), Q.max(axis=1)
         return labels, largest
 
     def _labels(self, X):
         # argmax q and no other rule: from q in the dtype in which it is given out
-        frame = self._frame(X)
+        rows = self._scaled(X)
         with Threads(self.n_jobs) as threads:
-            if frame.dtype == X.dtype:
-                return most_probable(frame, self.cluster_centers_, self.dof_, threads)
+            if rows.dtype == X.dtype:
+                return most_probable(rows, self.cluster_centers_, self.dof_, threads)
             labels = np.empty(X.shape[0], np.int32)
-            for batch in gen_batches(X.shape[0], ROWS_PER_BATCH):
+            for batch in gen_batches(X.shape[0], ROWS_PER_PREDICTION):
                 labels[batch] = self._memberships(X[batch], threads).argmax(axis=1)
             return labels
 

@@ -25,26 +25,26 @@ class ClusteringResult:
     history: History
 
     @classmethod
-    def of(cls, objective, centers, unit, progress, **counts):
-        """All rows measured at some centroids; ``unit`` is that of their weights.
+    def of(cls, objective, centers, progress, **counts):
+        """All rows measured at some centroids.
 
         ``progress`` has n_iter, n_steps and history, of which the divergences are in
-        units of the weights too.
+        the unit of the weights.
         """
         mixture = objective.mixture(centers)
-        sums = objective.step(centers, centers, mixture.frequencies, judged=True)
-        history = progress.history
+        sums = objective.sums(centers, centers, mixture.frequencies, judged=True)
+        history, restore = progress.history, objective.weights.restore
         return cls(
-            centers=objective.frame.outside(centers),
-            means=objective.frame.outside(mixture.means),
-            frequencies=mixture.frequencies * unit,
-            occupied=sums.occupied * unit,
+            centers=objective.rows.to_original(centers),
+            means=objective.rows.to_original(mixture.means),
+            frequencies=restore(mixture.frequencies),
+            occupied=restore(sums.occupied),
             # below 0 by rounding where p = q
-            kl=max(sums.kl, 0.0) * unit,
+            kl=restore(max(sums.kl, 0.0)),
             evidence=objective.evidence(mixture),
             n_iter=progress.n_iter,
             n_steps=progress.n_steps,
-            history=replace(history, kl=[max(kl, 0.0) * unit for kl in history.kl]),
+            history=replace(history, kl=[restore(max(kl, 0.0)) for kl in history.kl]),
             **counts,
         )
 

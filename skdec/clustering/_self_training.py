@@ -34,7 +34,7 @@ class SelfTraining:
     Parameters
     ----------
     centers : ndarray of shape (n_clusters, n_features)
-        Where it starts, in the frame of the objective.
+        Where it starts, in the units of the objective's rows.
     descent : CentroidDescent or StochasticDescent
         Takes the steps.
     settings : Settings
@@ -106,7 +106,7 @@ class SelfTraining:
 
     def _sums(self, objective, labels, judged):
         centers, anchors, f = self.centers, self.anchors, self.target
-        return objective.step(centers, anchors, f, labels=labels, judged=judged)
+        return objective.sums(centers, anchors, f, labels=labels, judged=judged)
 
     def _expected_frequencies(self, share):
         """f at the centroids as they are now: last known at those before the last step.
@@ -135,7 +135,7 @@ class SelfTraining:
     def run(self, objective):
         """Steps until labels and centroids rest, or ``max_iter`` passes."""
         labels = np.full(len(objective.weight), -1, np.int32)
-        self.least_shift = LEAST_SHIFT[objective.frame.dtype]
+        self.least_shift = LEAST_SHIFT[objective.rows.dtype]
         checked, changed, refreshed = self.centers, 0.0, False
         while self.n_iter < self.settings.max_iter and not (
             self.converged or self.emptied

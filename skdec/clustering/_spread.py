@@ -11,13 +11,13 @@ from sklearn.utils import gen_batches
 
 from skdec.utils.numbers import TINY, largest_magnitude, power_of_two
 
-ROWS_PER_BATCH = 4096
+ROWS_PER_DISTANCE = 4096
 
 # Rows by whose pairs the dimension of the spread is estimated.
 DIMENSION_ROWS = 1000
 
 # What rounding leaves of the difference between a row and a mean, both up to 2.
-ROUNDING = 16 * np.finfo(np.float64).eps
+RESIDUAL_ROUNDING = 16 * np.finfo(np.float64).eps
 
 
 class Spread(NamedTuple):
@@ -53,10 +53,10 @@ def within_spread(rows, weight, centers):
     rng = np.random.RandomState(0)
     chosen = np.sort(rng.permutation(len(labels))[:DIMENSION_ROWS])
     variance = 0.0
-    for batch in gen_batches(rows.shape[0], ROWS_PER_BATCH):
+    for batch in gen_batches(rows.shape[0], ROWS_PER_DISTANCE):
         squares = _residual_squares(rows[batch], means, labels[batch])
         variance += float(share[batch] @ squares)
-    if variance <= n_features * ROUNDING**2:
+    if variance <= n_features * RESIDUAL_ROUNDING**2:
         return Spread(_half_gap(rows), float(n_features))
     products = _residual_products(rows[chosen], means, labels[chosen])
     dimension = _dimension(products, share[chosen])
@@ -111,7 +111,7 @@ def _half_gap(rows):
 def nearest_distances(X, centers, n_nearest, unit=1.0):
     """Distances of X/unit to the nearest centroids in batches of rows, float64."""
     measure = euclidean_distances if sparse.issparse(X) else cdist
-    for batch in gen_batches(X.shape[0], ROWS_PER_BATCH):
+    for batch in gen_batches(X.shape[0], ROWS_PER_DISTANCE):
         distances = measure(X[batch] / np.float64(unit), centers)
         distances.partition(n_nearest - 1, axis=1)
         yield batch, distances[:, :n_nearest].T
@@ -124,9 +124,8 @@ def simplified_silhouette(X, centers, weight):
     """
     if len(centers) == 1:
         return 0.0
-    # in units of the data: squares neither overflow nor vanish
-    largest = max(largest_magnitude(X), largest_magnitude(centers))
-    unit = np.float64(power_of_two(largest))
+    # squares neither overflow nor vanish
+    unit = np.float64(power_of_two(max(map(largest_magnitude, (X, centers)))))
     values = np.empty(X.shape[0])
     for batch, (a, b) in nearest_distances(X, centers / unit, 2, unit):
         values[batch] = np.divide(b - a, b, out=np.zeros_like(b), where=b > 0)

@@ -1,6 +1,7 @@
 """Where the centroids start: scikit-learn's k-means, run from several seeds."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -11,6 +12,7 @@ from skdec.utils.duplicates import merge_rows
 from skdec.utils.numbers import TINY, largest_magnitude, power_of_two
 from skdec.utils.validation import check_matrix, with_short_indices
 from skdec.utils.warn import warn
+from skdec.utils.weights import Weights
 
 # Starts are found in a sample of so many numbers, or of these rows if rows are wide (in
 # a few hundred rows of 2,000 features k-means finds no clusters), but not more numbers
@@ -22,7 +24,7 @@ LEAST_ROWS_PER_CLUSTER = 50
 WORTH_A_THREAD = 2**16
 
 # Of a given start, in units of the largest entry of X.
-FARTHEST = 1e6
+FARTHEST_INIT = 1e6
 
 # Largest error of the squared distances of sparse rows, as a share of their mean.
 SPARSE_ERROR = 1e-6
@@ -46,21 +48,44 @@ def check_array_init(init, n_clusters, n_features):
     return centers
 
 
+class Sample(NamedTuple):
+    """Rows in which starts are found, in a unit that keeps squares in range."""
+
+    rows: object  # {ndarray, CSR matrix}
+    weight: np.ndarray
+    unit: float  # a power of two, by which division is exact
+
+    @classmethod
+    def of(cls, X, weight):
+        """A sample of rows X, which keep their dtype."""
+        unit = power_of_two(largest_magnitude(X))
+        rows = (X / X.dtype.type(unit)).astype(X.dtype, copy=False)
+        return cls(rows, weight, unit)
+
+    def to_internal(self, points):
+        """Points from the units of X to those of the sample."""
+        return points / self.unit
+
+    def to_original(self, points):
+        """Points, or lengths, from the unit of the sample to those of X."""
+        return points * self.unit
+
+
 @dataclass(frozen=True)
-class Beginning:
+class Starts:
     """What the iterations start from."""
 
     rows: object  # {ndarray, CSR matrix}: distinct and ordered by value, or X itself
-    weight: np.ndarray  # of the rows, float64
+    weights: Weights  # of the rows
     sample: object  # the rows in which the starts were found, in the units of X
-    sample_weight: np.ndarray
+    sample_weights: Weights
     centers: list  # the starts, float64, in the units of X, by increasing inertia
     spread: Spread  # of the first, in the units of X
     n_rows: float  # effective number of the sample's rows, (Σ w)² / Σ w²
     too_few: bool  # fewer distinct rows than clusters
 
 
-def begin(X, weight, init, n_clusters, seeds, threads):
+def find_starts(X, weights, init, n_clusters, seeds, threads):
     """Find rows to iterate over, centroids to start from and their spread.
 
     Data of at most 2^20 stored numbers, or 5,000 rows of at most 2^24, are merged to
@@ -73,7 +98,7 @@ def begin(X, weight, init, n_clusters, seeds, threads):
     ----------
     X : {ndarray, CSR matrix} of shape (n_samples, n_features)
         Rows, validated.
-    weight : ndarray of shape (n_samples,) or None
+    weights : Weights
         Their weights, not all zero.
     init : str, callable or ndarray of shape (n_clusters, n_features)
         As given to the estimator; checked.
@@ -87,28 +112,27 @@ def begin(X, weight, init, n_clusters, seeds, threads):
     # scikit-learn's k-means takes no others
     X = with_short_indices(X) if sparse.issparse(X) else X
     most = _sample_size(X, n_clusters)
+    weight = weights.filled(X.shape[0])
     if X.shape[0] <= most:
         rows, weight = sample, sample_weight = merge_rows(X, weight)
     else:
-        rows, weight = X, np.ones(X.shape[0]) if weight is None else weight
+        rows = X
         drawn = np.flatnonzero(weight > 0)
         rng = np.random.RandomState(seeds[0])
         drawn = rng.permutation(drawn)[:most]
         sample, sample_weight = merge_rows(X[drawn], weight[drawn])
-    # a power of two, so exact: keeps squares in range for data at 1e-30 or 1e30
-    unit = power_of_two(largest_magnitude(sample))
-    scaled = (sample / sample.dtype.type(unit)).astype(X.dtype, copy=False)
+    scaled = Sample.of(sample, sample_weight)
     if sparse.issparse(X) and sample.shape[0] > 1:
-        _check_precision(scaled, sample_weight)
+        _check_precision(scaled.rows, sample_weight)
     if isinstance(init, np.ndarray):
         # so far out no row is near: finite, it is put back among the rows
-        found = [np.clip(init / unit, -FARTHEST, FARTHEST)]
-    elif scaled.shape[0] <= n_clusters:
-        dense = scaled.toarray() if sparse.issparse(scaled) else scaled
-        found = [np.resize(dense, (n_clusters, scaled.shape[1]))]
+        found = [np.clip(scaled.to_internal(init), -FARTHEST_INIT, FARTHEST_INIT)]
+    elif sample.shape[0] <= n_clusters:
+        dense = scaled.rows.toarray() if sparse.issparse(sample) else scaled.rows
+        found = [np.resize(dense, (n_clusters, sample.shape[1]))]
     else:
-        found = _starts(scaled, sample_weight, unit, init, n_clusters, seeds, threads)
-    spread = within_spread(scaled, sample_weight, found[0])
+        found = _k_means(scaled, init, n_clusters, seeds, threads)
+    spread = within_spread(scaled.rows, sample_weight, found[0])
     too_few = sample.shape[0] < n_clusters
     if too_few:
         warn(
@@ -116,13 +140,13 @@ def begin(X, weight, init, n_clusters, seeds, threads):
             f"positive weight ({sample.shape[0]}): some centroids coincide",
             ConvergenceWarning,
         )
-    return Beginning(
+    return Starts(
         rows=rows,
-        weight=weight,
+        weights=weights._replace(values=weight),
         sample=sample,
-        sample_weight=sample_weight,
-        centers=[centers.astype(np.float64) * unit for centers in found],
-        spread=Spread(spread.distance * unit, spread.dimension),
+        sample_weights=weights._replace(values=sample_weight),
+        centers=[scaled.to_original(centers.astype(np.float64)) for centers in found],
+        spread=spread._replace(distance=scaled.to_original(spread.distance)),
         n_rows=float(sample_weight.sum() ** 2 / np.square(sample_weight).sum()),
         too_few=too_few,
     )
@@ -152,8 +176,8 @@ def _sample_size(X, n_clusters):
     return max(narrow, widest, LEAST_ROWS_PER_CLUSTER * n_clusters)
 
 
-def _starts(rows, weight, unit, init, n_clusters, seeds, threads):
-    """Starting centroids of the seeds in units of the data, by increasing inertia."""
+def _k_means(sample, init, n_clusters, seeds, threads):
+    """Starting centroids of the seeds in the unit inside, by increasing inertia."""
     # here, because importing sklearn.cluster takes as long as all of skdec
     from sklearn.cluster import KMeans
 
@@ -162,14 +186,16 @@ def _starts(rows, weight, unit, init, n_clusters, seeds, threads):
         first = init
         if callable(init):
             random_state = np.random.RandomState(seed)
-            first = init(rows * unit, n_clusters, random_state=random_state)
-            first = check_array_init(first, n_clusters, rows.shape[1]) / unit
+            rows = sample.to_original(sample.rows)
+            first = init(rows, n_clusters, random_state=random_state)
+            first = check_array_init(first, n_clusters, rows.shape[1])
+            first = sample.to_internal(first)
         runs.append(KMeans(n_clusters, init=first, n_init=1, random_state=seed))
 
     def run(kmeans):
-        return kmeans.fit(rows, sample_weight=weight)
+        return kmeans.fit(sample.rows, sample_weight=sample.weight)
 
-    side_by_side = rows.shape[0] * rows.shape[1] > WORTH_A_THREAD
+    side_by_side = np.prod(sample.rows.shape) > WORTH_A_THREAD
     fitted = threads.map(run, runs, side_by_side)
     order = np.argsort([kmeans.inertia_ for kmeans in fitted], kind="stable")
     return [fitted[i].cluster_centers_ for i in order]

@@ -14,7 +14,8 @@ from skdec.clustering._result import ClusteringResult
 from skdec.clustering._scaled_rows import Ball
 from skdec.clustering._self_training import SelfTraining
 from skdec.clustering._training import History
-from skdec.utils.numbers import largest_magnitude, power_of_two
+from skdec.utils.numbers import in_one_unit
+from skdec.utils.weights import Weights
 
 # A stream is fitted as a whole until it has more stored numbers than this, whenever it
 # has grown by this factor; then a batch has at least this weight in running means.
@@ -27,11 +28,10 @@ FAR, FAR_SHARE = 1.5, 0.01
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows, validated, with their weights in a unit (None: 1 each)."""
+    """Rows, validated, with their weights."""
 
     X: object
-    weight: np.ndarray | None
-    unit: float
+    weights: Weights
 
     @property
     def n_stored(self):
@@ -88,20 +88,21 @@ class Stream:
         n_fitted = n_kept if due else self.n_fitted
         return replace(self, kept=kept, n_fitted=n_fitted), due
 
-    def follow(self, objective, settings, unit, loss_allowed):
+    def follow(self, objective, settings, loss_allowed):
         """One step on the rows of a batch; the stream after it.
 
         It goes back to its start if that has explained the rows better, by more than
         ``loss_allowed`` nats a row in the running mean, or its labels have plainly.
         """
-        frame, seen = objective.frame, self.seen + objective.total * unit
-        share = max(objective.total * unit / seen, LEAST_SHARE)
+        rows, total = objective.rows, objective.weights.restore(objective.total)
+        seen = self.seen + total
+        share = max(total / seen, LEAST_SHARE)
         ball, strayed = self._widened(objective)
-        held = Ball(frame.inside(ball.center), ball.radius / (frame.h * frame.unit))
+        held = rows.ball_to_internal(ball)
         run = self._step(objective, settings, held, share)
         mixture = objective.mixture(run.centers)
-        start = frame.inside(self.start.centers)
-        before = frame.inside(self.now.centers)
+        start = rows.to_internal(self.start.centers)
+        before = rows.to_internal(self.now.centers)
         shift = np.sqrt(np.mean((run.centers - before) ** 2))
         own = objective.evidence(mixture)
         gain = own - objective.evidence(objective.mixture(start))
@@ -130,11 +131,10 @@ class Stream:
 
     def _step(self, objective, settings, ball, share):
         """The clusters on their way, a step further."""
-        frame, now = objective.frame, self.now
-        run = SelfTraining(
-            frame.inside(now.centers), copy.deepcopy(self.descent), settings, ball, None
-        )
-        run.anchors, run.n_steps = frame.inside(now.anchors), self.n_steps
+        rows, now = objective.rows, self.now
+        centers = rows.to_internal(now.centers)
+        run = SelfTraining(centers, copy.deepcopy(self.descent), settings, ball, None)
+        run.anchors, run.n_steps = rows.to_internal(now.anchors), self.n_steps
         run.frequencies, run.target = now.frequencies, now.target
         run.step(objective, share=share)
         return run
@@ -144,14 +144,14 @@ class Stream:
 
         The means are of all rows so far: those of the batch by their weight in f.
         """
-        frame, now = objective.frame, self.now
+        rows, now = objective.rows, self.now
         added = share * mixture.frequencies / objective.total
         mass = (1 - share) * now.frequencies + added
         rate = np.divide(added, mass, out=np.zeros_like(mass), where=mass > 0)
-        off = frame.outside(mixture.means) - now.means
+        off = rows.to_original(mixture.means) - now.means
         return Clusters(
-            centers=frame.outside(run.centers),
-            anchors=frame.outside(run.anchors),
+            centers=rows.to_original(run.centers),
+            anchors=rows.to_original(run.anchors),
             target=run.target,
             frequencies=run.frequencies,
             means=now.means + rate[:, None] * off,
@@ -169,17 +169,17 @@ class Stream:
             start_kept=True,
         )
 
-    def result(self, objective, unit):
+    def result(self, objective):
         """Where the stream has come to; KL is that of the batch."""
-        frame, now = objective.frame, self.now
-        centers = frame.inside(now.centers)
-        sums = objective.step(centers, centers, now.frequencies, judged=True)
+        now, restore = self.now, objective.weights.restore
+        centers = objective.rows.to_internal(now.centers)
+        sums = objective.sums(centers, centers, now.frequencies, judged=True)
         return ClusteringResult(
             centers=now.centers,
             means=now.means,
             frequencies=now.frequencies * self.seen,
-            occupied=sums.occupied * unit,
-            kl=max(sums.kl, 0.0) * unit,
+            occupied=restore(sums.occupied),
+            kl=restore(max(sums.kl, 0.0)),
             evidence=self.evidence,
             n_iter=self.n_iter,
             n_steps=self.n_steps,
@@ -191,9 +191,7 @@ class Stream:
 
     def _widened(self, objective):
         """The ball of all rows so far, and whether rows have strayed far from it."""
-        frame = objective.frame
-        center, unit = frame.inside(self.ball.center), frame.h * frame.unit
-        distances = unit * frame.distances(center)
+        distances = objective.rows.original_distances(self.ball.center)
         weight, radius = objective.weight.astype(np.float64), self.ball.radius
         far = weight[distances > FAR * radius].sum() / objective.total
         largest = distances[weight > 0].max(initial=radius)
@@ -202,23 +200,20 @@ class Stream:
 
 def joined(batches):
     """Batches as one, their weights in one unit."""
-    unit = max(batch.unit for batch in batches)
-    weights = [
-        (np.ones(b.X.shape[0]) if b.weight is None else b.weight) * (b.unit / unit)
-        for b in batches
-    ]
+    weights = Weights.joined([(b.weights, b.X.shape[0]) for b in batches])
     parts = [batch.X for batch in batches]
     if any(map(sparse.issparse, parts)):
         rows = sparse.vstack([sparse.csr_matrix(part) for part in parts], format="csr")
     else:
         rows = np.concatenate(parts)
-    return Batch(rows, np.concatenate(weights), unit)
+    return Batch(rows, weights)
 
 
-def after_fit(stream, result, outcome):
+def after_fit(stream, clustered):
     """The stream after a fit of all rows so far."""
-    frame, run, total = outcome.objective.frame, outcome.run, result.frequencies.sum()
-    ball = Ball(frame.outside(run.ball.center), run.ball.radius * frame.h * frame.unit)
+    outcome, result = clustered.outcome, clustered.result
+    run, total = outcome.run, result.frequencies.sum()
+    ball = outcome.objective.rows.ball_to_original(run.ball)
     descent = StochasticDescent()
     if isinstance(run.descent, StochasticDescent):
         descent = run.descent
@@ -249,5 +244,5 @@ def _running(mean, value, share):
 
 def numbered_as(before, centers):
     """The order of new centroids in which they stand for those before them."""
-    unit = power_of_two(max(largest_magnitude(before), largest_magnitude(centers)))
-    return linear_sum_assignment(cdist(before / unit, centers / unit))[1]
+    before, centers = in_one_unit(before, centers)
+    return linear_sum_assignment(cdist(before, centers))[1]

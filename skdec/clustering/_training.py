@@ -8,6 +8,11 @@ import numpy as np
 SAME_CENTROID = 1e-2
 
 
+DIVERGED = (
+    "the encoder's embedding is not finite: decrease the rates at which it learns"
+)
+
+
 @dataclass(frozen=True)
 class Settings:
     """When targets are refreshed and when to stop; parameters of the estimator."""

@@ -12,10 +12,11 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdec.utils.numbers import LARGEST, largest_magnitude
-from skdec.utils.validation import FLOATS, check_matrix, check_weight
+from skdec.utils.validation import FLOATS, check_matrix
+from skdec.utils.weights import check_weights
 
 # Rows encoded at a time, and numbers in them at most.
-ROWS_PER_BATCH, ENTRIES_PER_BATCH = 4096, 2**22
+ROWS_PER_ENCODING, ENTRIES_PER_BATCH = 4096, 2**22
 
 
 class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -36,7 +37,7 @@ class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     def _begin(self, X, sample_weight):
         """Validated rows and weights; sets ``mean_`` and ``scale_``."""
         X = self._check(X, reset=True)
-        weight, _ = check_weight(sample_weight, X)
+        weight = check_weights(sample_weight, X).values
         largest, limit = largest_magnitude(X), LARGEST[np.dtype(np.float64)]
         if largest > limit:
             raise ValueError(
@@ -99,7 +100,7 @@ class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def _batches(self, n_rows):
         most = max(1, ENTRIES_PER_BATCH // self.n_features_in_)
-        return gen_batches(n_rows, min(ROWS_PER_BATCH, most))
+        return gen_batches(n_rows, min(ROWS_PER_ENCODING, most))
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_n_features_out")

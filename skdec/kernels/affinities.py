@@ -10,19 +10,20 @@ import numpy as np
 
 from skdec.kernels.elementary import exponentials
 from skdec.kernels.jit import kernel, reduction, stage
-from skdec.kernels.pairs import reach
+from skdec.kernels.pairs import n_met
 from skdec.kernels.similarity import fill, least, sum_of
+from skdec.kernels.types import Scales
 
 # Rows whose entropy is this close (in nats) to log(perplexity) count as calibrated.
 ENTROPY_TOLERANCE = 1e-7
 MAX_STEPS = 200
-LONGEST_STEP = 3.0  # in log β
+LONGEST_LOG_STEP = 3.0  # in log β
 
 # Distances this close to the nearest, relatively, are ties: what rounding leaves.
 TIE = 1e-12
 # β where only ties are to have any p, and an exponent beyond which p is 0.
 HARDEST = 1e300
-FARTHEST = 1000.0
+LARGEST_EXPONENT = 1000.0
 
 
 @kernel
@@ -58,7 +59,7 @@ def likelihoods(D, beta, E):
     """exp(−β D_j), D already less D°."""
     for j in range(len(D)):
         b = beta * D[j]
-        E[j] = -b if b < FARTHEST else -FARTHEST
+        E[j] = -b if b < LARGEST_EXPONENT else -LARGEST_EXPONENT
     exponentials(E)
 
 
@@ -69,15 +70,14 @@ def beyond(D, near):
 
 
 @stage
-def add_shares(D, scale, out, E):
-    """out_j += p_j/n_scales; ``scale`` is (D°, β, total · n_scales) of each pair."""
-    near, beta, total = scale
+def add_shares(D, pairs, out, E):
+    """out_j += p_j/n_scales; ``pairs`` has D°, β and total · n_scales of each pair."""
     for j in range(len(D)):
-        b = beta[j] * beyond(D[j], near[j])
-        E[j] = -b if b < FARTHEST else -FARTHEST
+        b = pairs.beta[j] * beyond(D[j], pairs.near[j])
+        E[j] = -b if b < LARGEST_EXPONENT else -LARGEST_EXPONENT
     exponentials(E)
     for j in range(len(D)):
-        out[j] += E[j] / total[j]
+        out[j] += E[j] / pairs.total[j]
 
 
 @reduction
@@ -86,7 +86,7 @@ def moments(D, beta, E):
     total = first = second = 0.0
     for j in range(len(D)):
         b = beta * D[j]
-        b = b if b < FARTHEST else FARTHEST
+        b = b if b < LARGEST_EXPONENT else LARGEST_EXPONENT
         total += E[j]
         first += E[j] * b
         second += E[j] * b * b
@@ -124,22 +124,24 @@ def calibrate_row(D, perplexity, guess, E):
             low = log_beta
         else:
             high = log_beta
-        if abs(surplus) < LONGEST_STEP * slope:
+        if abs(surplus) < LONGEST_LOG_STEP * slope:
             log_beta += surplus / slope
         else:
-            log_beta += math.copysign(LONGEST_STEP, surplus)
+            log_beta += math.copysign(LONGEST_LOG_STEP, surplus)
         if not low < log_beta < high:
             log_beta = 0.5 * (low + high)
     return beta, total, False
 
 
 @kernel
-def calibrate_rows(D, exclude, perplexities, fixed, near, beta, total, calibrated):
+def calibrate_rows(D, exclude, bandwidths, scales, calibrated):
     """D°, β and total of a block of rows of squared distances.
 
     ``exclude[r]`` is the column of the row's own point, which has no part in it, or −1.
-    Without perplexities β is ``fixed``.
+    Without perplexities β is that of the bandwidths.
     """
+    perplexities, fixed = bandwidths.perplexities, bandwidths.beta
+    near, beta, total = scales.near, scales.beta, scales.total
     n_columns = D.shape[1]
     buffer = np.empty((2, n_columns))
     guess = np.full(max(1, len(perplexities)), np.nan)
@@ -182,18 +184,18 @@ def calibrate_rows(D, exclude, perplexities, fixed, near, beta, total, calibrate
 
 
 @kernel
-def conditional_rows(D, exclude, near, beta, total, P):
+def conditional_rows(D, exclude, scales, P):
     """p_{j|i} for a block of calibrated rows of squared distances."""
-    n_columns, n_scales = D.shape[1], len(beta)
+    n_columns, n_scales = D.shape[1], len(scales.beta)
     buffer = np.empty((5, n_columns))
-    p, E, scale = buffer[0], buffer[1], (buffer[2], buffer[3], buffer[4])
+    p, E, pairs = buffer[0], buffer[1], Scales(buffer[2], buffer[3], buffer[4])
     for r in range(len(D)):
         fill(p, 0)
-        fill(scale[0], near[r])
+        fill(pairs.near, scales.near[r])
         for s in range(n_scales):
-            fill(scale[1], beta[s, r])
-            fill(scale[2], total[s, r] * n_scales)
-            add_shares(D[r], scale, p, E)
+            fill(pairs.beta, scales.beta[s, r])
+            fill(pairs.total, scales.total[s, r] * n_scales)
+            add_shares(D[r], pairs, p, E)
         P_r = P[r]
         for j in range(n_columns):
             P_r[j] = p[j]
@@ -202,35 +204,36 @@ def conditional_rows(D, exclude, near, beta, total, P):
 
 
 @kernel
-def symmetric_rows(D, first, scales, joint, P, negentropy):
+def symmetric_rows(D, first, twice, joint, P, negentropy):
     """Half of the symmetric P for the rows from ``first`` on.
 
     p_ij = (p_{j|i} + p_{i|j})/2n under joint normalisation; otherwise
     (p_{j|i} + p_{i|j})/2, with Σ p log p of the conditional p themselves.  Lane l of
     row i is the point i + 1 + l, in cyclic order; column c of D is ``first`` + 1 + c.
-    ``scales``, (D°, β, total · n_scales), go twice around the cycle.
+    ``twice`` has D°, β and total · n_scales of the rows, twice around the cycle.
     """
-    near, beta, total = scales
+    near = twice.near
     n, half = P.shape[0], P.shape[1]
     buffer = np.empty((6, half))
     mine, theirs, E = buffer[0], buffer[1], buffer[2]
-    own = buffer[3], buffer[4], buffer[5]
+    own = Scales(buffer[3], buffer[4], buffer[5])
     for r in range(len(D)):
         i = first + r
         lanes, P_i = D[r][r : r + half], P[i]
         fill(mine, 0)
         fill(theirs, 0)
-        fill(own[0], near[i])
+        fill(own.near, near[i])
         others = near[i + 1 : i + 1 + half]
-        for s in range(len(beta)):
-            beta_s, total_s = beta[s], total[s]
-            fill(own[1], beta_s[i])
-            fill(own[2], total_s[i])
+        for s in range(len(twice.beta)):
+            beta_s, total_s = twice.beta[s], twice.total[s]
+            fill(own.beta, beta_s[i])
+            fill(own.total, total_s[i])
             add_shares(lanes, own, mine, E)
             their_beta = beta_s[i + 1 : i + 1 + half]
             their_total = total_s[i + 1 : i + 1 + half]
-            add_shares(lanes, (others, their_beta, their_total), theirs, E)
-        m = reach(i, n)
+            pairs = Scales(others, their_beta, their_total)
+            add_shares(lanes, pairs, theirs, E)
+        m = n_met(i, n)
         for lane in range(m, half):
             mine[lane] = theirs[lane] = 0
         share = 1 / (2 * n) if joint else 0.5

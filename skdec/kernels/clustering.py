@@ -11,6 +11,7 @@ business of ``rows``: these loops serve dense and sparse ones alike.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,13 +19,13 @@ from skdec.kernels.elementary import logarithms
 from skdec.kernels.jit import kernel, reduction, stage
 from skdec.kernels.rows import (
     LANES,
+    add_chunk_forces,
     add_forces,
+    allocate_buffer,
     distances,
-    fetch,
     load,
+    load_chunk,
     measure,
-    push,
-    room,
 )
 from skdec.kernels.similarity import (
     dot,
@@ -34,6 +35,7 @@ from skdec.kernels.similarity import (
     similarities,
     weights,
 )
+from skdec.kernels.types import STUDENT_T, Kernel
 
 # Numbers below this have no accurate logarithm in single precision.
 LEAST = 1e-37
@@ -48,13 +50,23 @@ def load_weight(weight, first, width, W):
 
 
 # ------------------------------------------------------- q, p and the sums of a chunk
+class Workspace(NamedTuple):
+    """Room for what is known of one chunk: (k, LANES), or a number for each lane."""
+
+    D: np.ndarray
+    Q: np.ndarray
+    near: np.ndarray  # the nearest D
+    total: np.ndarray  # Σ_j s_ij/s°_i
+    T: np.ndarray  # scratch
+    W: np.ndarray  # weights of the rows
+
+
 @stage
-def workspace(k, like):
-    """D and Q, and lanes for the nearest D, Σ_j s_ij/s°_i and three more."""
-    D = np.empty((k, LANES), like.dtype)
-    Q = np.empty((k, LANES), like.dtype)
-    lanes = np.empty((5, LANES), like.dtype)
-    return D, Q, lanes[0], lanes[1], lanes[2], lanes[3], lanes[4]
+def workspace(norms):
+    """A workspace for as many centroids as there are norms, of their dtype."""
+    D = np.empty((len(norms), LANES), norms.dtype)
+    lanes = np.empty((4, LANES), norms.dtype)
+    return Workspace(D, np.empty_like(D), lanes[0], lanes[1], lanes[2], lanes[3])
 
 
 @stage
@@ -79,14 +91,14 @@ def assign(D, dof, near, total, T, Q):
     for j in range(len(D)):
         Q_j, D_j = Q[j], D[j]
         if is_product(dof):
-            weights(D_j, dof, False, T)
+            weights(D_j, Kernel(STUDENT_T, dof), T)
             for lane in range(LANES):
                 Q_j[lane] = T[lane] * ((dof + near[lane]) * per_weight)
                 D_j[lane] = T[lane]
             powers(Q_j, dof, T)
         else:
-            similarities(D_j, near, dof, False, T, Q_j)
-            weights(D_j, dof, False, T)
+            similarities(D_j, near, Kernel(STUDENT_T, dof), T, Q_j)
+            weights(D_j, Kernel(STUDENT_T, dof), T)
             for lane in range(LANES):
                 D_j[lane] = T[lane]
         for lane in range(LANES):
@@ -184,28 +196,27 @@ def tally(P, Q, G, W, best, j):
 @kernel
 def soft_assignment_rows(rows, centers, dof, start, stop, Q_out):
     """q_ij for the rows start … stop."""
-    D, Q, near, total, T, _, _ = workspace(Q_out.shape[1], Q_out)
-    ZT = room(rows, len(Q), Q_out)
+    own, ZT = workspace(centers.norms), allocate_buffer(rows, centers)
+    D, Q = own.D, own.Q
     for first in range(start, stop, LANES):
-        fetch(rows, first, ZT)
+        load_chunk(rows, first, ZT)
         measure(rows, centers, first, ZT, D)
-        assign(D, dof, near, total, T, Q)
+        assign(D, dof, own.near, own.total, own.T, Q)
         for lane in range(min(LANES, stop - first)):
             for j in range(len(Q)):
                 Q_out[first + lane, j] = Q[j, lane]
 
 
 @kernel
-def label_rows(rows, centers, form, start, stop, labels):
-    """argmax_j q_ij for the rows start … stop; ``form`` is (ν, any array of k)."""
-    dof, like = form
-    D, Q, near, total, T, top, _ = workspace(len(like), like)
-    ZT, best = room(rows, len(like), like), np.empty(LANES, np.int32)
+def label_rows(rows, centers, dof, start, stop, labels):
+    """argmax_j q_ij for the rows start … stop."""
+    own, ZT = workspace(centers.norms), allocate_buffer(rows, centers)
+    D, Q, best = own.D, own.Q, np.empty(LANES, np.int32)
     for first in range(start, stop, LANES):
-        fetch(rows, first, ZT)
+        load_chunk(rows, first, ZT)
         measure(rows, centers, first, ZT, D)
-        assign(D, dof, near, total, T, Q)
-        most_probable(Q, top, best)
+        assign(D, dof, own.near, own.total, own.T, Q)
+        most_probable(Q, own.T, best)
         for lane in range(min(LANES, stop - first)):
             labels[first + lane] = best[lane]
 
@@ -225,55 +236,43 @@ def target_rows(Q_in, inverse, start, stop, P_out):
 
 
 @kernel
-def step_blocks(rows, weight, points, model, size, start, stop, sums, labels):
+def step_blocks(rows, weight, centers, anchors, model, size, start, stop, sums, labels):
     """Sums of one clustering step over each block of ``size`` rows.
 
-    P is the target of Q at the anchors, held fixed: ``points`` is (centers, anchors),
-    ``model`` is (ν, f^−b, moved, judged), moved telling that the two differ and judged
-    that KL at the anchors is wanted.  ``sums`` receives per block
-
-        forces   ∂KL/∂μ_j = Σ_i c_ij (μ_j − z_i)
-        columns  Σ_i w_i 2g_ij p_ij, Σ_i w_i q_ij, Σ_i c_ij, and Σ_i w_i of the rows
-                 labelled j
-        scalars  Σ_i w_i of the rows whose label changed, KL
-
-    ``labels`` receives argmax_j q_ij, unless it is empty.
+    P is the target of Q at the anchors, held fixed.  ``sums`` receives, for each block,
+    what ``StepSums`` names; ``labels`` argmax_j q_ij, unless it is empty.
     """
-    centers, anchors = points
-    dof, inverse, moved, judged = model
-    forces, columns, scalars = sums
-    G, Q, near, total, T, W, _ = workspace(len(inverse), inverse)
-    P, ZT, best = (
-        np.empty_like(Q),
-        room(rows, len(inverse), inverse),
-        np.empty(LANES, np.int32),
-    )
+    own, ZT = workspace(centers.norms), allocate_buffer(rows, centers)
+    D, Q, near, total, T, W = own.D, own.Q, own.near, own.total, own.T, own.W
+    P, best = np.empty_like(Q), np.empty(LANES, np.int32)
+    G = D  # what ``assign`` makes of it
     for block in range(start, stop):
         end = min((block + 1) * size, len(weight))
         for first in range(block * size, end, LANES):
             width = min(LANES, end - first)
             load_weight(weight, first, width, W)
-            fetch(rows, first, ZT)
-            for turn in range(1 + moved):
-                measure(rows, centers if turn else anchors, first, ZT, G)
-                assign(G, dof, near, total, T, Q)
+            load_chunk(rows, first, ZT)
+            for turn in range(1 + model.moved):
+                measure(rows, centers if turn else anchors, first, ZT, D)
+                assign(D, model.dof, near, total, T, Q)
                 if turn == 0:
-                    sharpen(Q, inverse, total, P)
-                    if judged:
-                        kl = chunk_divergence(P, Q, inverse, total, W, T)
-                        scalars[block, 1] += kl
+                    sharpen(Q, model.inverse, total, P)
+                    if model.judged:
+                        sums.kl[block] += chunk_divergence(
+                            P, Q, model.inverse, total, W, T
+                        )
             most_probable(Q, T, best)
             if len(labels) > 0:
-                scalars[block, 0] += relabel(best, W, labels[first : first + width])
+                sums.changed[block] += relabel(best, W, labels[first : first + width])
             for j in range(len(G)):
                 curvature, frequency, residual, occupied = tally(
                     P[j], Q[j], G[j], W, best, np.int32(j)
                 )
-                columns[block, 0, j] += curvature
-                columns[block, 1, j] += frequency
-                columns[block, 2, j] += residual
-                columns[block, 3, j] += occupied
-            push(rows, centers, first, width, Q, ZT, forces[block])
+                sums.curvature[block, j] += curvature
+                sums.frequencies[block, j] += frequency
+                sums.residual[block, j] += residual
+                sums.occupied[block, j] += occupied
+            add_chunk_forces(rows, centers, first, width, Q, ZT, sums.forces[block])
 
 
 @stage
@@ -298,16 +297,16 @@ def given_divergence(P, D, near, total, dof, W):
 
 
 @kernel
-def loss_blocks(Z, centers, dof, given, size, start, stop, out):
-    """KL and both gradients for given P and residuals R; ``given`` is (P, R, weight).
+def loss_blocks(Z, centers, dof, P_in, R_in, weight, size, start, stop, out):
+    """KL and both gradients for given P and residuals R = w (p − q).
 
     Per row Σ_j 2g_ij r_ij (z_i − μ_j); per block and j −Σ_i of the same terms, and
     Σ_i w_i KL_i.
     """
-    P_in, R_in, weight = given
-    grad_Z, grad_centers, kl = out
+    grad_Z, grad_centers, kl = out.grad_Z, out.grad_centers, out.kl
     k, n_features = centers.shape
-    D, Q, near, total, C, W, _ = workspace(k, Z)
+    own = workspace(np.empty(k, Z.dtype))
+    D, Q, near, total, C, W = own.D, own.Q, own.near, own.total, own.T, own.W
     ZT = np.empty(n_features * LANES, Z.dtype)
     G, force, flat = D.copy(), ZT.copy(), np.empty((2, k * LANES), Z.dtype)
     P, R = flat[0].reshape(k, LANES), flat[1].reshape(k, LANES)

@@ -15,8 +15,8 @@ def momentum_step(Y, gradient, velocity, gains, rates):
     0.8 of itself when it turns (Jacobs 1988).  ``rates``: η, m, smallest γ, longest.
     """
     number = Y.dtype.type
-    rate, momentum = number(rates[0]), number(rates[1])
-    least_gain, longest = number(rates[2]), number(rates[3])
+    rate, momentum = number(rates.learning_rate), number(rates.momentum)
+    least_gain, longest = number(rates.least_gain), number(rates.longest)
     square = np.zeros(Y.shape[1], Y.dtype)
     for d in range(len(Y)):
         G, V, gain = gradient[d], velocity[d], gains[d]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from skdec.kernels.jit import kernel
-from skdec.kernels.pairs import add, exchange, lane_distances, reach
+from skdec.kernels.pairs import add_scaled, exchange, lane_distances, n_met
 from skdec.kernels.similarity import (
     dot,
     energies,
@@ -15,6 +15,7 @@ from skdec.kernels.similarity import (
     sum_of,
     weights,
 )
+from skdec.kernels.types import GAUSSIAN
 
 
 @kernel
@@ -28,22 +29,21 @@ def nearest_rows(Y, start, stop, near):
 
 
 @kernel
-def normaliser_rows(Y, near, form, start, stop, Z):
+def normaliser_rows(Y, near, kernel, start, stop, Z):
     """Z_i = Σ_{j≠i} s_ij / s(D°_i)."""
-    dof, gaussian = form
     buffer = np.empty((4, Y.shape[1]), Y.dtype)
     D, T, S, own = buffer[0], buffer[1], buffer[2], buffer[3]
     for i in range(start, stop):
         squared_distances(Y[:, i].copy(), Y, D)
         fill(own, near[i])
         D[i] = near[i]
-        similarities(D, own, dof, gaussian, T, S)
+        similarities(D, own, kernel, T, S)
         S[i] = 0
         Z[i] = sum_of(S)
 
 
 @kernel
-def force_blocks(Y, P, q_form, size, start, stop, slots, Z):
+def force_blocks(Y, P, kernel, near, inverse, size, start, stop, slots, Z):
     """Attraction and repulsion of the general row of the table, P symmetric.
 
     A_i = Σ_j 2g_ij p_ij (y_i − y_j) and R_i = Σ_j 2g_ij r_ij (y_i − y_j).  With joint
@@ -52,7 +52,6 @@ def force_blocks(Y, P, q_form, size, start, stop, slots, Z):
     r_ij = (q_{j|i} + q_{i|j})/2, q_{j|i} = s_ij/s(D°_i)/Z_i.
     ``slots`` takes R, then A unless P has no lanes.
     """
-    dof, gaussian, near, inverse = q_form
     half = Y.dtype.type(0.5)
     buffer = np.empty((6, len(Z) // 2), Y.dtype)
     for block in range(start, stop):
@@ -61,15 +60,15 @@ def force_blocks(Y, P, q_form, size, start, stop, slots, Z):
         for k in range(len(slot)):
             fill(slot[k], 0)
         for i in range(first, min(first + size, len(Z))):
-            m = reach(i, len(Z))
+            m = n_met(i, len(Z))
             D, T, S = buffer[0][:m], buffer[1][:m], buffer[2][:m]
             G, A, own = buffer[3][:m], buffer[4][:m], buffer[5][:m]
             lane_distances(Y, i, D)
-            weights(D, dof, gaussian, G)
+            weights(D, kernel, G)
             fill(own, near[i])
-            similarities(D, own, dof, gaussian, T, S)
+            similarities(D, own, kernel, T, S)
             if len(inverse) > 0:
-                similarities(D, near[i + 1 : i + 1 + m], dof, gaussian, T, A)
+                similarities(D, near[i + 1 : i + 1 + m], kernel, T, A)
                 theirs = inverse[i + 1 : i + 1 + m]
                 for lane in range(m):
                     S[lane] = half * (S[lane] * inverse[i] + A[lane] * theirs[lane])
@@ -92,69 +91,68 @@ def force_blocks(Y, P, q_form, size, start, stop, slots, Z):
 
 
 @kernel
-def fold(slots, size, factors, out):
+def fold_slots(slots, size, repulsion, attraction, out):
     """out[d, i] = e · A_di − w · R_di, the slots added up in their order.
 
-    ``slots`` holds R, then A unless that is in ``out`` already; ``factors`` is (w, e).
+    ``slots`` holds R, then A unless that is in ``out`` already; the factors w and e are
+    ``repulsion`` and ``attraction``.
     """
     c, n = out.shape
     dense = slots.shape[1] > c
     for d in range(c):
         total = out[d]
         for i in range(n):
-            total[i] = 0 if dense else total[i] * factors[1]
+            total[i] = 0 if dense else total[i] * attraction
         for block in range(len(slots)):
             first = block * size
             head = min(slots.shape[2], n - first)
             R = slots[block, d]
             if dense:
                 A = slots[block, c + d]
-                add(total[first : first + head], A[:head], factors[1])
-                add(total, A[head:], factors[1])
-            add(total[first : first + head], R[:head], -factors[0])
-            add(total, R[head:], -factors[0])
+                add_scaled(total[first : first + head], A[:head], attraction)
+                add_scaled(total, A[head:], attraction)
+            add_scaled(total[first : first + head], R[:head], -repulsion)
+            add_scaled(total, R[head:], -repulsion)
 
 
 @kernel
-def graph_rows(Y, graph, dof, gaussian, start, stop, attraction):
+def graph_rows(Y, graph, kernel, start, stop, attraction):
     """A_i = Σ_j 2g_ij p_ij (y_i − y_j) of a sparse P, in CSR form, with every pair."""
-    values, columns, edges = graph
-    two = Y.dtype.type(2)
+    two, dof = Y.dtype.type(2), kernel.dof
     for i in range(start, stop):
         for d in range(len(Y)):
             attraction[d, i] = 0
-        for t in range(edges[i], edges[i + 1]):
-            j = columns[t]
+        for t in range(graph.edges[i], graph.edges[i + 1]):
+            j = graph.columns[t]
             D = two * 0
             for d in range(len(Y)):
                 difference = Y[d, i] - Y[d, j]
                 D += difference * difference
-            weight = two if gaussian else (dof + 1) / (dof + D)
+            weight = two if kernel.kind == GAUSSIAN else (dof + 1) / (dof + D)
             for d in range(len(Y)):
-                attraction[d, i] += weight * values[t] * (Y[d, i] - Y[d, j])
+                attraction[d, i] += weight * graph.values[t] * (Y[d, i] - Y[d, j])
 
 
 @kernel
-def energy_rows(Y, P, dof, gaussian, start, stop, out):
+def energy_rows(Y, P, kernel, start, stop, out):
     """Σ_j p_ij · (−log s_ij) over the points that row i meets."""
     buffer = np.empty(P.shape[1], Y.dtype)
     n = len(P)
     for i in range(start, stop):
-        m = reach(i, n)
+        m = n_met(i, n)
         D = buffer[:m]
         lane_distances(Y, i, D)
-        energies(D, dof, gaussian)
+        energies(D, kernel)
         out[i] = dot(D, P[i][:m])
 
 
 @kernel
-def graph_energy_rows(Y, graph, dof, gaussian, start, stop, out):
+def graph_energy_rows(Y, graph, kernel, start, stop, out):
     """Σ_j p_ij · (−log s_ij) of a sparse P."""
-    values, columns, edges = graph
     for i in range(start, stop):
         out[i] = 0
-        for t in range(edges[i], edges[i + 1]):
+        for t in range(graph.edges[i], graph.edges[i + 1]):
             D = 0.0
             for d in range(len(Y)):
-                D += float(Y[d, i] - Y[d, columns[t]]) ** 2
-            out[i] += values[t] * energy(D, dof, gaussian)
+                D += float(Y[d, i] - Y[d, graph.columns[t]]) ** 2
+            out[i] += graph.values[t] * energy(D, kernel)

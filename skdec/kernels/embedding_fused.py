@@ -1,16 +1,34 @@
 """``force_blocks`` for the plane and for space, in one loop each."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from skdec.kernels.jit import kernel, reduction, stage
-from skdec.kernels.pairs import add, reach
+from skdec.kernels.pairs import add_scaled, n_met
 from skdec.kernels.similarity import fill
 
 # Lanes of a chunk in which the fused loops collect what the other points get back, one
 # column per force at a constant distance: LLVM needs no check for overlap.
 CHUNK = 2048
+
+
+class PlanePair(NamedTuple):
+    """Two points of the plane."""
+
+    x_a: float
+    y_a: float
+    x_b: float
+    y_b: float
+
+
+class SpacePoint(NamedTuple):
+    """A point of space."""
+
+    x: float
+    y: float
+    z: float
 
 
 @stage
@@ -20,7 +38,7 @@ def add_chunks(chunks, factor, slot):
     for k in range(n_columns):
         for first in range(0, slot.shape[1], CHUNK):
             column = first * n_columns + k * CHUNK
-            add(
+            add_scaled(
                 slot[k][first:],
                 chunks[column : column + min(CHUNK, slot.shape[1] - first)],
                 factor,
@@ -34,7 +52,7 @@ def plane_forces(pair, x, y, P_a, P_b, back, sums):
     Per point Σ s, Σ s² (y_i − y_j) and, where P is given, Σ s p (y_i − y_j); the
     others get the opposite.
     """
-    x_a, y_a, x_b, y_b = pair
+    x_a, y_a, x_b, y_b = pair.x_a, pair.y_a, pair.x_b, pair.y_b
     dense = len(P_a) > 0
     one = x.dtype.type(1)
     z_a = z_b = ax_a = ax_b = ay_a = ay_b = rx_a = rx_b = ry_a = ry_b = one - one
@@ -105,8 +123,8 @@ def plane_blocks(Y, P, dof, size, start, stop, slots, Z):
         fill(chunks, 0)
         for i in range(first, end - 1, 2):
             # both meet the points from i + 2 on, as far as the first of them reaches
-            pair = Y[0, i], Y[1, i], Y[0, i + 1], Y[1, i + 1]
-            m_a, m_b = reach(i, n), reach(i + 1, n)
+            pair = PlanePair(Y[0, i], Y[1, i], Y[0, i + 1], Y[1, i + 1])
+            m_a, m_b = n_met(i, n), n_met(i + 1, n)
             for r in range(2):
                 for k in range(5):
                     sums[r, k] = 0
@@ -135,19 +153,18 @@ def plane_blocks(Y, P, dof, size, start, stop, slots, Z):
         if (end - first) % 2 == 1:
             i = end - 1
             Z[i] = 0
-            for lane in range(reach(i, n)):
+            for lane in range(n_met(i, n)):
                 Z[i] += plane_pair(Y, P[i], i, lane, first, slot)
         add_chunks(chunks, two, slot)
 
 
 @reduction
-def space_forces(point, Y, P_i, square, back, sums):
+def space_forces(point, per_dof, x, y, z, P_i, square, back, sums):
     """One point of space against others; u = 1/(1 + D/ν), s = u or, for ν = 2, u√u.
 
     Σ s, Σ u s (y_i − y_j) and, where P is given, Σ u p (y_i − y_j).
     """
-    x_i, y_i, z_i, per_dof = point
-    x, y, z = Y
+    x_i, y_i, z_i = point.x, point.y, point.z
     dense = len(P_i) > 0
     one = x.dtype.type(1)
     total = ax = ay = az = rx = ry = rz = one - one
@@ -192,17 +209,20 @@ def space_blocks(Y, P, dof, size, start, stop, slots, Z):
             fill(slot[k], 0)
         fill(chunks, 0)
         for i in range(first, end):
-            point = Y[0, i], Y[1, i], Y[2, i], one / dof
+            point = SpacePoint(Y[0, i], Y[1, i], Y[2, i])
             for k in range(7):
                 sums[k] = 0
             lane = 0
-            while lane < reach(i, n):
+            while lane < n_met(i, n):
                 t, a = i + 1 + lane - first, i + 1 + lane
-                m = min(CHUNK - t % CHUNK, reach(i, n) - lane)
+                m = min(CHUNK - t % CHUNK, n_met(i, n) - lane)
                 at = t // CHUNK * n_columns * CHUNK + t % CHUNK
                 space_forces(
                     point,
-                    (Y[0][a : a + m], Y[1][a : a + m], Y[2][a : a + m]),
+                    one / dof,
+                    Y[0][a : a + m],
+                    Y[1][a : a + m],
+                    Y[2][a : a + m],
                     P[i][lane : lane + m],
                     dof == 2,
                     chunks[at : at + (n_columns - 1) * CHUNK + m],

@@ -14,7 +14,7 @@ from skdec.kernels.similarity import fill
 # slot of its own: slots[block, k, t] belongs to the point t places after the block's
 # first.  The slots are added up in the order of the blocks, for any number of threads.
 @stage
-def reach(i, n):
+def n_met(i, n):
     """How many points row i meets."""
     return n // 2 if n % 2 == 1 or i < n // 2 else n // 2 - 1
 
@@ -43,7 +43,7 @@ def exchange(C, y, others, back):
 
 
 @stage
-def add(total, part, factor):
+def add_scaled(total, part, factor):
     """total_t ← total_t + factor · part_t as far as the part goes."""
     total = total[: len(part)]
     for t in range(len(part)):

@@ -12,14 +12,13 @@ The forces Σ_i c_ij (μ_j − z_i) are complete for LaneRows.  The others add �
 of the rows x as they are stored.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import config
 from numba.extending import overload
 
 from skdec.kernels.jit import lane_sum, reduction, stage
 from skdec.kernels.similarity import fill
+from skdec.kernels.types import LaneRows, ProductRows, SparseRows
 
 # Samples per chunk, so few that the rows of a chunk stay in the first cache.  Chunks
 # are padded to the full width, so every sample runs through the same vector
@@ -29,30 +28,6 @@ LANES = 128
 
 # Dimensions, or rows, taken at once: one load and store of a sum serves four.
 STRIP = 4
-
-
-class LaneRows(NamedTuple):
-    """Dense rows; centroids of (k, d), in the frame."""
-
-    X: np.ndarray
-    origin: np.ndarray
-    scale: float  # 1/h
-
-
-class ProductRows(NamedTuple):
-    """Dense rows; centroids as 2μ_j/h of (d, k) and ‖μ_j‖² + 2 μ_j·origin/h."""
-
-    X: np.ndarray
-    norms: np.ndarray  # ‖z‖²
-
-
-class SparseRows(NamedTuple):
-    """CSR rows; centroids as for ProductRows, the origin being 0."""
-
-    data: np.ndarray
-    indices: np.ndarray
-    indptr: np.ndarray
-    norms: np.ndarray
 
 
 # ------------------------------------------------------------------------- dense rows
@@ -138,22 +113,22 @@ def add_forces(C, center, ZT, force):
 @stage
 def measure_lanes(rows, centers, first, ZT, D):
     """D of the chunk that was loaded."""
-    for j in range(len(centers)):
-        distances(centers[j], ZT, D[j])
+    for j in range(len(centers.norms)):
+        distances(centers.points[j], ZT, D[j])
 
 
 @stage
-def push_lanes(rows, centers, first, width, C, ZT, force):
+def add_lane_forces(rows, centers, first, width, C, ZT, force):
     """force_j += Σ_l c_jl (μ_j − z_l)."""
-    for j in range(len(centers)):
-        add_forces(C[j], centers[j], ZT, force[j])
+    for j in range(len(centers.norms)):
+        add_forces(C[j], centers.points[j], ZT, force[j])
 
 
 # --------------------------------------------------------------------- matrix products
 @stage
 def measure_products(rows, centers, first, buffer, D):
     """D_jl = max(0, ‖z_l‖² + (‖μ_j‖² + 2 μ_j·origin/h) − x_l·2μ_j/h)."""
-    points, norms = centers
+    points, norms = centers.points, centers.norms
     n_samples, n_features = rows.X.shape
     k, zero = len(norms), D.dtype.type(0)
     products = buffer[: LANES * k].reshape(LANES, k)
@@ -180,7 +155,7 @@ def measure_products(rows, centers, first, buffer, D):
 
 
 @stage
-def push_products(rows, centers, first, width, C, buffer, force):
+def add_product_forces(rows, centers, first, width, C, buffer, force):
     """force_j −= Σ_l c_jl x_l."""
     n_samples, n_features = rows.X.shape
     sums = np.empty((len(C), n_features), C.dtype)
@@ -200,7 +175,7 @@ def push_products(rows, centers, first, width, C, buffer, force):
 @stage
 def measure_sparse(rows, centers, first, buffer, D):
     """The same, one row after the other."""
-    points, norms = centers
+    points, norms = centers.points, centers.norms
     products = np.empty(len(norms), D.dtype)
     for lane in range(LANES):
         i = min(first + lane, len(rows.norms) - 1)
@@ -214,7 +189,7 @@ def measure_sparse(rows, centers, first, buffer, D):
 
 
 @stage
-def push_sparse(rows, centers, first, width, C, buffer, force):
+def add_sparse_forces(rows, centers, first, width, C, buffer, force):
     """The same into (d, k), a row of the centroids' transpose for each entry."""
     for lane in range(width):
         for entry in range(rows.indptr[first + lane], rows.indptr[first + lane + 1]):
@@ -229,16 +204,20 @@ MEASURES = {
     ProductRows: measure_products,
     SparseRows: measure_sparse,
 }
-PUSHES = {LaneRows: push_lanes, ProductRows: push_products, SparseRows: push_sparse}
+FORCES = {
+    LaneRows: add_lane_forces,
+    ProductRows: add_product_forces,
+    SparseRows: add_sparse_forces,
+}
 
 
-def room(rows, k, like):
+def allocate_buffer(rows, centers):
     """A buffer for one chunk."""
     size = 0 if isinstance(rows, SparseRows) else rows.X.shape[1] * LANES
-    return np.empty(size + k * LANES, like.dtype)
+    return np.empty(size + len(centers.norms) * LANES, centers.norms.dtype)
 
 
-def fetch(rows, first, ZT):
+def load_chunk(rows, first, ZT):
     """Load a chunk, if that is how its rows are measured."""
     if isinstance(rows, LaneRows):
         load_in_frame(rows, first, ZT)
@@ -249,21 +228,25 @@ def measure(rows, centers, first, buffer, D):
     MEASURES[type(rows)](rows, centers, first, buffer, D)
 
 
-def push(rows, centers, first, width, C, buffer, force):
+def add_chunk_forces(rows, centers, first, width, C, buffer, force):
     """Add the forces of a chunk to those of its block."""
-    PUSHES[type(rows)](rows, centers, first, width, C, buffer, force)
+    FORCES[type(rows)](rows, centers, first, width, C, buffer, force)
 
 
 if not config.DISABLE_JIT:  # pragma: no cover
 
-    @overload(room)
-    def _room(rows, k, like):
+    @overload(allocate_buffer)
+    def _allocate_buffer(rows, centers):
         if rows.instance_class is SparseRows:
-            return lambda rows, k, like: np.empty(k * LANES, like.dtype)
-        return lambda rows, k, like: np.empty((rows.X.shape[1] + k) * LANES, like.dtype)
+            return lambda rows, centers: np.empty(
+                len(centers.norms) * LANES, centers.norms.dtype
+            )
+        return lambda rows, centers: np.empty(
+            (rows.X.shape[1] + len(centers.norms)) * LANES, centers.norms.dtype
+        )
 
-    @overload(fetch)
-    def _fetch(rows, first, ZT):
+    @overload(load_chunk)
+    def _load_chunk(rows, first, ZT):
         if rows.instance_class is LaneRows:
             return lambda rows, first, ZT: load_in_frame(rows, first, ZT)
         return lambda rows, first, ZT: None
@@ -275,9 +258,9 @@ if not config.DISABLE_JIT:  # pragma: no cover
             rows, centers, first, buffer, D
         )
 
-    @overload(push)
-    def _push(rows, centers, first, width, C, buffer, force):
-        form = PUSHES[rows.instance_class]
+    @overload(add_chunk_forces)
+    def _add_chunk_forces(rows, centers, first, width, C, buffer, force):
+        form = FORCES[rows.instance_class]
         return lambda rows, centers, first, width, C, buffer, force: form(
             rows, centers, first, width, C, buffer, force
         )

@@ -6,11 +6,11 @@ Each takes one point x and a vector of others, so that the compiler can vectoris
     similarities        s_l, relative to the similarity at a given nearest distance
     weights             2g_l = −2 d log s / dD
     energies            −log s_l
-    pull                Σ_l c_l (x − y_l)
+    weighted_differences  Σ_l c_l (x − y_l)
 
 Coordinates are stored one array per dimension, ``points[d, l]``.
 
-``gaussian`` selects the kernel throughout: False for Student-t, True for Gaussian.
+``kernel`` is the kind of s throughout, with its ν: a ``Kernel`` of ``types``.
 """
 
 import math
@@ -19,6 +19,7 @@ import numpy as np
 
 from skdec.kernels.elementary import exponentials, logarithms
 from skdec.kernels.jit import reduction, stage
+from skdec.kernels.types import GAUSSIAN
 
 # Up to here an integer dof is a product of roots and quotients, far cheaper than pow.
 LARGEST_PRODUCT_DOF = 16
@@ -87,14 +88,15 @@ def student_t(T, dof, S):
 
 
 @stage
-def similarities(D, near, dof, gaussian, T, S):
+def similarities(D, near, kernel, T, S):
     """s(D)/s(D°), D° the distance ``near`` to the closest reference point.
 
     Student-t: (1 + D/ν)/(1 + D°/ν) = 1 + (D − D°)/(ν + D°), so the ratio is the same
     power of the same form.  Gaussian: exp(−(D − D°)).  The ratio never underflows
     where it matters, however far the points are.
     """
-    if gaussian:
+    dof = kernel.dof
+    if kernel.kind == GAUSSIAN:
         for lane in range(len(D)):
             S[lane] = near[lane] - D[lane]
         exponentials(S)
@@ -109,11 +111,12 @@ def similarities(D, near, dof, gaussian, T, S):
 
 
 @stage
-def weights(D, dof, gaussian, G):
+def weights(D, kernel, G):
     """2g = (ν+1)/ν · (1 + D/ν)^(−1) = (ν+1)/(ν+D) for Student-t, 2 for Gaussian."""
-    if gaussian:
+    if kernel.kind == GAUSSIAN:
         fill(G, 2)
     else:
+        dof = kernel.dof
         numerator = dof + D.dtype.type(1)
         for lane in range(len(D)):
             G[lane] = numerator / (dof + D[lane])
@@ -158,15 +161,16 @@ def least(D):
 
 
 @stage
-def energy(D, dof, gaussian):
+def energy(D, kernel):
     """−log s: (ν+1)/2 · log(1 + D/ν) for Student-t, D for Gaussian."""
-    if gaussian:
+    if kernel.kind == GAUSSIAN:
         return float(D)
-    return 0.5 * (float(dof) + 1.0) * math.log1p(float(D) / float(dof))
+    dof = float(kernel.dof)
+    return 0.5 * (dof + 1.0) * math.log1p(float(D) / dof)
 
 
 @reduction
-def pull(C, x_d, row):
+def weighted_differences(C, x_d, row):
     """Σ_l c_l (x_d − y_dl), one coordinate."""
     total = row.dtype.type(0)
     for lane in range(len(C)):
@@ -175,11 +179,11 @@ def pull(C, x_d, row):
 
 
 @stage
-def energies(D, dof, gaussian):
+def energies(D, kernel):
     """D_l ← −log s_l, vectors at a time where precision allows."""
-    if gaussian:
+    if kernel.kind == GAUSSIAN:
         return
-    one = D.dtype.type(1)
+    one, dof = D.dtype.type(1), kernel.dof
     power = (dof + one) / (one + one)
     if dof <= LARGEST_LOG_DOF:
         per_dof = one / dof
@@ -190,4 +194,4 @@ def energies(D, dof, gaussian):
             D[lane] *= power
     else:
         for lane in range(len(D)):
-            D[lane] = energy(D[lane], dof, False)
+            D[lane] = energy(D[lane], kernel)

@@ -1,12 +1,14 @@
 """The affinities p of the data: what the map of an embedding is matched to."""
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
 from scipy.special import xlogy
 
 from skdec.kernels import affinities
+from skdec.kernels.types import Scales
 from skdec.utils.warn import warn
 
 # Float64 distances held at a time by a thread: a few megabytes.
@@ -18,8 +20,24 @@ PAIRS_PER_DISTANCE = 50
 # Rows on which the share of P beyond the neighbours is measured.
 TRUNCATION_ROWS = 256
 
+# Of a fixed σ, the perplexity that says how many neighbours are needed.
+DEFAULT_PERPLEXITY = 30.0
 
-@dataclass
+
+class Conditional(NamedTuple):
+    """p_{j|i} of some rows, and the scales that describe them."""
+
+    P: np.ndarray
+    scales: Scales
+
+
+def neighbors_needed(perplexities, n_samples):
+    """How many neighbours stand for all others: three times the perplexity."""
+    widest = max(perplexities, default=DEFAULT_PERPLEXITY)
+    return min(n_samples - 1, int(np.ceil(3 * widest)))
+
+
+@dataclass(frozen=True)
 class Affinities:
     """Symmetric affinities of an embedding, each pair held once or sparsely.
 
@@ -69,7 +87,7 @@ def from_matrix(P, dtype):
     return Affinities(half, negentropy, P.sum(axis=1, dtype=np.float64))
 
 
-def dense_affinities(distances, scale, joint, dtype, threads):
+def dense_affinities(distances, bandwidths, joint, dtype, threads):
     """Affinities over all pairs, without ever holding them twice.
 
     A first pass over the distances calibrates the rows, a second fills P: computing
@@ -80,14 +98,14 @@ def dense_affinities(distances, scale, joint, dtype, threads):
     own = np.arange(n)
     if callable(distances.metric):
         P, scales = _conditional(
-            distances, distances.rows, own, scale, np.float64, threads
+            distances, distances.rows, own, bandwidths, np.float64, threads
         )
         whole = from_matrix((P + P.T) / (2 * n) if joint else P, dtype)
         return replace(whole, sigma=_mean_sigma(scales))
-    scales = _calibrate(distances, distances.rows, own, scale, threads)
-    near, beta, total = scales
-    parts = near, beta, total * len(total)
-    twice = tuple(np.concatenate([part, part], axis=-1) for part in parts)
+    scales = _calibrate(distances, distances.rows, own, bandwidths, threads)
+    total = scales.total
+    parts = scales._replace(total=total * len(total))
+    twice = Scales(*(np.concatenate([part, part], axis=-1) for part in parts))
     P, negentropy = np.empty((n, n // 2), dtype), np.empty(n)
 
     def task(first, last):
@@ -106,15 +124,15 @@ def dense_affinities(distances, scale, joint, dtype, threads):
     return Affinities(P, negentropy.sum(), mass, _mean_sigma(scales))
 
 
-def graph_affinities(columns, D, scale, joint, dtype, threads, *, again=False):
+def graph_affinities(neighbors, bandwidths, joint, dtype, threads, *, again=False):
     """Affinities over given neighbours: p_{j|i} = 0 for all others.
 
-    ``columns`` and ``D``, of shape (n_samples, n_neighbors), are the neighbours of each
-    point and the squared distances to them.  ``again``: of rows that have been
+    ``neighbors`` are ``Neighbors`` of each point.  ``again``: of rows that have been
     calibrated before, so that what is to be said of them has been said.
     """
+    columns, D = neighbors.columns, neighbors.D
     n = len(D)
-    P, scales = neighbour_rows(D, scale, threads, again=again)
+    P, scales = neighbour_rows(D, bandwidths, threads, again=again)
     edges = np.arange(0, D.size + 1, D.shape[1])
     P = sparse.csr_array((P.ravel(), columns.ravel(), edges), shape=(n, n))
     conditional = xlogy(P.data, P.data).sum()
@@ -125,25 +143,25 @@ def graph_affinities(columns, D, scale, joint, dtype, threads, *, again=False):
     return Affinities(P.astype(dtype), negentropy, mass, _mean_sigma(scales))
 
 
-def neighbour_rows(D, scale, threads, *, again=False):
+def neighbour_rows(D, bandwidths, threads, *, again=False):
     """p_{j|i} over given neighbours, from the squared distances, and its scales."""
     own = np.full(len(D), -1)
     P = np.empty(D.shape)
-    scales, calibrated = _scales(len(D), scale)
+    scales, calibrated = _empty_scales(len(D), bandwidths)
 
     def task(first, last):
         b = slice(first, last)
-        block = np.ascontiguousarray(D[b])
-        _calibrate_block(block, own[b], scale, scales, calibrated, b)
-        affinities.conditional_rows(block, own[b], *_part(scales, b), P[b])
+        block, part = np.ascontiguousarray(D[b]), _part(scales, b)
+        affinities.calibrate_rows(block, own[b], bandwidths, part, calibrated[b])
+        affinities.conditional_rows(block, own[b], part, P[b])
 
     _by_blocks(task, len(D), D.shape[1], threads)
     if not again:
-        _warn_of(calibrated)
-    return P, scales
+        _warn_if_missed(calibrated)
+    return Conditional(P, scales)
 
 
-def truncated_mass(distances, columns, scale, threads):
+def truncated_mass(distances, columns, bandwidths, threads):
     """The mean share of the full p_{j|i} outside the given neighbours.
 
     Over at most 256 rows, evenly spread; NaN where only neighbours are known.
@@ -153,72 +171,63 @@ def truncated_mass(distances, columns, scale, threads):
     n = distances.n_samples
     own = np.unique(np.linspace(0, n - 1, TRUNCATION_ROWS).astype(np.intp))
     rows = distances.rows[own]
-    P = conditional_rows(distances, rows, own, scale, np.float32, threads, again=True)
+    P = conditional_rows(
+        distances, rows, own, bandwidths, np.float32, threads, again=True
+    )
     kept = np.take_along_axis(P, columns[own], axis=1).sum(axis=1, dtype=np.float64)
     return max(0.0, 1 - kept.mean())
 
 
 def _mean_sigma(scales):
-    beta = scales[1]
+    beta = scales.beta
     return float(np.mean(1 / np.sqrt(beta[beta > 0]))) if (beta > 0).any() else np.inf
 
 
-def conditional_rows(distances, rows, own, scale, dtype, threads, *, again=False):
+def conditional_rows(distances, rows, own, bandwidths, dtype, threads, *, again=False):
     """p_{j|i} of (prepared) rows over all training rows; ``own`` is −1 for new rows."""
-    return _conditional(distances, rows, own, scale, dtype, threads, again=again)[0]
+    return _conditional(distances, rows, own, bandwidths, dtype, threads, again=again).P
 
 
-def _conditional(distances, rows, own, scale, dtype, threads, *, again=False):
+def _conditional(distances, rows, own, bandwidths, dtype, threads, *, again=False):
     P = np.empty((rows.shape[0], distances.n_samples), dtype)
-    scales, calibrated = _scales(rows.shape[0], scale)
+    scales, calibrated = _empty_scales(rows.shape[0], bandwidths)
 
     def task(first, last):
         b = slice(first, last)
-        D = distances.between(rows[b])
-        _calibrate_block(D, own[b], scale, scales, calibrated, b)
-        affinities.conditional_rows(D, own[b], *_part(scales, b), P[b])
+        D, part = distances.between(rows[b]), _part(scales, b)
+        affinities.calibrate_rows(D, own[b], bandwidths, part, calibrated[b])
+        affinities.conditional_rows(D, own[b], part, P[b])
 
     _by_blocks(task, rows.shape[0], P.shape[1], threads)
     if not again:
-        _warn_of(calibrated)
-    return P, scales
+        _warn_if_missed(calibrated)
+    return Conditional(P, scales)
 
 
-def _calibrate(distances, rows, own, scale, threads):
-    """(D°, β, total) of each row; β and total of shape (n_scales, n_rows)."""
-    scales, calibrated = _scales(rows.shape[0], scale)
+def _calibrate(distances, rows, own, bandwidths, threads):
+    """The scales of the rows."""
+    scales, calibrated = _empty_scales(rows.shape[0], bandwidths)
 
     def task(first, last):
         b = slice(first, last)
-        D = distances.between(rows[b])
-        _calibrate_block(D, own[b], scale, scales, calibrated, b)
+        D, part = distances.between(rows[b]), _part(scales, b)
+        affinities.calibrate_rows(D, own[b], bandwidths, part, calibrated[b])
 
     _by_blocks(task, rows.shape[0], distances.n_samples, threads)
-    _warn_of(calibrated)
+    _warn_if_missed(calibrated)
     return scales
 
 
-def _scales(n_rows, scale):
-    n_scales = max(1, len(scale[0]))
-    scales = (
-        np.empty(n_rows),
-        np.empty((n_scales, n_rows)),
-        np.empty((n_scales, n_rows)),
-    )
+def _empty_scales(n_rows, bandwidths):
+    """Room for the scales of rows, and for whether each has been calibrated."""
+    shape = max(1, len(bandwidths.perplexities)), n_rows
+    scales = Scales(np.empty(n_rows), np.empty(shape), np.empty(shape))
     return scales, np.empty(n_rows, bool)
 
 
 def _part(scales, b):
-    near, beta, total = scales
-    return near[b], beta[:, b], total[:, b]
-
-
-def _calibrate_block(D, own, scale, scales, calibrated, b):
-    perplexities, beta = scale
-    fixed = np.nan if beta is None else beta
-    affinities.calibrate_rows(
-        D, own, perplexities, fixed, *_part(scales, b), calibrated[b]
-    )
+    """The scales of some of the rows."""
+    return Scales(scales.near[b], scales.beta[:, b], scales.total[:, b])
 
 
 def _by_blocks(task, n_rows, n_columns, threads):
@@ -234,10 +243,10 @@ def _by_blocks(task, n_rows, n_columns, threads):
             task(block * size, min((block + 1) * size, n_rows))
 
     n_pairs = n_rows * n_columns
-    threads.rows(blocks, -(-n_rows // size), PAIRS_PER_DISTANCE * n_pairs)
+    threads.run_ranges(blocks, -(-n_rows // size), PAIRS_PER_DISTANCE * n_pairs)
 
 
-def _warn_of(calibrated):
+def _warn_if_missed(calibrated):
     missed = np.count_nonzero(~calibrated)
     if missed:
         warn(

@@ -1,12 +1,14 @@
 """Many small independent problems, each minimised alone by BFGS."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 # Armijo's slope, halvings of a step, and the relative accuracy asked.
 ARMIJO = 1e-4
 HALVINGS = 40
 PLACEMENT_TOLERANCE = 1e-7
-LEAST_CURVATURE = 1e-300
+LEAST_CURVATURE = LEAST_LENGTH = 1e-300
 
 
 def minimise_rows(loss, V, at_start, radius, *, limit=np.inf, max_iter=300):
@@ -17,11 +19,10 @@ def minimise_rows(loss, V, at_start, radius, *, limit=np.inf, max_iter=300):
     Parameters
     ----------
     loss : callable
-        ``loss(V, rows)`` gives the value, the gradient and a curvature scale of problem
-        ``rows[t]`` at ``V[t]``.
+        ``loss(V, rows)`` gives the ``Evaluation`` of problem ``rows[t]`` at ``V[t]``.
     V : ndarray of shape (n_rows, n_components)
         Starts; moved in place.
-    at_start : tuple of ndarray
+    at_start : Evaluation
         What ``loss`` gives there for all rows.
     radius : float
         Longest step, and the length that sets the accuracy.
@@ -36,31 +37,35 @@ def minimise_rows(loss, V, at_start, radius, *, limit=np.inf, max_iter=300):
         Rows still moving after ``max_iter``.
     """
     rows = np.arange(len(V))
-    value, gradient, curvature = at_start
-    inverse = np.eye(V.shape[1]) / np.maximum(curvature, LEAST_CURVATURE)[:, None, None]
+    value, gradient = at_start.value, at_start.gradient
+    curvature = np.maximum(at_start.curvature, LEAST_CURVATURE)
+    inverse = np.eye(V.shape[1]) / curvature[:, None, None]
     for _ in range(max_iter):
         direction = -np.einsum("rij,rj->ri", inverse, gradient)
         length = np.sqrt(np.einsum("ri,ri->r", direction, direction))
-        direction *= np.minimum(1, radius / np.maximum(length, LEAST_CURVATURE))[
-            :, None
-        ]
-        step, value, new_gradient = _backtrack(
-            loss, (V, rows, limit), (value, gradient), direction
-        )
-        V[rows] += step
-        _bfgs_update(inverse, step, new_gradient - gradient)
-        active = np.abs(step).max(axis=1) > PLACEMENT_TOLERANCE * radius
+        share = np.minimum(1, radius / np.maximum(length, LEAST_LENGTH))
+        direction *= share[:, None]
+        taken = _backtrack(loss, V, rows, value, gradient, direction, limit)
+        V[rows] += taken.step
+        _bfgs_update(inverse, taken.step, taken.gradient - gradient)
+        active = np.abs(taken.step).max(axis=1) > PLACEMENT_TOLERANCE * radius
         rows, inverse = rows[active], inverse[active]
-        value, gradient = value[active], new_gradient[active]
+        value, gradient = taken.value[active], taken.gradient[active]
         if len(rows) == 0:
             break
     return rows
 
 
-def _backtrack(loss, where, at_start, direction):
+class Steps(NamedTuple):
+    """Steps that were taken, and where they led."""
+
+    step: np.ndarray
+    value: np.ndarray
+    gradient: np.ndarray
+
+
+def _backtrack(loss, V, rows, start_value, start_gradient, direction, limit):
     """Halve each row's step until it descends enough; a row that cannot stays."""
-    V, rows, limit = where
-    start_value, start_gradient = at_start
     value, gradient = start_value.copy(), start_gradient.copy()
     step = np.zeros_like(direction)
     slope = np.einsum("ri,ri->r", start_gradient, direction)
@@ -70,20 +75,17 @@ def _backtrack(loss, where, at_start, direction):
     for _ in range(HALVINGS):
         trial = length * direction[pending]
         there = V[rows[pending]] + trial
-        new_value, new_gradient, _ = loss(there, rows[pending])
+        found = loss(there, rows[pending])
         goal = start_value + ARMIJO * length * slope + noise
-        ok = new_value <= goal[pending]
+        ok = found.value <= goal[pending]
         ok &= np.einsum("ri,ri->r", there, there) <= limit**2
         done = pending[ok]
-        step[done], value[done], gradient[done] = (
-            trial[ok],
-            new_value[ok],
-            new_gradient[ok],
-        )
+        step[done] = trial[ok]
+        value[done], gradient[done] = found.value[ok], found.gradient[ok]
         pending, length = pending[~ok], length / 2
         if len(pending) == 0:
             break
-    return step, value, gradient
+    return Steps(step, value, gradient)
 
 
 def _bfgs_update(inverse, s, y):

@@ -6,6 +6,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_non_negative
 
+from skdec.utils.memory import available
 from skdec.utils.sklearn_compat import VALID_METRICS, StrOptions
 from skdec.utils.validation import Range
 
@@ -16,7 +17,7 @@ METRICS = StrOptions(
 PERPLEXITY = [Range(Real, 1, None, closed="left"), "array-like"]
 
 # Precomputed distances this small against the largest are zero but for rounding.
-ROUNDING = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-10}
+ZERO_DISTANCE = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-10}
 
 
 def check_precomputed(X, name="X"):
@@ -68,9 +69,21 @@ def check_distances(X, name="X", n_finite=1):
             )
 
 
+def check_memory(n_samples, itemsize):
+    """Raise now rather than minutes later, or by the system's end of the process."""
+    needed, there_is = n_samples * (n_samples // 2) * itemsize, available()
+    if needed > there_is:
+        raise MemoryError(
+            f"affinities='exact' of {n_samples} samples need {needed / 1e9:.3g} "
+            f"GB of memory, and {there_is / 1e9:.3g} GB are available. "
+            "affinities='neighbors' needs far less"
+            + ("; precision='single' half" if itemsize == 8 else "")
+        )
+
+
 def zero_distance(X):
     """Up to here precomputed distances are zero but for rounding."""
-    return largest_distance(X) * ROUNDING[X.dtype]
+    return largest_distance(X) * ZERO_DISTANCE[X.dtype]
 
 
 def largest_distance(X):

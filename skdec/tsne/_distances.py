@@ -8,7 +8,7 @@ from sklearn.metrics.pairwise import PAIRWISE_BOOLEAN_FUNCTIONS
 
 from skdec.kernels.affinities import squared_from_products
 from skdec.tsne._checks import largest_distance
-from skdec.tsne._neighbors import Index, nearest_in_graph, nearest_in_matrix
+from skdec.tsne._neighbors import Index, Neighbors, nearest_in_graph, nearest_in_matrix
 from skdec.utils.duplicates import digests, first_occurrences, row_keys
 from skdec.utils.numbers import power_of_two
 from skdec.utils.warn import warn
@@ -126,8 +126,8 @@ class SquaredDistances:
         return X.astype(bool)
 
     def precision(self, sigma):
-        """β = 1/σ² in units of D, finite so that 0 · β stays 0; None of None."""
-        return None if sigma is None else min(self.unit / sigma, FARTHEST) ** 2
+        """β = 1/σ² in units of D, finite so that 0 · β stays 0; NaN of None."""
+        return np.nan if sigma is None else min(self.unit / sigma, FARTHEST) ** 2
 
     def forget_training_distances(self):
         """Drop a precomputed matrix: placing new points needs only theirs."""
@@ -190,7 +190,7 @@ class SquaredDistances:
                 self._index = Index(self.rows, metric, params, n_neighbors, n_jobs)
             if self.euclidean and self._index.exact and not self._sparse:
                 D, columns = self._index.search_by_differences(rows, n_neighbors)
-                return columns, D
+                return Neighbors(columns, D)
             D, columns = self._index.search(rows, n_neighbors)
         D = D.astype(np.float64)
         if not self.euclidean:
@@ -198,7 +198,7 @@ class SquaredDistances:
                 self._check_distances(D)
             D /= self.unit
             self._check_far(D)
-        return columns, np.square(D, out=D)
+        return Neighbors(columns, np.square(D, out=D))
 
     @staticmethod
     def _nearest_given(rows, n_neighbors, own):

@@ -1,5 +1,6 @@
 """ExactTSNE: t-SNE with the true gradient over all pairs, and a transform."""
 
+from dataclasses import replace
 from inspect import signature
 from numbers import Integral, Real
 
@@ -14,28 +15,33 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skdec.kernels.types import KERNELS, Bandwidths, Kernel
 from skdec.tsne._affinities import (
-    conditional_rows,
     dense_affinities,
     graph_affinities,
-    neighbour_rows,
+    neighbors_needed,
     truncated_mass,
 )
 from skdec.tsne._checks import (
     METRICS,
     PERPLEXITY,
     check_distances,
+    check_memory,
     check_precomputed,
     resolve_perplexities,
 )
 from skdec.tsne._distances import SquaredDistances
 from skdec.tsne._gradient_descent import Descent
-from skdec.tsne._initialization import given, noise, principal_components, spectral
+from skdec.tsne._initialization import (
+    check_given_start,
+    principal_components,
+    random_start,
+    spectral,
+)
 from skdec.tsne._objective import EmbeddingObjective
-from skdec.tsne._placement import place
+from skdec.tsne._placement import Placing
 from skdec.tsne._progress import Progress
 from skdec.tsne._schedule import schedule, stable_rate, unfolded_after
-from skdec.utils.memory import available
 from skdec.utils.sklearn_compat import (
     CallbackSupportMixin,
     StrOptions,
@@ -54,21 +60,12 @@ from skdec.utils.validation import (
 )
 from skdec.utils.warn import warn
 
-DEFAULT_PERPLEXITY = 30.0
-
 # Those that scikit-learn computes between sparse rows.
 SPARSE_METRICS = {"euclidean", "l2", "cosine", "cityblock", "manhattan", "l1"}
 
 # A map is reported if, so many iterations after the exaggeration, it is by so many nats
 # worse than points that all coincide.
 PATIENCE, CHANCE_MARGIN = 20, 1e-3
-PLACEMENT_BATCH_ELEMENTS = 4_000_000
-
-
-def _three_times(perplexities, n_samples):
-    """How many neighbours stand for all others: three times the perplexity."""
-    widest = max(perplexities, default=DEFAULT_PERPLEXITY)
-    return min(n_samples - 1, int(np.ceil(3 * widest)))
 
 
 class ExactTSNE(
@@ -285,7 +282,7 @@ class ExactTSNE(
         "n_jobs": N_JOBS,
         "dof": [StrOptions({"auto"}), DOF],
         "sigma": [None, POSITIVE],
-        "kernel": [StrOptions({"student_t", "gaussian"})],
+        "kernel": [StrOptions(set(KERNELS))],
         "normalization": [StrOptions({"joint", "conditional"})],
         "affinities": [StrOptions({"exact", "neighbors"})],
         "exaggeration": [POSITIVE, None],
@@ -393,51 +390,45 @@ class ExactTSNE(
     def _embed(self, X):
         self._check_parameters()
         X = self._check_X(X)
-        n_samples = X.shape[0]
+        n_samples, exact = X.shape[0], self.affinities == "exact"
+        dtype = np.dtype(np.float32 if self.precision == "single" else np.float64)
         perplexities = resolve_perplexities(self.perplexity, n_samples, self.sigma)
-        dof = float(max(self.n_components - 1, 1)) if self.dof == "auto" else self.dof
-        q_form = dof, self.kernel == "gaussian", self.normalization == "joint"
-        dtype = np.float32 if self.precision == "single" else np.float64
+        n_neighbors = neighbors_needed(perplexities, n_samples)
         if not isinstance(self.init, str):
-            given(self.init, (n_samples, self.n_components), dtype)
-        if self.affinities == "exact":
-            self._check_memory(n_samples, np.dtype(dtype).itemsize)
+            check_given_start(self.init, (n_samples, self.n_components), dtype)
+        if exact:
+            check_memory(n_samples, dtype.itemsize)
+        dof = float(max(self.n_components - 1, 1)) if self.dof == "auto" else self.dof
+        kernel = Kernel(KERNELS[self.kernel], dof)
         progress = Progress(self, X)
         with Threads(self.n_jobs, hold_blas=True) as threads:
             distances = SquaredDistances(X, self.metric, self.metric_params)
-            representatives = distances.representatives()
-            scale = perplexities, distances.precision(self.sigma)
-            affinities = self._affinities(distances, scale, dtype, (threads, progress))
-            neighbourhood = self._neighbourhood(distances, scale, affinities, threads)
-            start = self._initial_embedding(X, neighbourhood, dtype)
-            Y = np.ascontiguousarray(start[representatives].T, dtype=dtype)
-            objective = EmbeddingObjective(affinities, q_form, threads)
-            exact = self.affinities == "exact"
-            progress.fitted = {
-                "_distances": distances,
-                "_scale": scale,
-                "_q_form": q_form,
-                "_n_neighbors": (
-                    None if exact else _three_times(perplexities, n_samples)
-                ),
-            }
-            distinct = np.array_equal(representatives, np.arange(n_samples))
-            phases = self._phases(n_samples, dof)
-            descent = Descent(
-                self.min_grad_norm,
-                self.n_iter_without_progress,
-                self.tol,
-                None if distinct else representatives,
+            first = distances.representatives()
+            bandwidths = Bandwidths(perplexities, distances.precision(self.sigma))
+            placing = Placing(
+                distances, bandwidths, kernel, None if exact else n_neighbors
             )
-            kl, n_iter = descent.run(objective, Y, phases, progress)
+            affinities = self._affinities(
+                placing, n_neighbors, dtype, threads, progress
+            )
+            start = self._initial_embedding(
+                X, placing, n_neighbors, affinities, threads
+            )
+            Y = np.ascontiguousarray(start[first].T, dtype=dtype)
+            objective = EmbeddingObjective(
+                affinities, kernel, self.normalization == "joint", threads
+            )
+            progress.fitted = {"_placing": placing}
+            phases = self._phases(n_samples, kernel)
+            ended = self._descent(first).run(objective, Y, phases, progress)
         progress.end()
-        self._warn_if_diverged(kl, affinities.chance, n_iter - phases[1].stop)
-        self._warn_if_short(n_iter)
+        self._warn_if_diverged(ended, affinities.chance, phases[1].stop)
+        self._warn_if_short(ended.n_iter)
         # all at once, and as fitted: a failed fit leaves the last one whole, and
         # transform does not follow later changes of the parameters
         distances.forget_training_distances()
-        vars(self).update(progress.fitted)
-        self.kl_divergence_, self.n_iter_ = kl, n_iter
+        self._placing = placing
+        self.kl_divergence_, self.n_iter_ = ended.kl, ended.n_iter
         self.learning_rate_, self.dof_ = phases[-1].learning_rate, dof
         self.truncated_mass_ = affinities.truncated_mass
         self.perplexity_ = None if self.sigma is not None else perplexities
@@ -475,22 +466,12 @@ class ExactTSNE(
             if idle and not same:
                 warn(f"{name}={value!r} has no effect with {with_what}")
 
-    @staticmethod
-    def _check_memory(n_samples, itemsize):
-        """Now rather than minutes later, or by the system's end of the process."""
-        needed, there_is = n_samples * (n_samples // 2) * itemsize, available()
-        if needed > there_is:
-            raise MemoryError(
-                f"affinities='exact' of {n_samples} samples need {needed / 1e9:.3g} "
-                f"GB of memory, and {there_is / 1e9:.3g} GB are available. "
-                "affinities='neighbors' needs far less"
-                + ("; precision='single' half" if itemsize == 8 else "")
-            )
-
     def _check_X(self, X, *, reset=True):
         # transform does not follow later changes of the parameters
-        metric = self.metric if reset else self._distances.metric
-        exact = self.affinities == "exact" if reset else self._n_neighbors is None
+        metric = self.metric if reset else self._placing.distances.metric
+        exact = (
+            self.affinities == "exact" if reset else self._placing.n_neighbors is None
+        )
         precomputed = isinstance(metric, str) and metric == "precomputed"
         X = validate_data(
             self,
@@ -529,25 +510,23 @@ class ExactTSNE(
             shape[0] if reset else self.n_features_in_
         )
 
-    def _affinities(self, distances, scale, dtype, context):
-        threads, progress = context
+    def _affinities(self, placing, n_neighbors, dtype, threads, progress):
+        distances, bandwidths = placing.distances, placing.bandwidths
         n_samples, joint = distances.n_samples, self.normalization == "joint"
         progress.seconds()
         if self.affinities == "exact":
             progress.say("Computing all pairwise distances and their affinities...")
-            affinities = dense_affinities(distances, scale, joint, dtype, threads)
+            affinities = dense_affinities(distances, bandwidths, joint, dtype, threads)
         else:
-            n_neighbors = _three_times(scale[0], n_samples)
             progress.say(f"Computing {n_neighbors} nearest neighbors...")
             found = distances.nearest(n_neighbors, n_jobs=self.n_jobs)
             progress.say(
                 f"Computed neighbors for {n_samples} samples in "
                 f"{progress.seconds():.3f}s..."
             )
-            affinities = graph_affinities(*found, scale, joint, dtype, threads)
-            affinities.truncated_mass = truncated_mass(
-                distances, found[0], scale, threads
-            )
+            affinities = graph_affinities(found, bandwidths, joint, dtype, threads)
+            left_out = truncated_mass(distances, found.columns, bandwidths, threads)
+            affinities = replace(affinities, truncated_mass=left_out)
         progress.say(
             f"Computed conditional probabilities for {n_samples} samples in "
             f"{progress.seconds():.3f}s"
@@ -572,48 +551,23 @@ class ExactTSNE(
         """
         check_is_fitted(self)
         X = self._check_X(X, reset=False)
-        rows = self._distances.prepare(X)
-        known = self._distances.identical(rows)
-        embedding = self.embedding_[known].astype(X.dtype, copy=False)
-        new = np.flatnonzero(known < 0)
-        batch = max(1, PLACEMENT_BATCH_ELEMENTS // len(self.embedding_))
-        lost = 0
         with Threads(self.n_jobs, hold_blas=True) as threads:
-            for first in range(0, len(new), batch):
-                chosen = new[first : first + batch]
-                P = self._placement_affinities(rows[chosen], threads)
-                embedding[chosen], missed = place(
-                    self.embedding_, P, self._q_form, threads
-                )
-                lost += missed
-        if lost:
+            placed = self._placing.place(self.embedding_, X, threads, self.n_jobs)
+        if placed.n_lost:
             warn(
-                f"{lost} of {X.shape[0]} new points found no place in the map: they "
-                "lie beyond twice its radius, or their KL falls all the way to its "
-                "rim, where they were left. Their neighbours may be all over the map, "
-                "or the fit too short (max_iter)",
+                f"{placed.n_lost} of {X.shape[0]} new points found no place in the "
+                "map: they lie beyond twice its radius, or their KL falls all the way "
+                "to its rim, where they were left. Their neighbours may be all over "
+                "the map, or the fit too short (max_iter)",
                 ConvergenceWarning,
             )
-        return embedding
+        return placed.positions
 
-    def _placement_affinities(self, rows, threads):
-        """p_{j|new} over all training rows, or over the nearest as in the fit."""
-        n_new = rows.shape[0]
-        if self._n_neighbors is None:
-            own = np.full(n_new, -1)
-            return conditional_rows(
-                self._distances, rows, own, self._scale, np.float64, threads
-            )
-        columns, D = self._distances.nearest(self._n_neighbors, rows, self.n_jobs)
-        P = np.zeros((n_new, len(self.embedding_)))
-        shares, _ = neighbour_rows(D, self._scale, threads)
-        np.put_along_axis(P, columns, shares, axis=1)
-        return P
-
-    def _warn_if_diverged(self, kl, chance, n_iter):
+    def _warn_if_diverged(self, ended, chance, exaggerated):
         """Warn of a map that is worse than none once exaggeration is over."""
         if self.exaggeration not in (None, 1):
             return  # what is minimised is another KL
+        kl, n_iter = ended.kl, ended.n_iter - exaggerated
         if n_iter >= PATIENCE and not kl <= chance + CHANCE_MARGIN:
             warn(
                 f"the embedding (KL {kl:.4g}) shows less than points that all coincide "
@@ -633,8 +587,18 @@ class ExactTSNE(
                 ConvergenceWarning,
             )
 
-    def _phases(self, n_samples, dof):
-        stable = stable_rate(dof, self.kernel == "gaussian", self.n_components)
+    def _descent(self, first):
+        """How Y moves; ``first`` has, of each row, the first one identical to it."""
+        distinct = np.array_equal(first, np.arange(len(first)))
+        return Descent(
+            self.min_grad_norm,
+            self.n_iter_without_progress,
+            self.tol,
+            None if distinct else first,
+        )
+
+    def _phases(self, n_samples, kernel):
+        stable = stable_rate(kernel, self.n_components)
         late = 1.0 if self.exaggeration is None else self.exaggeration
 
         def learning_rate(share, exaggeration):
@@ -652,35 +616,28 @@ class ExactTSNE(
             learning_rate,
         )
 
-    def _initial_embedding(self, X, neighbourhood, dtype):
-        """The start, (n_samples, n_components); ``neighbourhood`` gives a graph."""
+    def _initial_embedding(self, X, placing, n_neighbors, affinities, threads):
+        """The start, (n_samples, n_components)."""
         shape = X.shape[0], self.n_components
         if not isinstance(self.init, str):
-            return given(self.init, shape, dtype)
+            return check_given_start(self.init, shape, affinities.P.dtype)
         if self.init == "random":
-            return noise(shape, check_random_state(self.random_state))
+            return random_start(shape, check_random_state(self.random_state))
         if self.init == "pca" and self.metric != "precomputed":
             return principal_components(X, self.n_components, self.random_state)
         if self.init == "pca":
             warn(
                 "init='pca' needs X itself, not metric='precomputed': init='spectral' "
-                "is used instead; ask for it to be rid of this note",
+                "is used instead; pass init='spectral' to silence this warning",
                 UserWarning,
             )
-        return spectral(neighbourhood(), self.n_components, self.random_state)
-
-    def _neighbourhood(self, distances, scale, affinities, threads):
-        """A function that gives the affinities between neighbours, sparse."""
-
-        def graph():
-            if self.affinities == "neighbors":
-                return affinities.P
-            n_neighbors = _three_times(scale[0], distances.n_samples)
-            found = distances.nearest(n_neighbors, n_jobs=self.n_jobs)
-            parts = *found, scale, True, np.float64, threads
-            return graph_affinities(*parts, again=True).P
-
-        return graph
+        graph = affinities.P
+        if self.affinities == "exact":
+            found = placing.distances.nearest(n_neighbors, n_jobs=self.n_jobs)
+            graph = graph_affinities(
+                found, placing.bandwidths, True, np.float64, threads, again=True
+            ).P
+        return spectral(graph, self.n_components, self.random_state)
 
     @property
     def _n_features_out(self):

@@ -1,10 +1,12 @@
 """How an embedding moves: gradient descent with momentum and gains."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from skdec.kernels import descent
+from skdec.kernels.types import StepRates
 
 CHECK_EVERY = 50
 MIN_GAIN = 0.01
@@ -17,7 +19,14 @@ LONGEST_STEP = 1.0
 LARGEST_RATE = 1e30
 
 
-@dataclass
+class Descended(NamedTuple):
+    """Where a descent ended."""
+
+    kl: float
+    n_iter: int
+
+
+@dataclass(frozen=True)
 class Descent:
     """Gradient descent with momentum and per-coordinate gains (Jacobs 1988).
 
@@ -43,13 +52,11 @@ class Descent:
 
         Returns
         -------
-        kl : float
-            KL(P‖Q) at the final Y, without exaggeration.
-        n_iter : int
-            Iterations done.
+        descended : Descended
+            KL(P‖Q) at the final Y, without exaggeration, and the iterations done.
         """
         velocity, gains = np.zeros_like(Y), np.ones_like(Y)
-        longest = LONGEST_STEP * np.sqrt(max(float(objective.dof), 1.0))
+        longest = LONGEST_STEP * np.sqrt(max(float(objective.kernel.dof), 1.0))
         phases, n_iter, stopped, history = iter(phases), 0, False, []
         phase = next(phases)
         while True:
@@ -69,12 +76,12 @@ class Descent:
                 if reason := self._reason(history, norm):
                     progress.say(f"Iteration {n_iter}: {reason}. Finished.")
                 if stopped or (reason and not phase.early):
-                    return told, n_iter
+                    return Descended(told, n_iter)
                 while reason and phase.early:
                     phase = next(phases)
             progress.begin_iteration()
             rate = min(phase.learning_rate, LARGEST_RATE)
-            rates = rate, phase.momentum, MIN_GAIN, longest
+            rates = StepRates(rate, phase.momentum, MIN_GAIN, longest)
             descent.momentum_step(Y, gradient, velocity, gains, rates)
             if self.representatives is not None:
                 Y[:] = Y[:, self.representatives]

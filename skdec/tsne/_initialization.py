@@ -15,13 +15,13 @@ LARGEST_INIT = 1e15
 
 # Spread of a column of the start, in units of the data or of the first, below which it
 # is rounding.
-ROUNDING = 1e-12
+LEAST_SPREAD = 1e-12
 
 # Up to here the few eigenvectors come from the whole decomposition.
 SMALL = 50
 
 
-def given(init, shape, dtype):
+def check_given_start(init, shape, dtype):
     """The caller's own start, checked; ``dtype`` is what it will be held in."""
     start = check_matrix(init, "init")
     if start.shape != shape or np.abs(start).max() > LARGEST_INIT:
@@ -38,7 +38,7 @@ def given(init, shape, dtype):
     return start
 
 
-def noise(shape, random_state):
+def random_start(shape, random_state):
     """Normal with standard deviation 1e-4."""
     return INITIAL_SCALE * random_state.standard_normal(shape)
 
@@ -50,7 +50,7 @@ def principal_components(X, n_components, random_state):
     largest loading, so that they do not depend on the order of the rows.
     """
     random_state = check_random_state(random_state)
-    start = noise((X.shape[0], n_components), random_state)
+    start = random_start((X.shape[0], n_components), random_state)
     rows = _varying(X)
     if rows.shape[1] == 0:
         return start
@@ -93,7 +93,7 @@ def spectral(P, n_components, random_state):
     """
     random_state = check_random_state(random_state)
     P, n = P.astype(np.float64), P.shape[0]
-    start = noise((n, n_components), random_state)
+    start = random_start((n, n_components), random_state)
     root = np.sqrt(np.asarray(P.sum(axis=1)).reshape(-1))
     root = np.where(root > 0, root, 1.0)
     S = sparse.diags_array(1 / root) @ P @ sparse.diags_array(1 / root)
@@ -119,7 +119,7 @@ def _scaled(known, start):
     data in units that is below 1e-12, and it is not the same every time.
     """
     spreads = known.std(axis=0)
-    columns = np.flatnonzero(spreads > ROUNDING * max(1.0, spreads[0]))
+    columns = np.flatnonzero(spreads > LEAST_SPREAD * max(1.0, spreads[0]))
     if 0 in columns:
         start[:, columns] = known[:, columns] / spreads[0] * INITIAL_SCALE
     return start

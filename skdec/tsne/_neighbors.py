@@ -1,6 +1,7 @@
 """The nearest training rows: by an index, or from distances that are given."""
 
 from importlib.util import find_spec
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -17,6 +18,13 @@ ELEMENTS_PER_BLOCK, ELEMENTS_PER_SEARCH = 400_000, 2**27
 
 # Neighbours that are asked for beyond those needed, at least.
 SPARE = 8
+
+
+class Neighbors(NamedTuple):
+    """Neighbours of rows, by increasing distance."""
+
+    columns: np.ndarray  # which training rows they are
+    D: np.ndarray  # squared distances to them, in the unit of the distances
 
 
 class Index:

@@ -1,9 +1,12 @@
 """KL(P‖Q) of an embedding and its gradient, for every row of the table."""
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy import sparse
 
 from skdec.kernels import embedding, embedding_fused
+from skdec.kernels.types import GAUSSIAN, STUDENT_T, CSRGraph
 
 # Blocks whose forces are collected apart and added in order: enough to share among
 # threads, few enough that adding them up costs little.
@@ -15,6 +18,14 @@ MIN_SLOT_ROWS = 128
 LARGEST_FUSED = {np.dtype(np.float32): 1e7, np.dtype(np.float64): 1e58}
 
 
+class Normaliser(NamedTuple):
+    """What q is divided by, twice around the cycle, as far as it is known first."""
+
+    near: np.ndarray  # D° of each point
+    inverse: np.ndarray  # 1/Z of each point if conditional, else empty
+    log_Z: np.ndarray | None  # log Σ s of each row if conditional
+
+
 class EmbeddingObjective:
     """KL(P‖Q) of an embedding: every row of the table whose reference is X itself.
 
@@ -22,23 +33,24 @@ class EmbeddingObjective:
     ----------
     affinities : Affinities
         The symmetric P, in the dtype of the optimisation.
-    q_form : tuple of (float, bool, bool)
-        Degrees of freedom ν; whether the kernel is Gaussian instead of Student-t;
-        whether q is normalised jointly instead of per row.
+    kernel : Kernel
+        The similarity s.
+    joint : bool
+        Whether q is normalised jointly instead of per row.
     threads : Threads
         Where rows run.
     fused : bool, default=True
         Whether the loops may be used in which D^(−5/2) must not vanish.
     """
 
-    def __init__(self, affinities, q_form, threads, *, fused=True):
-        self.affinities, self.threads, self.fused = affinities, threads, fused
+    def __init__(self, affinities, kernel, joint, threads, *, fused=True):
+        self.affinities, self.threads = affinities, threads
+        self.joint, self.fused = joint, fused
         P, n = affinities.P, affinities.n_samples
-        dof, self.gaussian, self.joint = q_form
-        self.dof = P.dtype.type(dof)
+        self.kernel = kernel._replace(dof=P.dtype.type(kernel.dof))
         self.graph = None
         if sparse.issparse(P):
-            self.graph = P.data, P.indices, P.indptr
+            self.graph = CSRGraph(P.data, P.indices, P.indptr)
             P = np.empty((n, 0), P.dtype)
         self.P, self.n_samples = P, n
         # blocks even in number, for two threads, and in rows, which go by twos
@@ -49,9 +61,9 @@ class EmbeddingObjective:
         self.n_blocks = -(-n // self.size)
         self._slots = None
 
-    def _rows(self, task, n_rows=None):
+    def _run(self, task, n_rows=None):
         n = self.n_samples
-        self.threads.rows(task, n if n_rows is None else n_rows, n * n // 2)
+        self.threads.run_ranges(task, n if n_rows is None else n_rows, n * n // 2)
 
     def gradient(self, Y, exaggeration=1.0):
         """∂KL(exaggeration · P‖Q)/∂Y for Y of (n_components, n_samples).
@@ -59,49 +71,56 @@ class EmbeddingObjective:
         Returns it with log Σ s: one number, or one for each row under conditional
         normalisation.
         """
-        near, inverse, log_Z = self._normaliser(Y)
+        normaliser = self._normaliser(Y)
+        log_Z, near = normaliser.log_Z, normaliser.near
         gradient = np.empty_like(Y)
         if self.graph is not None:
-            self._rows(
+            self._run(
                 lambda start, stop: embedding.graph_rows(
-                    Y, self.graph, self.dof, self.gaussian, start, stop, gradient
+                    Y, self.graph, self.kernel, start, stop, gradient
                 )
             )
-        slots, Z = self._forces(Y, near, inverse)
+        slots, Z = self._forces(Y, normaliser)
         share = 2.0
         if self.joint:
             total = 2 * Z.sum(dtype=np.float64)
             self._check(total, total)
             share /= total
             log_Z = np.log(total) - self._energy(float(near[0]))
-        factors = Y.dtype.type(share), Y.dtype.type(2 * exaggeration)
-        embedding.fold(slots, self.size, factors, gradient)
+        number = Y.dtype.type
+        embedding.fold_slots(
+            slots, self.size, number(share), number(2 * exaggeration), gradient
+        )
         return gradient, log_Z
 
     def _fused(self, Y):
         """Whether a fused loop takes this: it sets D° = 0 and needs no first pass."""
-        if self.gaussian or not self.joint or not self.fused:
+        student_t = self.kernel.kind == STUDENT_T
+        if not (student_t and self.joint and self.fused):
             return False
-        return (len(Y), self.dof) in {(2, 1), (3, 1), (3, 2)}
+        return (len(Y), self.kernel.dof) in {(2, 1), (3, 1), (3, 2)}
 
     def _normaliser(self, Y):
-        """D° and, for the conditional, 1/Z and log Σ s of each row."""
         near, Z = np.zeros((2, self.n_samples), Y.dtype)
         if self._fused(Y):
-            return near, Z[:0], None
-        self._rows(lambda start, stop: embedding.nearest_rows(Y, start, stop, near))
+            return Normaliser(near, Z[:0], None)
+        self._run(lambda start, stop: embedding.nearest_rows(Y, start, stop, near))
         if self.joint:
             near[:] = near.min()
-            return np.concatenate([near, near]), Z[:0], None
-        form = self.dof, self.gaussian
-        self._rows(
-            lambda start, stop: embedding.normaliser_rows(Y, near, form, start, stop, Z)
+            return Normaliser(np.concatenate([near, near]), Z[:0], None)
+        kernel = self.kernel
+        self._run(
+            lambda start, stop: embedding.normaliser_rows(
+                Y, near, kernel, start, stop, Z
+            )
         )
         self._check(Z.min(), Z.max())
         log_Z = np.log(Z.astype(np.float64)) - self._energy(near.astype(np.float64))
-        return np.concatenate([near, near]), np.concatenate([1 / Z, 1 / Z]), log_Z
+        return Normaliser(
+            np.concatenate([near, near]), np.concatenate([1 / Z, 1 / Z]), log_Z
+        )
 
-    def _forces(self, Y, near, inverse):
+    def _forces(self, Y, normaliser):
         """The slots with R and, of a dense P, A; and Z of each row under joint."""
         n, c, size = self.n_samples, len(Y), self.size
         shape = self.n_blocks, c if self.graph is not None else 2 * c, size + n // 2
@@ -109,25 +128,28 @@ class EmbeddingObjective:
             self._slots = np.empty(shape, Y.dtype)
         twice, slots = np.concatenate([Y, Y], axis=1), self._slots
         Z = np.empty(n, Y.dtype)
-        form = self.dof if self._fused(Y) else (self.dof, self.gaussian, near, inverse)
-        kernel = embedding.force_blocks
-        if self._fused(Y):
-            kernel = (
-                embedding_fused.plane_blocks if c == 2 else embedding_fused.space_blocks
-            )
-        self._rows(
-            lambda start, stop: kernel(
-                twice, self.P, form, size, start, stop, slots, Z
-            ),
-            self.n_blocks,
-        )
+        near, inverse = normaliser.near, normaliser.inverse
+        fused = embedding_fused.plane_blocks if c == 2 else embedding_fused.space_blocks
+
+        def task(start, stop):
+            if self._fused(Y):
+                dof = self.kernel.dof
+                fused(twice, self.P, dof, size, start, stop, slots, Z)
+            else:
+                kernel = self.kernel
+                embedding.force_blocks(
+                    twice, self.P, kernel, near, inverse, size, start, stop, slots, Z
+                )
+
+        self._run(task, self.n_blocks)
         return slots, Z
 
     def _energy(self, D):
         """−log s."""
-        if self.gaussian:
+        if self.kernel.kind == GAUSSIAN:
             return D
-        return (float(self.dof) + 1) / 2 * np.log1p(D / float(self.dof))
+        dof = float(self.kernel.dof)
+        return (dof + 1) / 2 * np.log1p(D / dof)
 
     @staticmethod
     def _check(least, largest):
@@ -139,16 +161,16 @@ class EmbeddingObjective:
         energy, P = np.empty(self.n_samples), self.affinities
         if self.graph is None:
             twice = np.concatenate([Y, Y], axis=1)
-            self._rows(
+            self._run(
                 lambda start, stop: embedding.energy_rows(
-                    twice, self.P, self.dof, self.gaussian, start, stop, energy
+                    twice, self.P, self.kernel, start, stop, energy
                 )
             )
             energy *= 2
         else:
-            self._rows(
+            self._run(
                 lambda start, stop: embedding.graph_energy_rows(
-                    Y, self.graph, self.dof, self.gaussian, start, stop, energy
+                    Y, self.graph, self.kernel, start, stop, energy
                 )
             )
         return float(P.negentropy + energy.sum() + np.sum(log_Z * P.mass))

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skdec.kernels.types import GAUSSIAN
+
 # Chosen by the KL reached after 300 and 500 iterations on digits, iris, 6,000 digits of
 # MNIST and a swiss roll (benchmarks/README.md); with a shorter unfolding a grid of
 # points stays folded from some random starts.
@@ -15,7 +17,7 @@ NEIGHBOUR_SIMILARITY = 1 / 8
 TRANSITION, UNFOLDING = 30, 75
 
 
-@dataclass
+@dataclass(frozen=True)
 class Phase:
     """A stretch of the descent: until iteration ``stop``, with these settings."""
 
@@ -31,7 +33,7 @@ class Phase:
         return " (early exaggeration)" if self.early else ""
 
 
-def stable_rate(dof, gaussian, n_components):
+def stable_rate(kernel, n_components):
     """The learning rate of a plain P that sums to 1, per point.
 
     A point is drawn to its neighbours with the stiffness 4 Σ_j p_ij g_ij, about 4g/n
@@ -46,7 +48,8 @@ def stable_rate(dof, gaussian, n_components):
     def stiffness(nu):
         return (1 + 1 / nu) / 2 * NEIGHBOUR_SIMILARITY ** (2 / (nu + 1))
 
-    rate = min(1.0, stiffness(1) / (1.0 if gaussian else stiffness(dof)))
+    gaussian = kernel.kind == GAUSSIAN
+    rate = min(1.0, stiffness(1) / (1.0 if gaussian else stiffness(kernel.dof)))
     return rate / 2 if n_components == 1 and not gaussian else rate
 
 

@@ -72,7 +72,6 @@ def merge_rows(X, weight):
     rows : {ndarray, CSR matrix} of shape (n_distinct, n_features)
     weight : ndarray of shape (n_distinct,)
     """
-    weight = np.ones(X.shape[0]) if weight is None else weight
     used = np.flatnonzero(weight > 0)
     if sparse.issparse(X):
         rows = sparse.csr_matrix(X[used], copy=True)

@@ -28,6 +28,12 @@ def largest_magnitude(X):
     return max(float(values.max(initial=0)), -float(values.min(initial=0)))
 
 
+def in_one_unit(*arrays):
+    """Arrays divided by a power of two near the largest of all their magnitudes."""
+    unit = np.float64(power_of_two(max(map(largest_magnitude, arrays))))
+    return [array / unit for array in arrays]
+
+
 def working_dtype(dtype, largest, name):
     """``dtype``, or float64 where squared float32 distances would overflow."""
     dtype = np.dtype(dtype)

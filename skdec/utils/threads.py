@@ -88,7 +88,7 @@ class Threads:
         self._work = None
         self._stack.close()
 
-    def rows(self, task, n_rows, pairs):
+    def run_ranges(self, task, n_rows, pairs):
         """Call ``task(start, stop)`` over ranges that together cover ``n_rows``.
 
         ``pairs`` is the number of pair evaluations behind the rows.  An error in one

@@ -5,8 +5,8 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils import check_array
 
-from skdec.utils.numbers import largest_magnitude, power_of_two, working_dtype
-from skdec.utils.sklearn_compat import Interval, check_sample_weight
+from skdec.utils.numbers import largest_magnitude, working_dtype
+from skdec.utils.sklearn_compat import Interval
 from skdec.utils.warn import warn
 
 FLOATS = (np.float64, np.float32)
@@ -59,25 +59,6 @@ def check_points(Z, centers, **kwargs):
     largest = max(largest_magnitude(Z), largest_magnitude(centers))
     working = working_dtype(Z.dtype, largest, "Z and centers")
     return Z.astype(working, copy=False), centers.astype(working), Z.dtype
-
-
-def check_weight(sample_weight, X):
-    """Non-negative float64 weights of X's rows, not all zero, and their unit.
-
-    The weights are divided by a power of two near the largest, so that they can be cast
-    to any dtype; sums over them are to be multiplied by it.  None stays None, unit 1.
-    """
-    if sample_weight is None:
-        return None, 1.0
-    # before scikit-learn's check, which names no argument here, or passes in 1.6
-    given = np.asarray(sample_weight)
-    if given.size and not given.any():
-        raise ValueError("sample_weight must have a positive entry; all are zero")
-    weight = check_sample_weight(
-        sample_weight, X, dtype=np.float64, ensure_non_negative=True
-    )
-    unit = power_of_two(weight.max())
-    return weight / unit, unit
 
 
 def check_ignored(y, n_samples):

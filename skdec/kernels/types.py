@@ -1,0 +1,130 @@
+"""The arguments of kernels that belong together, by name; numba takes them as they are.
+
+A reader of the papers finds: ν and the kind of s in ``Kernel``, D°, β and the total of
+the affinities in ``Scales``, ν and f^−b of a clustering step in ``StepModel``.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+# Kinds of similarity s(D).  One more takes a number here, its name in KERNELS, and a
+# branch in each of ``similarities``, ``weights`` and ``energy`` of ``similarity``.
+STUDENT_T, GAUSSIAN = 0, 1
+KERNELS = {"student_t": STUDENT_T, "gaussian": GAUSSIAN}
+
+
+class Kernel(NamedTuple):
+    """The similarity s of two points: its kind and ν, of the dtype of the points."""
+
+    kind: int
+    dof: float
+
+
+class CSRGraph(NamedTuple):
+    """A sparse matrix P by rows."""
+
+    values: np.ndarray
+    columns: np.ndarray
+    edges: np.ndarray  # row i has the entries edges[i] … edges[i + 1]
+
+
+class Bandwidths(NamedTuple):
+    """What sets β: perplexities, or one β for all rows (NaN if there are some)."""
+
+    perplexities: np.ndarray
+    beta: float
+
+
+class Scales(NamedTuple):
+    """What describes rows of affinities: p_j = exp(−β (D_j − D°)) / total."""
+
+    near: np.ndarray  # D°, of (n_rows,)
+    beta: np.ndarray  # of (n_scales, n_rows), as is the next
+    total: np.ndarray
+
+
+class StepModel(NamedTuple):
+    """What a clustering step is taken with."""
+
+    dof: float
+    inverse: np.ndarray  # f_j^−b, 0 where f_j = 0
+    moved: bool  # whether the centroids are elsewhere than the anchors
+    judged: bool  # whether KL at the anchors is wanted
+
+
+class StepSums(NamedTuple):
+    """Sums of a clustering step, for each block of rows."""
+
+    forces: np.ndarray  # Σ_i c_ij (μ_j − z_i), c_ij = w_i 2g_ij (p_ij − q_ij)
+    curvature: np.ndarray  # Σ_i w_i 2g_ij p_ij
+    frequencies: np.ndarray  # Σ_i w_i q_ij
+    residual: np.ndarray  # Σ_i c_ij
+    occupied: np.ndarray  # Σ_i w_i of the rows labelled j
+    changed: np.ndarray  # Σ_i w_i of the rows whose label changed
+    kl: np.ndarray  # KL(P‖Q) at the anchors
+
+
+class LossSums(NamedTuple):
+    """KL(P‖Q) and its gradients: a row of ∂KL/∂z each, the others for each block."""
+
+    grad_Z: np.ndarray
+    grad_centers: np.ndarray
+    kl: np.ndarray
+
+
+class Evaluation(NamedTuple):
+    """A loss of many independent points: one entry for each."""
+
+    value: np.ndarray
+    gradient: np.ndarray
+    curvature: np.ndarray  # of the attraction, the scale of the first step
+
+    def take(self, rows):
+        """That of some of the points."""
+        return Evaluation(*(part[rows] for part in self))
+
+
+class StepRates(NamedTuple):
+    """How an embedding moves in one iteration."""
+
+    learning_rate: float
+    momentum: float
+    least_gain: float
+    longest: float  # move of a point
+
+
+class LaneRows(NamedTuple):
+    """Dense rows, measured by differences."""
+
+    X: np.ndarray
+    origin: np.ndarray
+    scale: float  # 1/h
+
+
+class ProductRows(NamedTuple):
+    """Dense rows, measured by matrix products."""
+
+    X: np.ndarray
+    norms: np.ndarray  # ‖z‖²
+
+
+class SparseRows(NamedTuple):
+    """CSR rows, measured by their stored entries."""
+
+    data: np.ndarray
+    indices: np.ndarray
+    indptr: np.ndarray
+    norms: np.ndarray  # ‖z‖²
+
+
+class Centers(NamedTuple):
+    """k centroids as the rows they are measured to need them.
+
+    For ``LaneRows`` the points are μ_j in the frame, of (k, d), and the norms are not
+    read; for the others they are 2μ_j/h of (d, k), and the norms
+    ‖μ_j‖² + 2 μ_j·origin/h.  The norms tell k and the dtype in any case.
+    """
+
+    points: np.ndarray
+    norms: np.ndarray

@@ -1,0 +1,52 @@
+"""Weights of rows, in a unit in which they can be cast to any dtype."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from skdec.utils.numbers import power_of_two
+from skdec.utils.sklearn_compat import check_sample_weight
+
+
+class Weights(NamedTuple):
+    """Weights w of rows, divided by a power of two near the largest.
+
+    Sums over them are in that unit until ``restore`` gives them back in the user's.
+    """
+
+    values: np.ndarray | None  # None: 1 each
+    unit: float = 1.0
+
+    def restore(self, total):
+        """A weighted sum in the units in which weights were given."""
+        return total * self.unit
+
+    def filled(self, n_rows):
+        """The weights as an array, float64."""
+        return np.ones(n_rows) if self.values is None else self.values
+
+    @classmethod
+    def joined(cls, parts):
+        """The weights of several sets of rows, from pairs of weights and n_rows."""
+        unit = max(weights.unit for weights, _ in parts)
+        values = [w.filled(n_rows) * (w.unit / unit) for w, n_rows in parts]
+        return cls(np.concatenate(values), unit)
+
+    def original(self):
+        """The weights as they were given, or None."""
+        return None if self.values is None else self.values * self.unit
+
+
+def check_weights(sample_weight, X):
+    """Non-negative weights of X's rows, not all zero, or an error that names them."""
+    if sample_weight is None:
+        return Weights(None)
+    # before scikit-learn's check, which names no argument here, or passes in 1.6
+    given = np.asarray(sample_weight)
+    if given.size and not given.any():
+        raise ValueError("sample_weight must have a positive entry; all are zero")
+    weight = check_sample_weight(
+        sample_weight, X, dtype=np.float64, ensure_non_negative=True
+    )
+    unit = power_of_two(weight.max())
+    return Weights(weight / unit, unit)
