@@ -29,7 +29,8 @@ def public_names():
     for module in (skdec, skdec.encoders):
         for name in module.__all__:
             thing = getattr(module, name)
-            yield f"{module.__name__}.{name}"
+            if not getattr(thing, "_is_protocol", False):  # nobody makes one
+                yield f"{module.__name__}.{name}"
             if inspect.isclass(thing):
                 for method in dir(thing):
                     if not method.startswith("_") and method not in FOREIGN:

@@ -1,6 +1,9 @@
 """The public formulas as functions of arrays: q, p, KL, and the affinities."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import rel_entr
 from sklearn.utils import gen_batches
 
@@ -24,6 +27,7 @@ from skdec.tsne._objective import LARGEST_FUSED, EmbeddingObjective
 from skdec.utils.numbers import working_dtype
 from skdec.utils.sklearn_compat import StrOptions, validate_params
 from skdec.utils.threads import Threads
+from skdec.utils.typing import FloatArray, KernelName, MatrixLike, Normalization
 from skdec.utils.validation import (
     BALANCE,
     DOF,
@@ -41,9 +45,10 @@ ROWS_PER_LOGARITHM = 4096
 
 @validate_params(
     {"Z": ["array-like", "sparse matrix"], "centers": ["array-like"], "dof": [DOF]},
-    prefer_skip_nested_validation=True,
 )
-def soft_assignment(Z, centers, *, dof=1.0):
+def soft_assignment(
+    Z: MatrixLike, centers: ArrayLike, *, dof: float = 1.0
+) -> FloatArray:
     r"""Student-t soft assignment of points to centroids.
 
     .. math:: q_{ij} = \frac{(1 + \|z_i-\mu_j\|^2/\nu)^{-(\nu+1)/2}}
@@ -93,9 +98,10 @@ def soft_assignment(Z, centers, *, dof=1.0):
         "balance": [BALANCE],
         "sample_weight": ["array-like", None],
     },
-    prefer_skip_nested_validation=True,
 )
-def target_distribution(Q, *, balance=1.0, sample_weight=None):
+def target_distribution(
+    Q: ArrayLike, *, balance: float = 1.0, sample_weight: ArrayLike | None = None
+) -> FloatArray:
     r"""Sharpen soft assignments into DEC's target distribution.
 
     .. math:: p_{ij} = \frac{q_{ij}^2 / f_j^b}{\sum_{j'} q_{ij'}^2 / f_{j'}^b},
@@ -147,9 +153,10 @@ def target_distribution(Q, *, balance=1.0, sample_weight=None):
         "Q": ["array-like"],
         "sample_weight": ["array-like", None],
     },
-    prefer_skip_nested_validation=True,
 )
-def kl_divergence(P, Q, *, sample_weight=None):
+def kl_divergence(
+    P: ArrayLike, Q: ArrayLike, *, sample_weight: ArrayLike | None = None
+) -> float:
     r"""Kullback–Leibler divergence, a sum over all entries.
 
     .. math:: KL(P\|Q) = \sum_i w_i \sum_j p_{ij} \log \frac{p_{ij}}{q_{ij}},
@@ -207,18 +214,17 @@ def kl_divergence(P, Q, *, sample_weight=None):
         "through_target": ["boolean"],
         "sample_weight": ["array-like", None],
     },
-    prefer_skip_nested_validation=True,
 )
 def clustering_loss(
-    Z,
-    centers,
+    Z: ArrayLike,
+    centers: ArrayLike,
     *,
-    dof=1.0,
-    balance=1.0,
-    P=None,
-    through_target=False,
-    sample_weight=None,
-):
+    dof: float = 1.0,
+    balance: float = 1.0,
+    P: ArrayLike | None = None,
+    through_target: bool = False,
+    sample_weight: ArrayLike | None = None,
+) -> tuple[float, FloatArray, FloatArray]:
     r"""KL(P‖Q) of a Student-t clustering and its gradients.
 
     With P held fixed,
@@ -305,9 +311,14 @@ def clustering_loss(
         "sigma": [POSITIVE, None],
         "metric": [METRICS, callable],
     },
-    prefer_skip_nested_validation=True,
 )
-def conditional_affinities(X, *, perplexity=30.0, sigma=None, metric="euclidean"):
+def conditional_affinities(
+    X: ArrayLike,
+    *,
+    perplexity: float | Sequence[float] = 30.0,
+    sigma: float | None = None,
+    metric: str | Callable[..., float] = "euclidean",
+) -> FloatArray:
     r"""Conditional affinities p_{j|i} of SNE.
 
     .. math:: p_{j|i} = \frac{\exp(-\beta_i d_{ij}^2)}
@@ -375,8 +386,8 @@ def conditional_affinities(X, *, perplexity=30.0, sigma=None, metric="euclidean"
         )
 
 
-@validate_params({"P_conditional": ["array-like"]}, prefer_skip_nested_validation=True)
-def joint_affinities(P_conditional):
+@validate_params({"P_conditional": ["array-like"]})
+def joint_affinities(P_conditional: ArrayLike) -> FloatArray:
     r"""Joint affinities of symmetric SNE and t-SNE.
 
     .. math:: p_{ij} = \frac{p_{j|i} + p_{i|j}}{2n}
@@ -420,9 +431,15 @@ def joint_affinities(P_conditional):
         "dof": [DOF],
         "normalization": [StrOptions({"joint", "conditional"})],
     },
-    prefer_skip_nested_validation=True,
 )
-def embedding_loss(Y, P, *, kernel="student_t", dof=1.0, normalization="joint"):
+def embedding_loss(
+    Y: ArrayLike,
+    P: ArrayLike,
+    *,
+    kernel: KernelName = "student_t",
+    dof: float = 1.0,
+    normalization: Normalization = "joint",
+) -> tuple[float, FloatArray]:
     r"""KL(P‖Q) of an embedding and its gradient: SNE, symmetric SNE, t-SNE.
 
     .. math:: \frac{\partial KL}{\partial y_i} = \sum_j 2g_{ij}

@@ -53,11 +53,11 @@ PHASES = {
         lambda: ExactTSNE(max_iter=3).fit(rows(30_000, 5)),
     ),
     "neighbours": (
-        "skdec.tsne._neighbors:Index.search_by_differences",
+        "skdec.tsne._neighbors:ExactIndex.search_by_differences",
         lambda: graph_map().fit(rows(60_000, 80)),
     ),
     "neighbours of cosines": (
-        "skdec.tsne._neighbors:Index.search",
+        "skdec.tsne._neighbors:ExactIndex.search",
         lambda: graph_map(metric="cosine").fit(rows(60_000, 40)),
     ),
     "spectral start": (

@@ -30,7 +30,12 @@ SIGNATURES = {
 def test_public_names():
     assert set(skdec.__all__) == {"ExactTSNE", "StudentTClustering", *SIGNATURES}
     for name, signature in SIGNATURES.items():
-        assert str(inspect.signature(getattr(skdec, name))) == signature
+        found = inspect.signature(getattr(skdec, name))
+        bare = [p.replace(annotation=p.empty) for p in found.parameters.values()]
+        assert (
+            str(found.replace(parameters=bare, return_annotation=found.empty))
+            == signature
+        )
 
 
 MODULES = [

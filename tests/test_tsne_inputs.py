@@ -17,7 +17,7 @@ import skdec
 from skdec import ExactTSNE
 from skdec.tsne._distances import SquaredDistances
 from skdec.tsne._initialization import principal_components
-from skdec.tsne._neighbors import besides_itself, known_to_pynndescent
+from skdec.tsne._neighbors import Found, besides_itself, known_to_pynndescent
 from tests import naive
 
 IRIS = np.unique(load_iris().data, axis=0)
@@ -129,7 +129,7 @@ def test_a_point_that_was_not_found_among_its_own_neighbours():
     # as approximate search may return: rows with and without the point itself
     columns = np.array([[0, 2, 1], [2, 0, 3], [2, 1, 0], [3, 0, 1]])
     distances = np.array([[0.0, 1, 2], [1, 2, 3], [0, 4, 5], [0, 6, 7]])
-    D, chosen = besides_itself(distances, columns, np.arange(4), -1)
+    D, chosen = besides_itself(Found(distances, columns), np.arange(4), -1)
     assert_array_equal(chosen, [[2, 1], [2, 0], [1, 0], [0, 1]])
     assert_array_equal(D, [[1, 2], [1, 2], [4, 5], [6, 7]])
 

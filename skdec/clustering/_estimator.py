@@ -1,9 +1,12 @@
 """StudentTClustering: the clustering of DEC as a scikit-learn estimator."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
@@ -30,6 +33,7 @@ from skdec.clustering._training import Settings
 from skdec.utils.sklearn_compat import HasMethods, StrOptions, fit_context
 from skdec.utils.state import unchanged_on_error
 from skdec.utils.threads import Threads
+from skdec.utils.typing import Auto, Encoder, MatrixLike, RandomState
 from skdec.utils.validation import (
     BALANCE,
     DOF,
@@ -290,22 +294,22 @@ class StudentTClustering(FittedClustering):
 
     def __init__(
         self,
-        n_clusters=8,
+        n_clusters: int = 8,
         *,
-        dof="auto",
-        bandwidth="auto",
-        balance="auto",
-        encoder=None,
-        init="k-means++",
-        n_init="auto",
-        max_iter=300,
-        tol=1e-3,
-        update_interval="auto",
-        batch_size="auto",
-        random_state=None,
-        n_jobs=-1,
-        verbose=0,
-    ):
+        dof: float | Auto = "auto",
+        bandwidth: float | Auto = "auto",
+        balance: float | Auto = "auto",
+        encoder: Encoder | None = None,
+        init: str | Callable[..., ArrayLike] | ArrayLike = "k-means++",
+        n_init: int | Auto = "auto",
+        max_iter: int = 300,
+        tol: float = 1e-3,
+        update_interval: int | Auto = "auto",
+        batch_size: int | Auto | None = "auto",
+        random_state: RandomState = None,
+        n_jobs: int | None = -1,
+        verbose: int = 0,
+    ) -> None:
         self.n_clusters = n_clusters
         self.dof = dof
         self.bandwidth = bandwidth
@@ -321,8 +325,10 @@ class StudentTClustering(FittedClustering):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
+    @fit_context
+    def fit(
+        self, X: MatrixLike, y: Any = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Fit the centroids.
 
         Parameters
@@ -367,8 +373,10 @@ class StudentTClustering(FittedClustering):
         return self
 
     @available_if(_without_encoder)
-    @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, sample_weight=None):
+    @fit_context
+    def partial_fit(
+        self, X: MatrixLike, y: Any = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Follow a batch of rows, as data stream in or do not fit into memory.
 
         The first rows, up to 2^18 stored numbers, are kept and fitted anew, as by

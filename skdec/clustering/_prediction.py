@@ -1,6 +1,9 @@
 """What a fitted clustering tells of rows: memberships, labels, scores."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.special import entr, rel_entr
 from sklearn.base import (
@@ -18,6 +21,7 @@ from skdec.clustering._scaled_rows import scale_rows
 from skdec.clustering._spread import simplified_silhouette
 from skdec.clustering._training import DIVERGED
 from skdec.utils.threads import Threads
+from skdec.utils.typing import FloatArray, IntArray, MatrixLike
 from skdec.utils.validation import FLOATS, check_matrix
 from skdec.utils.weights import Weights, check_weights
 
@@ -32,7 +36,7 @@ class FittedClustering(
     Rows go one way: X → z, by the encoder if there is one → q → labels, scores.
     """
 
-    def encode(self, X):
+    def encode(self, X: MatrixLike) -> Any:
         """Compute the embedding z in which rows are compared with the centroids.
 
         Parameters
@@ -58,7 +62,7 @@ class FittedClustering(
             )
         return Z
 
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> IntArray:
         """Label each row with its most probable cluster.
 
         Parameters
@@ -73,7 +77,7 @@ class FittedClustering(
         """
         return self._labels(self.encode(X))
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: ArrayLike) -> FloatArray:
         """Compute the memberships q of each dense row in each cluster.
 
         Parameters
@@ -100,7 +104,7 @@ class FittedClustering(
             )
         return self.transform(X)
 
-    def transform(self, X):
+    def transform(self, X: MatrixLike) -> FloatArray:
         """Compute the memberships q of each row, dense or sparse, in each cluster.
 
         Parameters
@@ -117,7 +121,9 @@ class FittedClustering(
         with Threads(self.n_jobs) as threads:
             return self._memberships(X, threads)
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(
+        self, X: MatrixLike, y: Any = None, sample_weight: ArrayLike | None = None
+    ) -> float:
         """Simplified silhouette of X with respect to the fitted centroids.
 
         The mean of (b − a)/max(a, b), where a and b are a row's distances to its
@@ -144,7 +150,7 @@ class FittedClustering(
         weights = check_weights(sample_weight, X)
         return simplified_silhouette(X, self.cluster_centers_, weights.values)
 
-    def kl_samples(self, X):
+    def kl_samples(self, X: MatrixLike) -> FloatArray:
         """Divergence of each row's target from its memberships: how far q has to move.
 
         KL_i = Σ_j p_ij log(p_ij/q_ij) with p ∝ q²/f^b from the fitted frequencies f.
@@ -173,7 +179,7 @@ class FittedClustering(
                 kl[batch] = rel_entr(P, Q).sum(axis=1)
         return kl
 
-    def entropy_samples(self, X):
+    def entropy_samples(self, X: MatrixLike) -> FloatArray:
         """Entropy of each row's memberships: which rows lie between clusters.
 
         H_i = −Σ_j q_ij log q_ij: 0 for a row that belongs to one cluster alone, log 2
@@ -198,7 +204,7 @@ class FittedClustering(
                 entropy[batch] = entr(Q).sum(axis=1, dtype=np.float64)
         return entropy
 
-    def score_samples(self, X):
+    def score_samples(self, X: MatrixLike) -> FloatArray:
         r"""Log density of each row: which rows lie far from all clusters.
 
         .. math:: \log \sum_j \frac{f_j}{\sum_{j'} f_{j'}} t(z_i; m_j, h, \nu)

@@ -68,7 +68,7 @@ class SelfTraining:
         self.ball, self.random_state = ball, random_state
         self.least_shift = 0.0
         self.frequencies, self.anchors, self.target = None, centers, None
-        self._before, self._steps = None, (None, None)
+        self._before = self._step_before = self._last_step = None
         self.n_iter = self.n_steps = 0
         self.converged = self.emptied = False
         self._n_occupied, self._n_empty = None, 0
@@ -100,7 +100,7 @@ class SelfTraining:
         self.frequencies = self.frequencies + rate * (mean - self.frequencies)
         before = self.centers
         self.centers = self.ball.hold(self.descent.move(before, sums))
-        self._steps = self._steps[1], self.centers - before
+        self._step_before, self._last_step = self._last_step, self.centers - before
         self.n_steps += 1
         return sums, due
 
@@ -114,7 +114,7 @@ class SelfTraining:
         Along the last two steps u and v, f changes by about Δf (u·v)/(u·u) more, Δf its
         change along u.
         """
-        u, v = self._steps
+        u, v = self._step_before, self._last_step
         if share < 1 or u is None or not np.vdot(u, u) > 0:
             return self.frequencies
         along = np.clip(np.vdot(u, v) / np.vdot(u, u), -1, LONGEST_EXTRAPOLATION)

@@ -36,5 +36,6 @@ to inherit from nothing but scikit-learn's BaseEstimator, whose tag
 
 from skdec.encoders._autoencoder import AutoencoderEncoder
 from skdec.encoders._linear import LinearEncoder
+from skdec.utils.typing import Encoder
 
-__all__ = ["AutoencoderEncoder", "LinearEncoder"]
+__all__ = ["AutoencoderEncoder", "Encoder", "LinearEncoder"]

@@ -1,16 +1,20 @@
 """A deep embedding that learns: an autoencoder, pre-trained, then the chain rule."""
 
 import copy
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
+from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skdec.encoders._base import Encoder, mean_gradient
+from skdec.encoders._base import BaseEncoder, mean_gradient
 from skdec.utils.sklearn_compat import StrOptions, fit_context
+from skdec.utils.typing import Gradient, MatrixLike, RandomState
 from skdec.utils.validation import POSITIVE, Range
 
 MAX_SEED = np.iinfo(np.int32).max
@@ -22,7 +26,7 @@ LEAST_VARIANCE = 0.1
 ROUNDING = 1e-5
 
 
-class AutoencoderEncoder(Encoder):
+class AutoencoderEncoder(BaseEncoder):
     r"""Embedding by an autoencoder, for DEC and IDEC; needs PyTorch.
 
     ``fit`` pre-trains encoder and decoder to undo dropout of their input,
@@ -145,23 +149,23 @@ class AutoencoderEncoder(Encoder):
 
     def __init__(
         self,
-        hidden_dims=(500, 500, 2000, 10),
+        hidden_dims: Sequence[int] = (500, 500, 2000, 10),
         *,
-        modules=None,
-        activation="relu",
-        dropout=0.2,
-        epochs=100,
-        whiten=True,
-        batch_size=256,
-        learning_rate=1e-3,
-        clustering_rate=3e-4,
-        optimizer="adam",
-        reconstruction_weight=10.0,
-        precision="single",
-        device="auto",
-        random_state=None,
-        verbose=0,
-    ):
+        modules: Sequence[Any] | None = None,
+        activation: str | Callable[[], Any] = "relu",
+        dropout: float = 0.2,
+        epochs: int = 100,
+        whiten: bool = True,
+        batch_size: int = 256,
+        learning_rate: float = 1e-3,
+        clustering_rate: float = 3e-4,
+        optimizer: str | Callable[..., Any] = "adam",
+        reconstruction_weight: float = 10.0,
+        precision: Literal["single", "mixed"] = "single",
+        device: str = "auto",
+        random_state: RandomState = None,
+        verbose: int = 0,
+    ) -> None:
         self.hidden_dims = hidden_dims
         self.modules = modules
         self.activation = activation
@@ -178,8 +182,10 @@ class AutoencoderEncoder(Encoder):
         self.random_state = random_state
         self.verbose = verbose
 
-    @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
+    @fit_context
+    def fit(
+        self, X: MatrixLike, y: Any = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Pre-train the autoencoder.
 
         Parameters
@@ -197,7 +203,7 @@ class AutoencoderEncoder(Encoder):
             The fitted encoder.
         """
         torch_side = _torch_side()
-        X, weight = self._begin(X, sample_weight)
+        X, weight = self._check_fit(X, sample_weight)
         rng = check_random_state(self.random_state)
         seeds = rng.randint(MAX_SEED, size=2)
         self._networks = torch_side.Networks(
@@ -246,7 +252,7 @@ class AutoencoderEncoder(Encoder):
 
     def _pretrain(self, X, weight, rng, seed):
         networks = self._networks
-        networks.begin(self.optimizer, self.learning_rate, int(seed))
+        networks.set_optimizer(self.optimizer, self.learning_rate, int(seed))
         weight = np.ones(X.shape[0]) if weight is None else weight
         rows, self.loss_history_ = np.flatnonzero(weight), np.empty(self.epochs)
         weight = weight / weight[rows].mean()
@@ -285,7 +291,9 @@ class AutoencoderEncoder(Encoder):
             f"{self.learning_rate:g})"
         )
 
-    def step(self, X, gradient, sample_weight=None):
+    def step(
+        self, X: MatrixLike, gradient: Gradient, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Take one step on a batch, as :mod:`skdec.encoders` describes.
 
         Parameters
@@ -304,7 +312,7 @@ class AutoencoderEncoder(Encoder):
         """
         X = self._check(X)
         if not self._stepping:
-            self._networks.begin(self.optimizer, self.clustering_rate)
+            self._networks.set_optimizer(self.optimizer, self.clustering_rate)
             self._stepping = True
         self._networks.follow(
             self._scaled(X),
@@ -314,7 +322,7 @@ class AutoencoderEncoder(Encoder):
         )
         return self
 
-    def pretrained_copy(self, **parameters):
+    def pretrained_copy(self, **parameters: Any) -> Self:
         """An unfitted encoder that will begin with the weights of this one.
 
         Fitting it does not train it further, so that several models can start from
@@ -335,12 +343,12 @@ class AutoencoderEncoder(Encoder):
         return clone(self).set_params(modules=modules, epochs=0, **parameters)
 
     @property
-    def encoder_(self):
+    def encoder_(self) -> Any:
         """The network f."""
         return self._networks.encoder
 
     @property
-    def decoder_(self):
+    def decoder_(self) -> Any:
         """The network g."""
         return self._networks.decoder
 

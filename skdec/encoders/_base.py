@@ -1,6 +1,7 @@
 """What encoders share: validated rows in, scaled batches to the model, Z out."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.base import (
     BaseEstimator,
@@ -12,6 +13,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdec.utils.numbers import LARGEST, largest_magnitude
+from skdec.utils.typing import FloatArray, MatrixLike
 from skdec.utils.validation import FLOATS, check_matrix
 from skdec.utils.weights import check_weights
 
@@ -19,7 +21,7 @@ from skdec.utils.weights import check_weights
 ROWS_PER_ENCODING, ENTRIES_PER_BATCH = 4096, 2**22
 
 
-class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class BaseEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Rows x as (x − mean_)/scale_ through a model that subclasses have.
 
     ``mean_`` is per feature and ``scale_`` one number for all, so that variances on
@@ -34,7 +36,7 @@ class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             self, X, dtype=FLOATS, order="C", accept_sparse="csr", reset=reset
         )
 
-    def _begin(self, X, sample_weight):
+    def _check_fit(self, X, sample_weight):
         """Validated rows and weights; sets ``mean_`` and ``scale_``."""
         X = self._check(X, reset=True)
         weight = check_weights(sample_weight, X).values
@@ -51,7 +53,7 @@ class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.scale_ = self.scale_ or 1.0
         return X, weight
 
-    def transform(self, X):
+    def transform(self, X: MatrixLike) -> FloatArray:
         """Encode rows.
 
         Parameters
@@ -73,7 +75,7 @@ class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             Z[batch] = self._encode(X[batch])
         return Z
 
-    def inverse_transform(self, Z):
+    def inverse_transform(self, Z: ArrayLike) -> FloatArray:
         """Decode embeddings.
 
         Parameters

@@ -1,15 +1,18 @@
 """A linear embedding that learns: principal components, then the chain rule."""
 
 from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.linalg import eigh, svd
 from scipy.sparse.linalg import LinearOperator, svds
 from sklearn.utils import check_random_state
 
-from skdec.encoders._base import Encoder, mean_gradient
+from skdec.encoders._base import BaseEncoder, mean_gradient
 from skdec.utils.sklearn_compat import StrOptions, fit_context
+from skdec.utils.typing import Auto, Gradient, MatrixLike, RandomState
 from skdec.utils.validation import POSITIVE, Range
 
 N_COMPONENTS = 10
@@ -19,7 +22,7 @@ LARGEST_GRAM = 2000
 DECAY, SQUARE_DECAY, SMALLEST = 0.9, 0.999, 1e-8
 
 
-class LinearEncoder(Encoder):
+class LinearEncoder(BaseEncoder):
     r"""Linear embedding Z = X̃ W that starts from principal components.
 
     X̃ is X, centred and in units of ``scale_``.  A step follows the chain rule exactly,
@@ -86,19 +89,21 @@ class LinearEncoder(Encoder):
 
     def __init__(
         self,
-        n_components="auto",
+        n_components: int | Auto = "auto",
         *,
-        learning_rate=1e-3,
-        reconstruction_weight=10.0,
-        random_state=None,
-    ):
+        learning_rate: float = 1e-3,
+        reconstruction_weight: float = 10.0,
+        random_state: RandomState = None,
+    ) -> None:
         self.n_components = n_components
         self.learning_rate = learning_rate
         self.reconstruction_weight = reconstruction_weight
         self.random_state = random_state
 
-    @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
+    @fit_context
+    def fit(
+        self, X: MatrixLike, y: Any = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Find the principal components.
 
         Parameters
@@ -115,7 +120,7 @@ class LinearEncoder(Encoder):
         self : LinearEncoder
             The fitted encoder.
         """
-        X, weight = self._begin(X, sample_weight)
+        X, weight = self._check_fit(X, sample_weight)
         most = min(X.shape)
         n_components = self.n_components
         if n_components == "auto":
@@ -135,7 +140,8 @@ class LinearEncoder(Encoder):
         largest = np.argmax(np.abs(directions), axis=1)
         signs = np.sign(directions[np.arange(n_components), largest])
         self.components_ = np.ascontiguousarray(directions * signs[:, None])
-        self._n_steps, self._moments = 0, np.zeros((2, *self.components_.shape))
+        self._n_steps = 0
+        self._mean, self._square = np.zeros((2, *self.components_.shape))
         return self
 
     def _principal(self, X, roots, n_components):
@@ -166,7 +172,9 @@ class LinearEncoder(Encoder):
         _, lengths, directions = svds(weighted, n_components, v0=first)
         return lengths[::-1], directions[::-1]
 
-    def step(self, X, gradient, sample_weight=None):
+    def step(
+        self, X: MatrixLike, gradient: Gradient, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Take one step on a batch, as :mod:`skdec.encoders` describes.
 
         Parameters
@@ -186,11 +194,10 @@ class LinearEncoder(Encoder):
         X = self._check(X)
         slope = self._slope(X, gradient, sample_weight)
         self._n_steps += 1
-        mean, square = self._moments
-        mean += (1 - DECAY) * (slope - mean)
-        square += (1 - SQUARE_DECAY) * (slope**2 - square)
-        mean = mean / (1 - DECAY**self._n_steps)
-        square = square / (1 - SQUARE_DECAY**self._n_steps)
+        self._mean = self._mean + (1 - DECAY) * (slope - self._mean)
+        self._square = self._square + (1 - SQUARE_DECAY) * (slope**2 - self._square)
+        mean = self._mean / (1 - DECAY**self._n_steps)
+        square = self._square / (1 - SQUARE_DECAY**self._n_steps)
         step = self.learning_rate * mean / (np.sqrt(square) + SMALLEST)
         self.components_ = self.components_ - step
         return self

@@ -86,9 +86,10 @@ class Networks:
         self.device = _device(device)
         self.encoder = copy.deepcopy(encoder).to(self.device)
         self.decoder = copy.deepcopy(decoder).to(self.device)
+        self._optimizer = self._generator = None
 
-    def begin(self, optimizer, rate, seed=0):
-        """Start anew with an optimiser, and a seed for dropout."""
+    def set_optimizer(self, optimizer, rate, seed=0):
+        """Take an optimiser for the next steps, and a seed for dropout."""
         parameters = [*self.encoder.parameters(), *self.decoder.parameters()]
         if optimizer == "adam":
             # the default steps one tensor at a time, several times as slow

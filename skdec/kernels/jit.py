@@ -103,7 +103,7 @@ def as_number(bits, like):
     )
 
 
-if not config.DISABLE_JIT:  # pragma: no cover
+if not config.DISABLE_JIT:  # type: ignore[attr-defined]  # pragma: no cover
     _INTEGERS = {types.float32: types.int32, types.float64: types.int64}
 
     @intrinsic

@@ -233,7 +233,7 @@ def add_chunk_forces(rows, centers, first, width, C, buffer, force):
     FORCES[type(rows)](rows, centers, first, width, C, buffer, force)
 
 
-if not config.DISABLE_JIT:  # pragma: no cover
+if not config.DISABLE_JIT:  # type: ignore[attr-defined]  # pragma: no cover
 
     @overload(allocate_buffer)
     def _allocate_buffer(rows, centers):

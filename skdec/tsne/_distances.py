@@ -1,5 +1,7 @@
 """Squared distances to the training rows, a block of rows at a time."""
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy import sparse
 from sklearn.exceptions import DataConversionWarning
@@ -8,7 +10,12 @@ from sklearn.metrics.pairwise import PAIRWISE_BOOLEAN_FUNCTIONS
 
 from skdec.kernels.affinities import squared_from_products
 from skdec.tsne._checks import largest_distance
-from skdec.tsne._neighbors import Index, Neighbors, nearest_in_graph, nearest_in_matrix
+from skdec.tsne._neighbors import (
+    Neighbors,
+    build_index,
+    nearest_in_graph,
+    nearest_in_matrix,
+)
 from skdec.utils.duplicates import digests, first_occurrences, row_keys
 from skdec.utils.numbers import power_of_two
 from skdec.utils.warn import warn
@@ -19,6 +26,14 @@ CANCELLATION = 1e-5
 
 # Beyond this many units squared distances overflow.
 FARTHEST = 1e150
+
+
+class Centring(NamedTuple):
+    """How rows are moved to where nothing overflows: (x/scale − mean)/spread."""
+
+    scale: float
+    mean: np.ndarray | float
+    spread: float
 
 
 class SquaredDistances:
@@ -50,6 +65,7 @@ class SquaredDistances:
         self.unit = 1.0
         self.n_samples = X.shape[0]
         self._sparse = sparse.issparse(X)
+        self._index = self._known = self._norms = self._centring = None
         if self.euclidean:
             self._centre(X)
         elif metric == "precomputed":
@@ -68,7 +84,7 @@ class SquaredDistances:
             rows = np.divide(X, scale, dtype=np.float64, order="C")
             mean = rows.mean(axis=0)
             spread = power_of_two(float(np.abs(rows - mean).max()))
-        self._frame = scale, mean, spread
+        self._centring = Centring(scale, mean, spread)
         self.rows = self.prepare(X)
         self._norms = _squared_norms(self.rows)
         self.unit = scale * spread
@@ -102,13 +118,13 @@ class SquaredDistances:
             return self._as_boolean(X)
         if not self.euclidean:
             return X.astype(self.rows.dtype, copy=False)
-        scale, mean, spread = self._frame
+        centring = self._centring
         if sparse.issparse(X):
-            rows = X.astype(np.float64) / scale
+            rows = X.astype(np.float64) / centring.scale
         else:
-            rows = np.divide(X, scale, dtype=np.float64, order="C")
-            rows -= mean
-            rows /= spread
+            rows = np.divide(X, centring.scale, dtype=np.float64, order="C")
+            rows -= centring.mean
+            rows /= centring.spread
         if np.abs(rows).max() > FARTHEST:
             raise ValueError(
                 f"X must stay within {FARTHEST:g} times the spread of the training "
@@ -182,23 +198,25 @@ class SquaredDistances:
         own = rows is None
         if self.metric == "precomputed":
             given = self.rows if own else rows
-            D, columns = self._nearest_given(given, n_neighbors, own)
+            found = self._nearest_given(given, n_neighbors, own)
         else:
             if own:
                 metric = "euclidean" if self.euclidean else self.metric
                 params = self.metric_params or None
-                self._index = Index(self.rows, metric, params, n_neighbors, n_jobs)
+                self._index = build_index(
+                    self.rows, metric, params, n_neighbors, n_jobs
+                )
             if self.euclidean and self._index.exact and not self._sparse:
-                D, columns = self._index.search_by_differences(rows, n_neighbors)
-                return Neighbors(columns, D)
-            D, columns = self._index.search(rows, n_neighbors)
-        D = D.astype(np.float64)
+                found = self._index.search_by_differences(rows, n_neighbors)
+                return Neighbors(found.columns, found.distances)
+            found = self._index.search(rows, n_neighbors)
+        D = found.distances.astype(np.float64)
         if not self.euclidean:
             if self.metric != "precomputed":
                 self._check_distances(D)
             D /= self.unit
             self._check_far(D)
-        return Neighbors(columns, np.square(D, out=D))
+        return Neighbors(found.columns, np.square(D, out=D))
 
     @staticmethod
     def _nearest_given(rows, n_neighbors, own):

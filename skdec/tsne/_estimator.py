@@ -1,10 +1,13 @@
 """ExactTSNE: t-SNE with the true gradient over all pairs, and a transform."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from inspect import signature
 from numbers import Integral, Real
+from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.base import (
     BaseEstimator,
@@ -50,6 +53,14 @@ from skdec.utils.sklearn_compat import (
 )
 from skdec.utils.state import unchanged_on_error
 from skdec.utils.threads import Threads
+from skdec.utils.typing import (
+    Auto,
+    FloatArray,
+    KernelName,
+    MatrixLike,
+    Normalization,
+    RandomState,
+)
 from skdec.utils.validation import (
     DOF,
     FLOATS,
@@ -294,32 +305,32 @@ class ExactTSNE(
 
     def __init__(
         self,
-        n_components=2,
+        n_components: int = 2,
         *,
-        perplexity="auto",
-        early_exaggeration=12.0,
-        learning_rate="auto",
-        max_iter=1000,
-        n_iter_without_progress=300,
-        min_grad_norm=1e-7,
-        metric="euclidean",
-        metric_params=None,
-        init="pca",
-        verbose=0,
-        random_state=None,
-        method="exact",
-        n_jobs=-1,
-        dof="auto",
-        sigma=None,
-        kernel="student_t",
-        normalization="joint",
-        affinities="exact",
-        exaggeration=None,
-        early_exaggeration_iter=50,
-        tol=3e-3,
-        precision="single",
-        callback=None,
-    ):
+        perplexity: float | Sequence[float] | Auto = "auto",
+        early_exaggeration: float = 12.0,
+        learning_rate: float | Auto = "auto",
+        max_iter: int = 1000,
+        n_iter_without_progress: int = 300,
+        min_grad_norm: float = 1e-7,
+        metric: str | Callable[..., float] = "euclidean",
+        metric_params: dict[str, Any] | None = None,
+        init: str | ArrayLike = "pca",
+        verbose: int = 0,
+        random_state: RandomState = None,
+        method: str = "exact",
+        n_jobs: int | None = -1,
+        dof: float | Auto = "auto",
+        sigma: float | None = None,
+        kernel: KernelName = "student_t",
+        normalization: Normalization = "joint",
+        affinities: Literal["exact", "neighbors"] = "exact",
+        exaggeration: float | None = None,
+        early_exaggeration_iter: int = 50,
+        tol: float = 3e-3,
+        precision: Literal["single", "double"] = "single",
+        callback: Callable[[int, float, FloatArray], Any] | None = None,
+    ) -> None:
         self.n_components = n_components
         self.perplexity = perplexity
         self.early_exaggeration = early_exaggeration
@@ -345,7 +356,7 @@ class ExactTSNE(
         self.precision = precision
         self.callback = callback
 
-    def fit(self, X, y=None):
+    def fit(self, X: MatrixLike, y: Any = None) -> Self:
         """Embed X.
 
         Parameters
@@ -364,8 +375,8 @@ class ExactTSNE(
         self.fit_transform(X)
         return self
 
-    @fit_context(prefer_skip_nested_validation=True)
-    def fit_transform(self, X, y=None):
+    @fit_context
+    def fit_transform(self, X: MatrixLike, y: Any = None) -> FloatArray:
         """Embed X and return the embedding.
 
         Parameters
@@ -534,7 +545,7 @@ class ExactTSNE(
         progress.say(f"Mean sigma: {affinities.sigma * distances.unit:.6g}")
         return affinities
 
-    def transform(self, X):
+    def transform(self, X: MatrixLike) -> FloatArray:
         """Place new points in the fitted map, each alone.
 
         Parameters

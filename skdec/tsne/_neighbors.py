@@ -1,7 +1,7 @@
 """The nearest training rows: by an index, or from distances that are given."""
 
 from importlib.util import find_spec
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from scipy import sparse
@@ -27,8 +27,24 @@ class Neighbors(NamedTuple):
     D: np.ndarray  # squared distances to them, in the unit of the distances
 
 
-class Index:
-    """The nearest of some rows, by scikit-learn, or by pynndescent if they are many.
+class Found(NamedTuple):
+    """What an index finds for each row."""
+
+    distances: np.ndarray  # to its nearest rows, by increasing distance
+    columns: np.ndarray  # which rows they are
+
+
+class NeighborIndex(Protocol):
+    """Finds the nearest of some rows, which it has been built of."""
+
+    exact: bool  # whether those found are the nearest
+
+    def search(self, rows: Any, n_neighbors: int) -> Found:
+        """The nearest of ``rows``; without them of the indexed ones, themselves not."""
+
+
+def build_index(rows, metric, metric_params, n_neighbors, n_jobs) -> NeighborIndex:
+    """An index by scikit-learn, or by pynndescent if rows are many.
 
     Parameters
     ----------
@@ -42,53 +58,58 @@ class Index:
         How many will be asked for.
     n_jobs : int or None
         Threads of the search.
-
-    Attributes
-    ----------
-    exact : bool
-        Whether those found are the nearest.
     """
+    if rows.shape[0] > APPROXIMATE_FROM and known_to_pynndescent(rows, metric):
+        return ApproximateIndex(rows, metric, metric_params, n_neighbors, n_jobs)
+    return ExactIndex(rows, metric, metric_params, n_jobs)
+
+
+class ApproximateIndex:
+    """Neighbours by pynndescent; parameters are those of ``build_index``."""
+
+    exact = False
 
     def __init__(self, rows, metric, metric_params, n_neighbors, n_jobs):
-        self.rows = rows
-        self.exact = not (
-            rows.shape[0] > APPROXIMATE_FROM and known_to_pynndescent(rows, metric)
+        from pynndescent import NNDescent
+
+        self._index = NNDescent(
+            rows,
+            metric=metric,
+            metric_kwds=metric_params,
+            n_neighbors=n_neighbors + 1,
+            random_state=0,
+            n_jobs=n_jobs,
         )
-        if self.exact:
-            # importing it takes a tenth of a second
-            from sklearn.neighbors import NearestNeighbors
 
-            self._index = NearestNeighbors(
-                metric=metric, metric_params=metric_params, n_jobs=n_jobs
-            ).fit(rows)
-        else:
-            from pynndescent import NNDescent
+    def search(self, rows: Any, n_neighbors: int) -> Found:
+        """The nearest of ``rows``; without them of the indexed ones, themselves not."""
+        if rows is None:
+            columns, D = self._index.neighbor_graph
+            return besides_itself(Found(D, columns), np.arange(len(columns)), -1)
+        columns, D = self._index.query(rows, n_neighbors)
+        return Found(D, columns)
 
-            self._index = NNDescent(
-                rows,
-                metric=metric,
-                metric_kwds=metric_params,
-                n_neighbors=n_neighbors + 1,
-                random_state=0,
-                n_jobs=n_jobs,
-            )
 
-    def search(self, rows, n_neighbors):
-        """Distances to the nearest, and which rows they are.
+class ExactIndex:
+    """Neighbours by scikit-learn; parameters are those of ``build_index``."""
 
-        Without ``rows``, those of the indexed rows, themselves left out.
-        """
-        if not self.exact:
-            if rows is None:
-                columns, D = self._index.neighbor_graph
-                return besides_itself(D, columns, np.arange(len(columns)), -1)
-            columns, D = self._index.query(rows, n_neighbors)
-            return D, columns
-        found = list(self._batches(rows, n_neighbors))
-        return [np.concatenate(parts) for parts in zip(*found, strict=True)]
+    exact = True
 
-    def search_by_differences(self, rows, n_neighbors):
-        """Squared Euclidean distances between dense rows, and which rows they are.
+    def __init__(self, rows, metric, metric_params, n_jobs):
+        # importing it takes a tenth of a second
+        from sklearn.neighbors import NearestNeighbors
+
+        self.rows = rows
+        self._index = NearestNeighbors(
+            metric=metric, metric_params=metric_params, n_jobs=n_jobs
+        ).fit(rows)
+
+    def search(self, rows: Any, n_neighbors: int) -> Found:
+        """The nearest of ``rows``; without them of the indexed ones, themselves not."""
+        return _joined(self._batches(rows, n_neighbors))
+
+    def search_by_differences(self, rows: Any, n_neighbors: int) -> Found:
+        """The same for dense rows, with squared Euclidean distances.
 
         The index rounds by the batch and by the number of threads, and so picks among
         distances that are equal but for rounding: it is asked for a few more, of which
@@ -103,18 +124,24 @@ class Index:
             batch = (self.rows if rows is None else rows)[start:stop]
             squared_distances_to(batch, self.rows, columns, D)
             order = np.argsort(D, axis=1, kind="stable")[:, :n_neighbors]
-            found.append([np.take_along_axis(a, order, axis=1) for a in (D, columns)])
+            parts = (np.take_along_axis(a, order, axis=1) for a in (D, columns))
+            found.append(Found(*parts))
             start = stop
-        return [np.concatenate(parts) for parts in zip(*found, strict=True)]
+        return _joined(found)
 
     def _batches(self, rows, n_asked):
         own, rows = rows is None, self.rows if rows is None else rows
         size = max(1, ELEMENTS_PER_SEARCH // self.rows.shape[0])
         for b in gen_batches(rows.shape[0], size):
-            found = self._index.kneighbors(rows[b], n_asked + own)
+            found = Found(*self._index.kneighbors(rows[b], n_asked + own))
             if own:
-                found = besides_itself(*found, np.arange(b.start, b.stop), 0)
+                found = besides_itself(found, np.arange(b.start, b.stop), 0)
             yield found
+
+
+def _joined(found):
+    """What was found batch by batch."""
+    return Found(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
 
 def known_to_pynndescent(rows, metric):
@@ -130,15 +157,15 @@ def known_to_pynndescent(rows, metric):
     return metric in named_distances
 
 
-def besides_itself(D, columns, own, otherwise):
-    """Distances and neighbours of the samples ``own`` without themselves.
+def besides_itself(found, own, otherwise):
+    """What was found for the samples ``own``, without themselves.
 
     Where the sample is not among them, because more rows equal it or because it was
     missed, the one at the position ``otherwise`` is left out.
     """
-    keep = columns != own[:, None]
+    keep = found.columns != own[:, None]
     keep[keep.all(axis=1), otherwise] = False
-    return [found[keep].reshape(len(own), -1) for found in (D, columns)]
+    return Found(*(part[keep].reshape(len(own), -1) for part in found))
 
 
 def nearest_in_matrix(rows, n_neighbors, own):
@@ -161,7 +188,7 @@ def nearest_in_matrix(rows, n_neighbors, own):
         b = slice(start, start + len(block))
         columns[b] = np.take_along_axis(chosen, order, axis=1)
         D[b] = np.take_along_axis(values, order, axis=1)
-    return D, columns
+    return Found(D, columns)
 
 
 def nearest_in_graph(graph, n_neighbors, own):
@@ -178,4 +205,4 @@ def nearest_in_graph(graph, n_neighbors, own):
     # columns are in order, so that they settle which of equal distances comes first
     order = np.lexsort((graph.data, np.repeat(np.arange(len(stored)), stored)))
     entries = order[graph.indptr[:-1, None] + np.arange(n_neighbors)]
-    return graph.data[entries], graph.indices[entries]
+    return Found(graph.data[entries], graph.indices[entries])

@@ -1,6 +1,7 @@
 """Magnitudes: units that divide exactly, and the dtype in which squares are finite."""
 
 import math
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -14,7 +15,7 @@ LARGEST = {np.dtype(np.float32): 1e15, np.dtype(np.float64): 1e140}
 TINY = np.finfo(np.float64).tiny
 
 
-def power_of_two(value):
+def power_of_two(value: float) -> float:
     """The largest power of two up to ``value``; 1 for 0.  Dividing by it is exact.
 
     Not below 2^−1021, so that its reciprocal is a number too.
@@ -22,7 +23,7 @@ def power_of_two(value):
     return math.ldexp(1.0, max(math.frexp(value)[1] - 1, -1021)) if value > 0 else 1.0
 
 
-def largest_magnitude(X):
+def largest_magnitude(X: Any) -> float:
     """max |x|, dense or sparse, without a temporary array."""
     values = X.data if sparse.issparse(X) else X
     return max(float(values.max(initial=0)), -float(values.min(initial=0)))
@@ -34,7 +35,7 @@ def in_one_unit(*arrays):
     return [array / unit for array in arrays]
 
 
-def working_dtype(dtype, largest, name):
+def working_dtype(dtype: Any, largest: float, name: str) -> np.dtype[Any]:
     """``dtype``, or float64 where squared float32 distances would overflow."""
     dtype = np.dtype(dtype)
     if largest > LARGEST[dtype]:

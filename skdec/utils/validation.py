@@ -1,12 +1,14 @@
 """Checks shared by the public functions and the estimators."""
 
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from sklearn.utils import check_array
 
 from skdec.utils.numbers import largest_magnitude, working_dtype
 from skdec.utils.sklearn_compat import Interval
+from skdec.utils.typing import FloatArray
 from skdec.utils.warn import warn
 
 FLOATS = (np.float64, np.float32)
@@ -33,7 +35,7 @@ BALANCE = Range(Real, 0, None, closed="left")
 N_JOBS = [None, Range(Integral, None, None, closed="neither")]
 
 
-def check_matrix(array, name, **kwargs):
+def check_matrix(array: Any, name: str, **kwargs: Any) -> FloatArray:
     """A finite 2-D C-ordered float32 or float64 array, or an error naming ``name``."""
     try:
         return check_array(array, dtype=FLOATS, order="C", input_name=name, **kwargs)
@@ -44,7 +46,9 @@ def check_matrix(array, name, **kwargs):
         raise ValueError(f"{name}: {error}") from error
 
 
-def check_points(Z, centers, **kwargs):
+def check_points(
+    Z: Any, centers: Any, **kwargs: Any
+) -> tuple[FloatArray, FloatArray, np.dtype[Any]]:
     """Z and centers as arrays of one dtype (Z's) in which squares do not overflow.
 
     Returns them with the dtype that results are to have.
@@ -74,7 +78,7 @@ def check_ignored(y, n_samples):
         warn("y is ignored; weights of the rows are given by name: sample_weight=...")
 
 
-def check_distribution(P, name, *, rows=True):
+def check_distribution(P: Any, name: str, *, rows: bool = True) -> FloatArray:
     """Non-negative P whose rows (or, else, whose whole) sum to 1."""
     P = check_matrix(P, name)
     if P.min() < 0:

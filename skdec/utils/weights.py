@@ -1,11 +1,13 @@
 """Weights of rows, in a unit in which they can be cast to any dtype."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from skdec.utils.numbers import power_of_two
 from skdec.utils.sklearn_compat import check_sample_weight
+from skdec.utils.typing import FloatArray
 
 
 class Weights(NamedTuple):
@@ -17,27 +19,27 @@ class Weights(NamedTuple):
     values: np.ndarray | None  # None: 1 each
     unit: float = 1.0
 
-    def restore(self, total):
+    def restore(self, total: Any) -> Any:
         """A weighted sum in the units in which weights were given."""
         return total * self.unit
 
-    def filled(self, n_rows):
+    def filled(self, n_rows: int) -> FloatArray:
         """The weights as an array, float64."""
         return np.ones(n_rows) if self.values is None else self.values
 
     @classmethod
-    def joined(cls, parts):
+    def joined(cls, parts: list[tuple["Weights", int]]) -> "Weights":
         """The weights of several sets of rows, from pairs of weights and n_rows."""
         unit = max(weights.unit for weights, _ in parts)
         values = [w.filled(n_rows) * (w.unit / unit) for w, n_rows in parts]
         return cls(np.concatenate(values), unit)
 
-    def original(self):
+    def original(self) -> FloatArray | None:
         """The weights as they were given, or None."""
         return None if self.values is None else self.values * self.unit
 
 
-def check_weights(sample_weight, X):
+def check_weights(sample_weight: ArrayLike | None, X: Any) -> Weights:
     """Non-negative weights of X's rows, not all zero, or an error that names them."""
     if sample_weight is None:
         return Weights(None)

@@ -43,7 +43,7 @@ def imports(path):
 
 def room_of(module):
     """The folder, or the single module, right below skdec."""
-    return (module.split(".") + [""])[1]
+    return [*module.split("."), ""][1]
 
 
 @pytest.mark.parametrize("module", SOURCES)
