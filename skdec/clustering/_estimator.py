@@ -1,7 +1,7 @@
 """StudentTClustering: the clustering of DEC as a scikit-learn estimator."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 
+from skdec.clustering import _remarks as remarks
 from skdec.clustering._fixed_embedding import (
     PLAINLY,
     Carrier,
@@ -26,7 +27,8 @@ from skdec.clustering._form import (
     resolve_form,
 )
 from skdec.clustering._joint_training import learn
-from skdec.clustering._prediction import FittedClustering
+from skdec.clustering._prediction import FittedClustering, label_rows
+from skdec.clustering._result import ClusteringResult
 from skdec.clustering._starts import check_init, find_starts
 from skdec.clustering._stream import Batch, Stream, after_fit, joined, numbered_as
 from skdec.clustering._training import Settings
@@ -48,15 +50,19 @@ from skdec.utils.weights import check_weights
 # All of an encoder's starts are carried on.
 N_INIT, ENCODER_N_INIT = 40, 10
 
-# Rows a cluster, on average, below which a batch is told to be small.
-BATCH_ROWS = 5
 ENCODER_BATCH = 256
-ENCODER_REMEDY = (
-    "increase the encoder's reconstruction_weight (γ), if it has one, or decrease the "
-    "rate at which it follows the clusters"
-)
-START_KEPT = ", so that the start is kept, with the encoder as it was pre-trained"
 MAX_SEED = np.iinfo(np.int32).max
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a call has found: the source of all attributes."""
+
+    result: ClusteringResult
+    form: Form
+    stream: Stream | None  # for partial_fit to go on from; with an encoder it cannot
+    encoder: Encoder | None = None
+    encoding: np.ndarray | None = None
 
 
 def _without_encoder(estimator):
@@ -349,26 +355,26 @@ class StudentTClustering(FittedClustering):
         """
         with unchanged_on_error(self):
             X, weights = self._check_training(X, y, sample_weight)
-            encoder, Z = None, X
+            encoder, Z, stream = None, X, None
             if self.encoder is not None:
                 encoder = self._pretrained(X, weights)
                 Z = self._encode(X, encoder)
             clustered = self._cluster(Z, weights)
+            outcome, result = clustered.outcome, clustered.result
             if encoder is None:
-                result = clustered.result
                 stream = after_fit(Stream(kept=None), clustered)
-                remarks = self._remarks_on(clustered.outcome)
+                said = remarks.on_clustering(
+                    outcome, self.n_clusters, self.max_iter, self.batch_size
+                )
             else:
                 learned = self._learn(X, weights, Z, clustered, encoder)
                 encoder, Z, result = learned.encoder, learned.Z, learned.result
-                stream, remarks = (
-                    None,
-                    self._remarks_on_training(learned, clustered.outcome),
+                said = remarks.on_training(
+                    learned, outcome, self.n_clusters, self.max_iter
                 )
-            self._assign(result, clustered.outcome.form, X.dtype, stream)
-            self.encoder_, self.encoding_ = encoder, None if encoder is None else Z
-            self.labels_, self.probabilities_ = self._labelled(Z)
-        for remark in remarks:
+            encoding = None if encoder is None else Z
+            self._assign(Fit(result, outcome.form, stream, encoder, encoding), Z)
+        for remark in said:
             warn(remark, ConvergenceWarning)
         return self
 
@@ -404,21 +410,21 @@ class StudentTClustering(FittedClustering):
             that of the rows just fitted or followed.  A call that fails leaves the
             estimator as it was.
         """
-        remarks = []
+        said = []
         with unchanged_on_error(self):
             before = getattr(self, "_stream", None)
             reset = before is None
             batch = Batch(*self._check_training(X, y, sample_weight, reset))
-            X = batch.X
             stream, due = (before or Stream()).with_batch(batch)
             if due or stream.now is None:
-                self._fit_anew(joined(stream.kept) if due else batch, stream)
+                fit = self._fit_anew(joined(stream.kept) if due else batch, stream)
             else:
-                self._follow(batch, stream)
-                remarks = self._remarks_on_batch(X, before, self._stream)
-            self.encoder_ = self.encoding_ = None
-            self.labels_, self.probabilities_ = self._labelled(X)
-        for remark in remarks:
+                fit = self._follow(batch, stream)
+                said = remarks.on_batch(
+                    batch.X.shape[0], before, fit.stream, self.n_clusters
+                )
+            self._assign(fit, batch.X)
+        for remark in said:
             warn(remark, ConvergenceWarning)
         return self
 
@@ -523,8 +529,7 @@ class StudentTClustering(FittedClustering):
             order = numbered_as(stream.now.centers, result.centers)
             clustered = clustered._replace(result=result.numbered(order))
         stream = after_fit(stream, clustered)
-        form = clustered.outcome.form
-        self._assign(clustered.result, form, batch.X.dtype, stream)
+        return Fit(clustered.result, clustered.outcome.form, stream)
 
     def _follow(self, batch, stream):
         """One step on a batch."""
@@ -535,18 +540,22 @@ class StudentTClustering(FittedClustering):
                 batch.X, batch.weights, stream.now.centers, form, threads
             )
             stream = stream.follow(objective, self._settings(), allowed)
-            small = batch.X.shape[0] < BATCH_ROWS * self.n_clusters
+            small = batch.X.shape[0] < remarks.BATCH_ROWS * self.n_clusters
             stream = replace(stream, small=stream.small or small)
-            result = stream.result(objective)
-        self._assign(result, form, batch.X.dtype, stream)
+            return Fit(stream.result(objective), form, stream)
 
-    def _assign(self, ended, form, dtype, stream):
-        """The attributes of a fit, but for those of its rows and its encoder."""
-        self._stream = stream
-        self.dof_, self.bandwidth_, self.balance_ = form
-        self.cluster_centers_ = ended.centers.astype(dtype)
-        self.cluster_means_ = ended.means.astype(dtype)
+    def _assign(self, fit, Z):
+        """All attributes, from what was found, with the labels of rows z."""
+        ended, dtype = fit.result, Z.dtype
+        centers = ended.centers.astype(dtype)
+        with Threads(self.n_jobs) as threads:
+            labelled = label_rows(Z, centers, fit.form, threads)
+        self._stream = fit.stream
+        self.dof_, self.bandwidth_, self.balance_ = fit.form
+        self.cluster_centers_, self.cluster_means_ = centers, ended.means.astype(dtype)
         self.cluster_frequencies_ = ended.frequencies
+        self.labels_, self.probabilities_ = labelled.labels, labelled.probabilities
+        self.encoder_, self.encoding_ = fit.encoder, fit.encoding
         # a sum of logarithms of numbers close to 1 may round to less than nothing
         self.kl_divergence_, self.evidence_ = max(ended.kl, 0.0), ended.evidence
         self.n_iter_, self.n_steps_ = ended.n_iter, ended.n_steps
@@ -557,83 +566,3 @@ class StudentTClustering(FittedClustering):
             "kl_divergence": np.maximum(ended.history.kl, 0.0),
             "label_changes": np.array(ended.history.changed),
         }
-
-    # ----------------------------------------------------- what a fit fell short of
-    def _remarks_on(self, outcome):
-        said, form = [], outcome.form
-        if outcome.emptied:
-            said.append(
-                f"clusters lost all their rows at bandwidth={form.bandwidth:g}, "
-                f"dof={form.dof:g} and balance={form.balance:g}, so the start is kept: "
-                "decrease n_clusters or bandwidth, or increase balance"
-            )
-        elif outcome.harmful:
-            said.append(
-                "self-training explained the rows worse than its start (evidence "
-                f"{outcome.end_evidence:.6g} after {outcome.start_evidence:.6g}), so "
-                "the start is kept: leave dof, bandwidth and balance (they were "
-                f"{form.dof:g}, {form.bandwidth:g} and {form.balance:g}) at 'auto', or "
-                "take a smaller bandwidth"
-            )
-        elif not outcome.converged:
-            said.append(
-                f"the clusters did not settle within max_iter={self.max_iter} passes: "
-                "increase max_iter or tol"
-            )
-        size = self.batch_size
-        if isinstance(size, Integral) and size < BATCH_ROWS * self.n_clusters:
-            said.append(_small_batch("batch_size", size, self.n_clusters))
-        # fewer distinct rows than clusters: that has been said
-        if outcome.n_collapsed and not (outcome.too_few or outcome.emptied):
-            said.append(self._collapsed(outcome.n_collapsed, form))
-        return said
-
-    def _remarks_on_training(self, learned, outcome):
-        if learned.vanished:
-            return [f"the embedding shrank to a point{START_KEPT}: {ENCODER_REMEDY}"]
-        collapsed = self._collapsed(learned.n_collapsed, outcome.form)
-        if learned.lost:
-            return [
-                f"{collapsed}; or {ENCODER_REMEDY}.  This came of the encoder's "
-                f"training{START_KEPT}"
-            ]
-        if learned.worse:
-            return [
-                "the clusters at the end of the encoder's training explain its "
-                f"embedding worse than those of the start{START_KEPT}: {ENCODER_REMEDY}"
-            ]
-        said = []
-        if not learned.result.converged:
-            said.append(
-                "the encoder's training did not settle within "
-                f"max_iter={self.max_iter} passes: increase max_iter or tol"
-            )
-        if learned.n_collapsed and not outcome.too_few:
-            said.append(f"{collapsed}; or {ENCODER_REMEDY}")
-        return said
-
-    def _collapsed(self, n_collapsed, form):
-        return (
-            f"{n_collapsed} of {self.n_clusters} clusters collapsed: no row is "
-            "labelled with them, or they share their centroid with another.  "
-            f"Decrease n_clusters or bandwidth (it was {form.bandwidth:g})"
-        )
-
-    def _remarks_on_batch(self, X, before, after):
-        said = []
-        if after.strayed and not before.strayed:
-            said.append(
-                "many rows of this batch lie far outside all rows before it. "
-                "partial_fit moves clusters but finds no new ones: fit a sample that "
-                "holds such rows (this is said once)"
-            )
-        if after.small and not before.small:
-            said.append(_small_batch("X", X.shape[0], self.n_clusters))
-        return said
-
-
-def _small_batch(name, n_rows, n_clusters):
-    return (
-        f"batches of {n_rows} rows ({name}) are few for n_clusters={n_clusters}: from "
-        f"fewer than {BATCH_ROWS} rows a cluster, clusters wander or are lost"
-    )

@@ -1,6 +1,6 @@
 """What a fitted clustering tells of rows: memberships, labels, scores."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -26,6 +26,24 @@ from skdec.utils.validation import FLOATS, check_matrix
 from skdec.utils.weights import Weights, check_weights
 
 ROWS_PER_PREDICTION = 65_536
+
+
+class Labelled(NamedTuple):
+    """The most probable cluster of each row, and how much it belongs to it."""
+
+    labels: np.ndarray
+    probabilities: np.ndarray
+
+
+def label_rows(X, centers, form, threads):
+    """Label rows by q as it is given out, in batches: all of it is never held."""
+    labels = np.empty(X.shape[0], np.int32)
+    largest = np.empty(X.shape[0], X.dtype)
+    for batch in gen_batches(X.shape[0], ROWS_PER_PREDICTION):
+        rows = scale_rows(X[batch], centers, form.bandwidth)
+        Q = memberships(rows, centers, form.dof, threads).astype(X.dtype, copy=False)
+        labels[batch], largest[batch] = Q.argmax(axis=1), Q.max(axis=1)
+    return Labelled(labels, largest)
 
 
 class FittedClustering(
@@ -170,14 +188,13 @@ class FittedClustering(
             In nats, float64; of the training rows, weighted, they sum to
             ``kl_divergence_``.
         """
-        X = self.encode(X)
-        kl = np.empty(X.shape[0])
-        with Threads(self.n_jobs) as threads:
-            for batch in gen_batches(X.shape[0], ROWS_PER_PREDICTION):
-                Q = self._memberships(X[batch], threads).astype(np.float64)
-                P = target(Q, self.cluster_frequencies_, self.balance_, threads)
-                kl[batch] = rel_entr(P, Q).sum(axis=1)
-        return kl
+
+        def divergence(Q, threads):
+            Q = Q.astype(np.float64)
+            P = target(Q, self.cluster_frequencies_, self.balance_, threads)
+            return rel_entr(P, Q).sum(axis=1)
+
+        return self._of_memberships(self.encode(X), divergence)
 
     def entropy_samples(self, X: MatrixLike) -> FloatArray:
         """Entropy of each row's memberships: which rows lie between clusters.
@@ -196,13 +213,9 @@ class FittedClustering(
         entropy : ndarray of shape (n_samples,)
             In nats, float64.
         """
-        X = self.encode(X)
-        entropy = np.empty(X.shape[0])
-        with Threads(self.n_jobs) as threads:
-            for batch in gen_batches(X.shape[0], ROWS_PER_PREDICTION):
-                Q = self._memberships(X[batch], threads)
-                entropy[batch] = entr(Q).sum(axis=1, dtype=np.float64)
-        return entropy
+        return self._of_memberships(
+            self.encode(X), lambda Q, _: entr(Q).sum(axis=1, dtype=np.float64)
+        )
 
     def score_samples(self, X: MatrixLike) -> FloatArray:
         r"""Log density of each row: which rows lie far from all clusters.
@@ -271,15 +284,13 @@ class FittedClustering(
         Q = memberships(self._scaled(X), self.cluster_centers_, self.dof_, threads)
         return Q.astype(X.dtype, copy=False)
 
-    def _labelled(self, X):
-        """Label and its membership of each row, from q as it is given out."""
-        labels = np.empty(X.shape[0], np.int32)
-        largest = np.empty(X.shape[0], X.dtype)
+    def _of_memberships(self, X, measure):
+        """A number for each row, of its memberships, in batches."""
+        values = np.empty(X.shape[0])
         with Threads(self.n_jobs) as threads:
             for batch in gen_batches(X.shape[0], ROWS_PER_PREDICTION):
-                Q = self._memberships(X[batch], threads)
-                labels[batch], largest[batch] = Q.argmax(axis=1), Q.max(axis=1)
-        return labels, largest
+                values[batch] = measure(self._memberships(X[batch], threads), threads)
+        return values
 
     def _labels(self, X):
         # argmax q and no other rule: from q in the dtype in which it is given out

@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -30,7 +31,7 @@ FAR, FAR_SHARE = 1.5, 0.01
 class Batch:
     """Rows, validated, with their weights."""
 
-    X: object
+    X: Any
     weights: Weights
 
     @property
