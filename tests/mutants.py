@@ -26,20 +26,25 @@ WANTED = 0.95  # share of the mutants that are to be noticed
 TIMEOUT = 300  # seconds; a loop without end has been noticed too
 
 # These pass with the JIT off, which is faster than to compile what has changed.
-INTERPRETED = ("tests/test_kernels.py", "tests/test_optimizers.py")
+INTERPRETED = ("tests/kernels", "tests/clustering/test_optimizers.py")
 
 # Pytest's arguments, the fastest test that should notice first.
-KERNELS = "tests/test_kernels.py"
-CLUSTERING = f"{KERNELS} -k 'not embedding and not fused and not placement'"
-EMBEDDING = f"{KERNELS} -k 'embedding or fused or placement'"
-AFFINITIES = f"{KERNELS} -k 'not clustering and not embedding'"
-OPTIMIZERS = "tests/test_optimizers.py"
-GRADIENTS = "tests/test_gradients.py"
-EXTREMES = "tests/test_extremes.py"
-NEIGHBOURS = "tests/test_tsne_inputs.py -k 'neighbours or sigma or symmetric'"
-CHUNKS = "tests/test_tsne.py -k fused"
-TRANSFORM = "tests/test_tsne.py -k 'transform or place'"
-RATE = "tests/test_tsne.py -k pull_of_neighbours"
+CLUSTERING = "tests/kernels -k 'not embedding and not fused and not placement'"
+EMBEDDING = "tests/kernels -k 'embedding or fused or placement'"
+AFFINITIES = "tests/kernels -k 'not clustering and not embedding'"
+OPTIMIZERS = (
+    "tests/clustering/test_optimizers.py tests/tsne/test_schedule.py "
+    "tests/tsne/test_gradient_descent.py tests/tsne/test_bfgs.py "
+    "tests/tsne/test_placement.py -k 'centroids or batches or phases or rates or "
+    "with_its_last or patience or is_flat or is_small or moves or bfgs or at_a_minimum "
+    "or newtons or descend or limit'"
+)
+GRADIENTS = "tests/contract/test_gradients.py"
+EXTREMES = "tests/contract/test_extremes.py"
+NEIGHBOURS = "tests/tsne -k 'neighbours or sigma or symmetric'"
+CHUNKS = "tests/tsne/test_objective.py"
+TRANSFORM = "tests/tsne/test_placement.py -k 'transform or place'"
+RATE = "tests/tsne/test_schedule.py -k pull_of_neighbours"
 
 
 class Mutant(NamedTuple):
@@ -62,7 +67,7 @@ def mutants(file, tests, **changes):
 
 MUTANTS = [
     *mutants(
-        "kernels/stages.py",
+        "kernels/elementary.py",
         (AFFINITIES, CLUSTERING, EMBEDDING, GRADIENTS),
         exp_series=("number(1 / 720)", "number(1 / 702)"),
         exp_double_series=("number(1 / 3628800)", "number(1 / 3628080)"),
@@ -70,6 +75,10 @@ MUTANTS = [
         exp_underflow=("if U[lane] > -largest", "if U[lane] >= -largest"),
         log_series=("g * (number(1 / 5)", "g * (number(1 / 6)"),
         log_exponent=("n + number(1) if high", "n - number(1) if high"),
+    ),
+    *mutants(
+        "kernels/similarity.py",
+        (AFFINITIES, CLUSTERING, EMBEDDING, GRADIENTS),
         log_large_dof=("LARGEST_LOG_DOF = 64", "LARGEST_LOG_DOF = 1e9"),
         distance_sign=("difference = x_d - row", "difference = x_d + row"),
         product_of_any_dof=("dof == int(dof) and dof", "dof"),
@@ -91,14 +100,15 @@ MUTANTS = [
             "range(len(columns), len(D), 16)",
             "range(len(columns), len(D) - 16, 16)",
         ),
-        energy_without_dof=(
-            "math.log1p(float(D) / float(dof))",
-            "math.log1p(float(D))",
+        graph_weight=(
+            "(kernel.dof + 1) / (kernel.dof + D)",
+            "(kernel.dof + 2) / (kernel.dof + D)",
         ),
+        energy_without_dof=("math.log1p(float(D) / dof)", "math.log1p(float(D))"),
         energies_without_dof=("one + D[lane] * per_dof", "one + D[lane]"),
         energies_of_gaussian=(
-            "energy(D[lane], dof, False)",
-            "energy(D[lane], dof, True)",
+            "energy(D[lane], kernel)",
+            "energy(D[lane], Kernel(GAUSSIAN, dof))",
         ),
         pull_sign=("C[lane] * (x_d - row[lane])", "C[lane] * (x_d + row[lane])"),
     ),
@@ -210,7 +220,7 @@ MUTANTS = [
         distance_not_squared=("(a[d] - b[d]) * (a[d] - b[d])", "abs(a[d] - b[d])"),
         no_ties=("near < D * (1 - TIE)", "near < D"),
         not_relative=("D - near if", "D if"),
-        share_not_normalised=("E[j] / total[j]", "E[j]"),
+        share_not_normalised=("E[j] / pairs.total[j]", "E[j]"),
         entropy_without_distance=("first += E[j] * b", "first += E[j]"),
         entropy_sign=("math.log(total) + mean - goal", "math.log(total) - mean - goal"),
         bracket_side=("if surplus > 0:", "if surplus < 0:"),
@@ -242,12 +252,6 @@ MUTANTS = [
         (EMBEDDING, CHUNKS, EXTREMES),
         nearest_is_itself=("D[i] = np.inf", "pass"),
         normaliser_with_itself=("S[i] = 0", "pass"),
-        pairs_twice=("else n // 2 - 1", "else n // 2"),
-        lanes_off_by_one=(
-            "others = Y[d][i + 1 : i + 1 + len(D)]",
-            "others = Y[d][i : i + len(D)]",
-        ),
-        back_sign=("back[lane] -= force", "back[lane] += force"),
         conditional_half=(
             "half * (S[lane] * inverse[i] + A",
             "(S[lane] * inverse[i] + A",
@@ -255,12 +259,31 @@ MUTANTS = [
         their_similarity=("near[i + 1 : i + 1 + m]", "near[i : i + m]"),
         repulsion_without_g=("S[lane] *= G[lane]", "pass"),
         attraction_without_g=("A[lane] = G[lane] * P_i[lane]", "A[lane] = P_i[lane]"),
-        attraction_cut=("add(total, A[head:], factors[1])", "pass"),
+        attraction_cut=("add_scaled(total, A[head:], attraction)", "pass"),
         repulsion_sign=(
-            "add(total, R[head:], -factors[0])",
-            "add(total, R[head:], factors[0])",
+            "add_scaled(total, R[head:], -repulsion)",
+            "add_scaled(total, R[head:], repulsion)",
         ),
-        graph_not_exaggerated=("total[i] * factors[1]", "total[i]"),
+        graph_not_exaggerated=("total[i] * attraction", "total[i]"),
+        graph_energy=(
+            "float(Y[d, i] - Y[d, graph.columns[t]]) ** 2",
+            "abs(float(Y[d, i] - Y[d, graph.columns[t]]))",
+        ),
+        energy_pairs=("dot(D, P[i][:m])", "dot(D, D)"),
+    ),
+    *mutants(
+        "kernels/pairs.py",
+        (EMBEDDING, CHUNKS, EXTREMES),
+        pairs_twice=("else n // 2 - 1", "else n // 2"),
+        lanes_off_by_one=(
+            "others = Y[d][i + 1 : i + 1 + len(D)]",
+            "others = Y[d][i : i + len(D)]",
+        ),
+        back_sign=("back[lane] -= force", "back[lane] += force"),
+    ),
+    *mutants(
+        "kernels/embedding_fused.py",
+        (EMBEDDING, CHUNKS, EXTREMES),
         chunk_place=("first * n_columns + k * CHUNK", "k * CHUNK"),
         chunk_factor=(
             "min(CHUNK, slot.shape[1] - first)],\n                factor,",
@@ -279,19 +302,17 @@ MUTANTS = [
         space_power=("u * math.sqrt(u) if square", "u * u if square"),
         space_repulsion=("u *= s", "u *= u"),
         space_factor=("(dof + one) / dof", "(dof + one) / (one + one)"),
-        graph_weight=("(dof + 1) / (dof + D)", "(dof + 1) / (1 + D)"),
-        graph_energy=(
-            "float(Y[d, i] - Y[d, columns[t]]) ** 2",
-            "abs(float(Y[d, i] - Y[d, columns[t]]))",
-        ),
-        energy_pairs=("dot(D, P[i][:m])", "dot(D, D)"),
+    ),
+    *mutants(
+        "kernels/placement.py",
+        (EMBEDDING, CHUNKS, EXTREMES),
         placement_energy=("math.log(sum_s) - energy", "math.log(sum_s) + energy"),
         placement_curvature=("dot(G, P_t)", "dot(S, P_t)"),
         placement_not_normalised=("P_t[j] - S[j] * share", "P_t[j] - S[j]"),
     ),
     *mutants(
         "kernels/descent.py",
-        (f"{KERNELS} -k momentum",),
+        ("tests/kernels -k momentum",),
         gain_direction=("V[i] * G[i] < 0", "V[i] * G[i] > 0"),
         gain_shrinks=("gain[i] * number(0.8)", "gain[i] * number(0.9)"),
         step_without_gain=("rate * gain[i] * G[i]", "rate * G[i]"),
@@ -300,13 +321,24 @@ MUTANTS = [
         longest_one_side=("v if v > -longest else -longest", "v"),
     ),
     *mutants(
-        "divergence.py",
+        "functions.py",
         (CLUSTERING, GRADIENTS),
         swapped=("rel_entr(P[batch], Q[batch])", "rel_entr(Q[batch], P[batch])"),
         weight_of_first_batch=("weight[batch][used]", "weight[: len(rows)][used]"),
-        kl_without_unit=("return kl * unit\n", "return kl\n"),
-        loss_without_unit=("kl = max(kl, 0.0) * unit", "kl = max(kl, 0.0)"),
-        gradient_without_unit=("(unit * gradient)", "gradient"),
+        kl_without_unit=("return weights.restore(kl)", "return kl"),
+        loss_without_unit=(
+            "weights.restore(max(forces.kl, 0.0))",
+            "max(forces.kl, 0.0)",
+        ),
+        gradient_without_unit=(
+            "map(weights.restore, (forces.grad_Z, forces.grad_centers))",
+            "forces.grad_Z, forces.grad_centers",
+        ),
+        always_joint=('joint = normalization == "joint"', "joint = True"),
+    ),
+    *mutants(
+        "clustering/_forces.py",
+        (CLUSTERING, GRADIENTS),
         residual_sign=("weight[:, None] * (P - Q)", "weight[:, None] * (Q - P)"),
         residual_without_weight=("weight[:, None] * (P - Q)", "P - Q"),
         through_once=("return 2 * b -", "return b -"),
@@ -314,10 +346,9 @@ MUTANTS = [
         through_without_mean=("(B - (Q @ B)[:, None])", "B"),
         through_mean_by_q=("pa - P * pa.sum", "pa - Q * pa.sum"),
         first_block_only=("grad_centers.sum(axis=0)", "grad_centers[0]"),
-        always_joint=('joint = normalization == "joint"', "joint = True"),
     ),
     *mutants(
-        "targets.py",
+        "clustering/_memberships.py",
         (CLUSTERING, GRADIENTS),
         frequency_without_weight=('"i,ij->j", weight, Q', '"ij->j", Q'),
         without_balance=("inverse**balance", "inverse"),
@@ -333,23 +364,33 @@ MUTANTS = [
         dead_column=("where=f > 0)", "where=f >= 0)"),
     ),
     *mutants(
-        "similarity.py",
+        "functions.py",
         (CLUSTERING,),
-        another_bandwidth=("Frame(Z, centers, 1.0)", "Frame(Z, centers, 2.0)"),
-        memberships_outside=(
-            "points, nu = frame.points(frame.inside(centers))",
-            "points, nu = frame.points(centers)",
-        ),
-        labels_outside=(
-            "    points = frame.points(frame.inside(centers))",
-            "    points = frame.points(centers)",
+        another_bandwidth=(
+            "(scale_rows(Z, centers, 1.0), centers, dof, threads)\n    return",
+            "(scale_rows(Z, centers, 2.0), centers, dof, threads)\n    return",
         ),
     ),
     *mutants(
-        "objectives.py",
+        "clustering/_memberships.py",
+        (CLUSTERING,),
+        memberships_outside=(
+            "rows.dtype.type(dof)\n    Q =",
+            "rows.dtype.type(dof)\n    points = rows.kernel_centers(centers)\n    Q =",
+        ),
+        labels_outside=(
+            "type(dof)\n    labels =",
+            "type(dof)\n    points = rows.kernel_centers(centers)\n    labels =",
+        ),
+    ),
+    *mutants(
+        "clustering/_objective.py",
         (CLUSTERING, GRADIENTS),
         repulsion_sign=("curvature - residual", "curvature + residual"),
-        kl_of_labels=("float(scalars[1]) if judged", "float(scalars[0]) if judged"),
+        kl_of_labels=(
+            "float(sum(blocks.kl)) if judged",
+            "float(sum(blocks.changed)) if judged",
+        ),
         mean_sign=("Mixture(centers - off, f)", "Mixture(centers + off, f)"),
         mean_not_divided=("np.divide(off, f[:, None], out", "np.divide(off, 1, out"),
         labelled_without_weight=(
@@ -358,8 +399,8 @@ MUTANTS = [
         ),
         labelled_not_divided=("sums, mass[:, None], out", "sums, 1, out"),
         density_dof=(
-            "self.dof + self.frame.shape[1] - 1",
-            "self.dof + self.frame.shape[1]",
+            "self.dof + self.rows.shape[1] - 1",
+            "self.dof + self.rows.shape[1]",
         ),
         density_factor=("np.sqrt(dof / self.dof)", "np.sqrt(self.dof / dof)"),
         density_ratio=(
@@ -367,12 +408,16 @@ MUTANTS = [
             "gammaln(n_features / 2) + betaln",
         ),
         density_volume=("np.log(np.pi * self.dof)", "np.log(np.pi)"),
-        density_unit=(" + np.log(self.frame.unit)", ""),
-        density_bandwidth=("log_scale = np.log(self.frame.h)", "log_scale = 0"),
+        density_bandwidth=("(log_radius + self.rows.log_bandwidth)", "log_radius"),
         evidence_by_rows=("@ density) / self.total", "@ density) / len(density)"),
     ),
     *mutants(
-        "objectives.py",
+        "clustering/_scaled_rows.py",
+        (CLUSTERING, GRADIENTS),
+        density_unit=("np.log(self.h) + np.log(self.unit)", "np.log(self.h)"),
+    ),
+    *mutants(
+        "tsne/_objective.py",
         (EMBEDDING, GRADIENTS),
         joint_half=("total = 2 * Z.sum", "total = Z.sum"),
         joint_log=("np.log(total) - self._energy", "np.log(total) + self._energy"),
@@ -383,13 +428,13 @@ MUTANTS = [
             "np.log(Z.astype(np.float64)) -",
             "np.log(Z.astype(np.float64)) +",
         ),
-        energy_twice=("(float(self.dof) + 1) / 2", "(float(self.dof) + 1)"),
+        energy_twice=("(dof + 1) / 2 * np.log1p", "(dof + 1) * np.log1p"),
         energy_once=("energy *= 2", "pass"),
         without_negentropy=("P.negentropy + energy", "energy"),
         without_mass=("np.sum(log_Z * P.mass)", "np.sum(log_Z)"),
     ),
     *mutants(
-        "optimizers.py",
+        "clustering/_optimizers.py",
         (OPTIMIZERS, RATE),
         momentum=("self.momentum * self.velocity + step", "self.velocity + step"),
         restart=(
@@ -404,6 +449,10 @@ MUTANTS = [
         settling=("SETTLING / (SETTLING + self.n_steps)", "1 / (1 + self.n_steps)"),
         dying=("np.maximum(sums.curvature, DYING * sums.repulsion)", "sums.curvature"),
         uphill=("return -np.divide(", "return np.divide("),
+    ),
+    *mutants(
+        "tsne/_schedule.py",
+        (OPTIMIZERS, RATE),
         rate_dof=("(1 + 1 / nu) / 2", "(1 + nu) / 2"),
         rate_exponent=("(2 / (nu + 1))", "(1 / (nu + 1))"),
         rate_one_component=(
@@ -413,9 +462,13 @@ MUTANTS = [
         middle=("(early * late) ** 0.5", "(early + late) / 2"),
         stops=("early_iter, unfolded - UNFOLDING,", "early_iter, UNFOLDING,"),
         no_transition=("TRANSITION if early_iter else 0", "TRANSITION"),
+    ),
+    *mutants(
+        "tsne/_gradient_descent.py",
+        (OPTIMIZERS, RATE),
         longest_step=(
-            "np.sqrt(max(float(objective.dof), 1.0))",
-            "max(float(objective.dof), 1.0)",
+            "np.sqrt(max(float(objective.kernel.dof), 1.0))",
+            "max(float(objective.kernel.dof), 1.0)",
         ),
         small_gradient=("norm <= self.min_grad_norm", "norm >= self.min_grad_norm"),
         patience=(
@@ -430,9 +483,13 @@ MUTANTS = [
         ),
     ),
     *mutants(
-        "affinities.py",
+        "functions.py",
         (AFFINITIES, EMBEDDING, NEIGHBOURS),
         joint_once=("(P + P.T) / (2 * len(P))", "(P + P.T) / len(P)"),
+    ),
+    *mutants(
+        "tsne/_affinities.py",
+        (AFFINITIES, EMBEDDING, NEIGHBOURS),
         chance_with_itself=("n * (n - 1) if total", "n * n if total"),
         chance_sign=(
             "self.negentropy + total * np.log",
@@ -451,37 +508,50 @@ MUTANTS = [
             "min((block + 1) * size, n_rows)",
             "min((block + 1) * size, n_rows - 1)",
         ),
+    ),
+    *mutants(
+        "tsne/_distances.py",
+        (AFFINITIES, EMBEDDING, NEIGHBOURS),
         sigma_not_squared=(
-            "fixed = np.nan if beta is None else beta",
-            "fixed = np.nan if beta is None else beta**0.5",
+            "min(self.unit / sigma, FARTHEST) ** 2",
+            "min(self.unit / sigma, FARTHEST)",
         ),
     ),
     *mutants(
-        "placement.py",
+        "tsne/_bfgs.py",
         (OPTIMIZERS, TRANSFORM),
         uphill=('-np.einsum("rij,rj->ri", inverse', 'np.einsum("rij,rj->ri", inverse'),
         radius=(
-            "np.minimum(1, radius / np.maximum(length, TINY))",
-            "(radius / np.maximum(length, TINY))",
+            "np.minimum(1, radius / np.maximum(length, LEAST_LENGTH))",
+            "radius / np.maximum(length, LEAST_LENGTH)",
         ),
         armijo_sign=("start_value + ARMIJO", "start_value - ARMIJO"),
         doubling=("length / 2", "length * 2"),
         limit=("<= limit**2", "<= limit"),
-        curvature=("np.eye(V.shape[1]) / np", "np.eye(V.shape[1]) * np"),
+        curvature=("np.eye(V.shape[1]) / curvature", "np.eye(V.shape[1]) * curvature"),
         bfgs_scale=("rho * (1 + rho *", "rho * (1 - rho *"),
         bfgs_cross=("H - cross - cross", "H - cross + cross"),
         bfgs_outer=("s[:, :, None] * s[:, None, :]", "s[:, :, None] * y[:, None, :]"),
-        bfgs_difference=("new_gradient - gradient", "gradient - new_gradient"),
-        worse_start=("at_start[0] > at_nearest[0]", "at_start[0] < at_nearest[0]"),
+        bfgs_difference=("taken.gradient - gradient", "gradient - taken.gradient"),
+    ),
+    *mutants(
+        "tsne/_placement.py",
+        (OPTIMIZERS, TRANSFORM),
+        worse_start=(
+            "at_start.value > at_nearest.value",
+            "at_start.value < at_nearest.value",
+        ),
         worse_value=("value[worse] = other[worse]", "pass"),
-        center=("return V + center", "return V"),
+        center=("Placed(V + center", "Placed(V"),
         rim=("> OUTSIDE * reach", "> RIM * reach"),
     ),
 ]
 
 EQUIVALENT = {
-    "targets:common_factor": "p does not depend on a common factor of the f_j^−b",
-    "objectives:without_mass": (
+    "clustering/_memberships:common_factor": (
+        "p does not depend on a common factor of the f_j^−b"
+    ),
+    "tsne/_objective:without_mass": (
         "the mass is 1 for every row, or in all under joint normalisation"
     ),
 }

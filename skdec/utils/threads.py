@@ -24,11 +24,12 @@ from threadpoolctl import ThreadpoolController
 # Below this many pairs, handing work to a thread costs more than the work.
 SERIAL_PAIRS = 250_000
 
-# At most so many pairs in one call of a kernel, well below a second: Python sees Ctrl-C
-# between calls only (tests/test_interrupt.py).
+# One call of a kernel takes at most so many pairs, well below a second: Python sees
+# Ctrl-C between calls only (tests/contract/test_interrupt.py).
 PAIRS_PER_CALL = 2**25
 
-# Seconds that a thread without work waits awake: about what an iteration leaves it.
+# A thread without work stays awake for so many seconds, about as long as an iteration
+# leaves it idle.
 AWAKE = 2e-4
 
 # Partial sums are kept per block and added in block order.  The partition depends on
@@ -79,7 +80,7 @@ class Threads:
         for queue in self._work:
             worker = Thread(target=_serve, args=(queue, self._done), daemon=True)
             worker.start()
-            # reached before BLAS is let go: an error must not leave threads behind
+            # joined before BLAS is released: an error must not leave threads behind
             self._stack.callback(worker.join)
             self._stack.callback(queue.put, None)
         return self
@@ -116,7 +117,7 @@ class Threads:
 
     def map(self, function, items, side_by_side=True):
         """The results of independent calls, in order, each call on one thread alone."""
-        # not the one of _blas: libraries may have been loaded since
+        # looked for again, because libraries may have been loaded since
         call = partial(_alone, ThreadpoolController(), function)
         if self.n_threads == 1 or not side_by_side:
             return [call(item) for item in items]
@@ -124,7 +125,7 @@ class Threads:
             try:
                 return list(pool.map(call, items))
             except BaseException:
-                # those that wait would be run before the error is seen
+                # otherwise calls that wait would run before the error is seen
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
@@ -182,11 +183,12 @@ class _HeldBlas:
     def _let_others_set(self):
         """End this thread's say over the limit, without a change of it.
 
-        The thread that sets a limit of OpenBLAS is the only one that can, until a
-        ``with`` block of threadpoolctl ends there; the last to go may be another.
+        In newer versions of threadpoolctl the thread that sets a limit of OpenBLAS is
+        the only one that can, until its ``with`` blocks have ended; the last to go may
+        be another.  Ctrl-C in a search of scikit-learn's can skip the end of a block.
         """
-        with self._blas.limit(limits=None, user_api="blas"):
-            pass
+        for library in self._blas.lib_controllers:
+            getattr(library, "clear_controlling_thread", lambda: None)()
 
     def forget_holders(self):
         """Let go in a forked process, where the threads that held it are not."""

@@ -15,7 +15,7 @@ from scipy.optimize import brentq
 import skdec
 from tests import naive
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 TEXT = (DOCS / "gradients.md").read_text(encoding="utf-8")
 COVERED = set()
 DOFS = [0.5, 1.0, 3.0]

@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_info
 import skdec
 from skdec import ExactTSNE, StudentTClustering
 from skdec.utils.threads import Threads, block_size
+from tests.utils.common import blas_threads, held
 
 X = np.random.default_rng(0).normal(size=(1500, 5))
 
@@ -195,14 +196,6 @@ def test_many_fits_keep_no_memory():
         tracemalloc.stop()
 
 
-def blas_threads():
-    return [
-        library["num_threads"]
-        for library in threadpool_info()
-        if library["user_api"] == "blas"
-    ]
-
-
 def test_blas_is_held_inside_and_given_back():
     before = blas_threads()
     with Threads(1, hold_blas=True):
@@ -213,13 +206,8 @@ def test_blas_is_held_inside_and_given_back():
     assert blas_threads() == before
     # the thread that held it first must not keep the say
     with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(_held).result() == {1}
+        assert pool.submit(held).result() == {1}
     assert blas_threads() == before
-
-
-def _held():
-    with Threads(1, hold_blas=True):
-        return set(blas_threads())
 
 
 def test_no_threads_are_left_behind():

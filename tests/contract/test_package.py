@@ -54,7 +54,7 @@ def test_docstring_examples(module):
 
 
 def test_readme_examples(capsys):
-    text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     assert len(blocks) == 3
     names = {}  # the last goes on with the data of the one before

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from sklearn.utils import shuffle
 
 from skdec import ExactTSNE, StudentTClustering
 from skdec.utils.threads import Threads
+from tests.utils.common import held
 
 # Seconds into the phase at which Ctrl-C comes, and until it must have been answered:
 # twice what is promised, for machines that are busy with something else too.
@@ -123,6 +125,8 @@ def test_every_phase(phase, monkeypatch):
     for timer in timers:
         timer.join()
     assert n_threads() == before
+    with ThreadPoolExecutor(1) as pool:  # BLAS is nobody's
+        assert pool.submit(held).result() == {1}
 
 
 def n_threads():

@@ -1,25 +1,17 @@
-"""Encoders: the protocol with a toy, the linear encoder, and learning with clusters."""
+"""Clusters and their embedding learn together."""
 
 import pickle
-import subprocess
-import sys
 import warnings
 from types import SimpleNamespace
 
 import numpy as np
-import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy import sparse
-from sklearn.base import BaseEstimator, clone
-from sklearn.datasets import load_iris, make_blobs
+from sklearn.base import clone
+from sklearn.datasets import make_blobs
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import adjusted_rand_score
-from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skdec import StudentTClustering
 from skdec.clustering._form import Form, make_objective
@@ -29,71 +21,11 @@ from skdec.encoders import LinearEncoder
 from skdec.utils.threads import Threads
 from skdec.utils.weights import Weights
 from tests import naive
-
-IRIS = load_iris().data
-BLOBS, TRUTH = make_blobs(200, n_features=5, centers=3, random_state=1)
-
-
-class Toy(BaseEstimator):
-    """Z = X W, from the first columns of X; keeps what it was given."""
-
-    def __init__(self, rate=1e-3, n_components=2):
-        self.rate, self.n_components = rate, n_components
-
-    def fit(self, X, y=None, sample_weight=None):
-        self.W_, self.seen_, self.n_transforms_ = np.eye(X.shape[1]), [], 0
-        self.W_ = self.W_[:, : self.n_components]
-        return self
-
-    def transform(self, X):
-        self.n_transforms_ += 1
-        return X @ self.W_
-
-    def step(self, X, gradient, sample_weight=None):
-        Z = X @ self.W_
-        G = gradient(Z)
-        self.seen_.append((X, Z, G, sample_weight, self.n_transforms_))
-        self.W_ = self.W_ - self.rate * X.T @ G / len(X)
-
-
-class Shrinking(Toy):
-    """Shrinks whatever it is told."""
-
-    def step(self, X, gradient, sample_weight=None):
-        gradient(X @ self.W_)
-        self.W_ = self.W_ / 10
-
-
-class Merging(Toy):
-    """Moves all rows but one to one place, and the last with what it had."""
-
-    def step(self, X, gradient, sample_weight=None):
-        gradient(X @ self.W_)
-        self.W_ = self.W_ * [1, 0] if np.ptp(X @ self.W_[:, 1]) > 0 else self.W_
-
-
-class Turning(Toy):
-    """Turns the embedding by a sixth."""
-
-    def step(self, X, gradient, sample_weight=None):
-        gradient(X @ self.W_)
-        cos, sin = 0.5, np.sqrt(0.75)
-        self.W_ = self.W_ @ np.array([[cos, sin], [-sin, cos]])
-
-
-class Broken(Toy):
-    """Gives what no embedding may be."""
-
-    def transform(self, X):
-        Z = super().transform(X)
-        return Z[:-1] if self.rate == 0 else np.where(len(self.seen_), np.nan, Z)
-
-
-def toy_model(k=3, encoder=None, **parameters):
-    encoder = Toy() if encoder is None else encoder
-    # on few rows, a single one that goes to and fro is much
-    settings = {"tol": 0.05, "random_state": 0, **parameters}
-    return StudentTClustering(k, encoder=encoder, **settings)
+from tests.encoders.common import (
+    BLOBS,
+    Toy,
+    toy_model,
+)
 
 
 def training_from(rows, model, encoder, X, weight, settings, threads):
@@ -114,7 +46,6 @@ def training_from(rows, model, encoder, X, weight, settings, threads):
     return JointTraining(start, encoder, X, weights, Z, encode, threads, settings)
 
 
-# ----------------------------------------------------------------------- the protocol
 @pytest.mark.parametrize("dof", [1.0, 2.5])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("scale", [1.0, 1e-30, 1e30])
@@ -332,6 +263,14 @@ def test_what_is_no_encoder(encoder):
         toy_model(encoder=encoder).fit(BLOBS)
 
 
+class Broken(Toy):
+    """Gives what no embedding may be."""
+
+    def transform(self, X):
+        Z = super().transform(X)
+        return Z[:-1] if self.rate == 0 else np.where(len(self.seen_), np.nan, Z)
+
+
 def test_embeddings_that_cannot_be():
     with pytest.raises(ValueError, match=r"encoder.transform\(X\) must have 200 rows"):
         toy_model(encoder=Broken(rate=0)).fit(BLOBS)
@@ -374,6 +313,22 @@ def test_gradients_of_another_shape(rng):
         encoder.step(BLOBS, lambda Z: rng.normal(size=(200, 3)))
 
 
+class Shrinking(Toy):
+    """Shrinks whatever it is told."""
+
+    def step(self, X, gradient, sample_weight=None):
+        gradient(X @ self.W_)
+        self.W_ = self.W_ / 10
+
+
+class Merging(Toy):
+    """Moves all rows but one to one place, and the last with what it had."""
+
+    def step(self, X, gradient, sample_weight=None):
+        gradient(X @ self.W_)
+        self.W_ = self.W_ * [1, 0] if np.ptp(X @ self.W_[:, 1]) > 0 else self.W_
+
+
 def corners():
     grid = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])[np.arange(80) % 4]
     return grid * 10 + np.random.RandomState(0).normal(size=(80, 2))
@@ -403,6 +358,15 @@ def test_a_training_that_loses_clusters_is_not_returned(encoder, X, k, message):
     again = StudentTClustering(k, init=model.cluster_centers_, balance=1.0, **form)
     f = again.fit(Z).cluster_frequencies_
     assert_allclose(model.cluster_frequencies_, f, rtol=1e-3)
+
+
+class Turning(Toy):
+    """Turns the embedding by a sixth."""
+
+    def step(self, X, gradient, sample_weight=None):
+        gradient(X @ self.W_)
+        cos, sin = 0.5, np.sqrt(0.75)
+        self.W_ = self.W_ @ np.array([[cos, sin], [-sin, cos]])
 
 
 def test_a_training_that_explains_its_embedding_worse_is_not_returned():
@@ -480,170 +444,3 @@ def test_progress(capsys):
     # ten starts, carried on
     assert sum("bandwidth" in line for line in lines) == 10
     assert sum("] pass" in line and "changed" in line for line in lines) >= 4
-
-
-# ---------------------------------------------------------------------------- linear
-def test_starts_from_principal_components(rng):
-    X = rng.normal(size=(60, 6)) * [6, 5, 4, 3, 2, 1] + 100
-    for n_components in (3, 6, "auto"):
-        encoder = LinearEncoder(n_components).fit(X)
-        pca = PCA(6).fit(X)
-        k = len(encoder.components_)
-        assert k == (6 if n_components == "auto" else n_components)
-        signs = np.sign(np.sum(encoder.components_ * pca.components_[:k], axis=1))
-        assert_allclose(
-            encoder.components_, signs[:, None] * pca.components_[:k], atol=1e-6
-        )
-        expected = pca.transform(X)[:, :k] * signs / encoder.scale_
-        assert_allclose(encoder.transform(X), expected, atol=1e-6)
-    assert_allclose(encoder.inverse_transform(encoder.transform(X)), X)
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_wide_rows_get_their_components_another_way(dtype, rng, monkeypatch):
-    X = (rng.normal(size=(40, 30)) @ rng.normal(size=(30, 60)) + 5).astype(dtype)
-    weight = rng.integers(0, 3, 40)
-    narrow = LinearEncoder(4).fit(X, sample_weight=weight)
-    monkeypatch.setattr("skdec.encoders._linear.LARGEST_GRAM", 0)
-    for rows in (X, sparse.csr_matrix(X)):
-        wide = LinearEncoder(4, random_state=0).fit(rows, sample_weight=weight)
-        loose = 1e-3 if dtype is np.float32 else 1e-6
-        assert_allclose(wide.components_, narrow.components_, atol=loose)
-    few = LinearEncoder().fit(X[:6])
-    assert few.components_.shape == (5, 60)
-    assert_allclose(few.inverse_transform(few.transform(X[:6])), X[:6], rtol=1e-3)
-
-
-@pytest.mark.parametrize("narrow", [0, 2000])
-def test_rows_that_are_all_the_same(narrow, monkeypatch):
-    monkeypatch.setattr("skdec.encoders._linear.LARGEST_GRAM", narrow)
-    for d in (3, 40):
-        X = np.full((30, d), 0.5)
-        with pytest.warns(ConvergenceWarning, match="exceeds the number") as caught:
-            model = toy_model(encoder=LinearEncoder()).fit(X)
-        assert len(caught) == 1
-        assert np.isfinite(model.transform(X)).all()
-
-
-@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix])
-@pytest.mark.parametrize("gamma", [0.0, 0.7])
-def test_the_linear_chain_rule(kind, gamma, rng):
-    X = rng.normal(size=(12, 4)) * [1, 2, 3, 4] + 1
-    weight, target = rng.uniform(0.5, 2, 12), rng.normal(size=(12, 2))
-    encoder = LinearEncoder(2, reconstruction_weight=gamma).fit(kind(X))
-    encoder.components_ = rng.normal(size=(2, 4))
-
-    def loss(components):
-        x = (X - encoder.mean_) / encoder.scale_
-        Z = x @ components.T
-        error = np.mean((x - Z @ components) ** 2, axis=1)
-        rows = np.sum((Z - target) ** 2, axis=1) / 2
-        return np.mean(weight * (rows + gamma * error))
-
-    expected = naive.finite_difference(loss, encoder.components_)
-    slope = encoder._slope(kind(X), lambda Z: weight[:, None] * (Z - target), weight)
-    assert_allclose(slope, expected, rtol=1e-6, atol=1e-6)
-    before = encoder.components_
-    encoder.step(kind(X), lambda Z: weight[:, None] * (Z - target), weight)
-    # the first step of Adam is the rate, in the gradient's signs
-    assert_allclose(before - encoder.components_, 1e-3 * np.sign(slope), rtol=1e-4)
-
-
-def test_learning_leaves_out_what_does_not_tell_clusters(rng):
-    X, truth = make_blobs(600, n_features=2, centers=4, random_state=2)
-    X = np.hstack([X, 3.5 * rng.normal(size=(600, 10))])
-    encoder = LinearEncoder(12, reconstruction_weight=0.0, learning_rate=1e-2)
-    model = StudentTClustering(4, encoder=encoder, random_state=0, tol=0.01).fit(X)
-    # of the form that learning has
-    start = StudentTClustering(4, dof=1.0, balance=1.0, bandwidth=model.bandwidth_)
-    start.set_params(random_state=0).fit(encoder.fit_transform(X))
-    before, after = (
-        adjusted_rand_score(truth, fitted.labels_) for fitted in (start, model)
-    )
-    assert after > before + 0.05
-    tells, noise = np.split(np.linalg.norm(model.encoder_.components_, axis=0), [2])
-    assert tells.min() > noise.max()
-
-
-def test_sparse_rows_and_frames():
-    X = np.where(BLOBS > 2, BLOBS, 0)
-    dense = toy_model(encoder=LinearEncoder(2)).fit(X)
-    for other in (sparse.csr_matrix(X), sparse.csr_array(X), pd.DataFrame(X)):
-        model = toy_model(encoder=LinearEncoder(2)).fit(other)
-        assert_allclose(model.encoding_, dense.encoding_, rtol=1e-5, atol=1e-6)
-        assert_array_equal(model.predict(other), dense.labels_)
-    # a toy does not say that it takes sparse rows
-    with pytest.raises(TypeError, match=r"[Ss]parse"):
-        toy_model().fit(sparse.csr_matrix(X))
-
-
-def test_parameters_of_the_encoder_in_a_grid():
-    pipeline = make_pipeline(
-        StandardScaler(), toy_model(encoder=LinearEncoder(), n_init=2, tol=0.1)
-    )
-    grid = {"studenttclustering__encoder__n_components": [1, 2, 3]}
-    search = GridSearchCV(pipeline, grid, cv=2).fit(IRIS)
-    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
-    best = search.best_estimator_[-1]
-    assert best.encoding_.shape[1] in (1, 2, 3)
-
-
-def test_names_and_set_output():
-    X = pd.DataFrame(BLOBS, columns=list("abcde"))
-    encoder = LinearEncoder(2).set_output(transform="pandas").fit(X)
-    assert list(encoder.transform(X).columns) == ["linearencoder0", "linearencoder1"]
-    model = toy_model(encoder=encoder).set_output(transform="pandas").fit(X)
-    assert list(model.transform(X).columns) == list(model.get_feature_names_out())
-    assert list(model.feature_names_in_) == list("abcde")
-    assert isinstance(model.encode(X), np.ndarray)
-
-
-def test_bad_parameters_of_the_linear_encoder():
-    with pytest.raises(ValueError, match=r"n_components \(6\) must not exceed"):
-        LinearEncoder(6).fit(BLOBS)
-    with pytest.raises(ValueError, match="'learning_rate' parameter"):
-        LinearEncoder(learning_rate=0.0).fit(BLOBS)
-    with pytest.raises(ValueError, match="Z must have 2 columns"):
-        LinearEncoder(2).fit(BLOBS).inverse_transform(BLOBS)
-    with pytest.raises(ValueError, match="X must stay below"):
-        LinearEncoder(2).fit(BLOBS * 1e200)
-
-
-@pytest.mark.parametrize("scale", [1e-30, 1e30])
-def test_any_scale(scale):
-    plain = toy_model(encoder=LinearEncoder(2)).fit(BLOBS)
-    scaled = toy_model(encoder=LinearEncoder(2)).fit(BLOBS * scale)
-    assert_allclose(scaled.encoding_, plain.encoding_, rtol=1e-6, atol=1e-6)
-    assert_array_equal(scaled.labels_, plain.labels_)
-
-
-@parametrize_with_checks(
-    [
-        LinearEncoder(),
-        StudentTClustering(2, encoder=LinearEncoder(), n_init=2, tol=0.1),
-    ]
-)
-def test_scikit_learn_checks(estimator, check):
-    check(estimator)
-
-
-# ------------------------------------------------------------------ without PyTorch
-def test_the_autoencoder_says_what_to_install():
-    code = """
-import sys
-from skdec.encoders import AutoencoderEncoder
-sys.modules["torch"] = None  # as if it were not installed
-encoder = AutoencoderEncoder(hidden_dims=(3, 2))
-try:
-    encoder.fit([[0.0, 1.0], [1.0, 0.0]])
-except ImportError as error:
-    assert "pip install 'skdec[deep]'" in str(error), error
-else:
-    raise AssertionError("no error")
-"""
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_importing_encoders_does_not_import_torch():
-    code = "import sys, skdec.encoders; assert 'torch' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,144 @@
+"""Where centroids start."""
+
+import tracemalloc
+import warnings
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.datasets import make_blobs
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import adjusted_rand_score
+
+from skdec import StudentTClustering
+from tests.clustering.common import BLOBS, TRUTH, distances_from_mean
+
+
+def test_init():
+    seeds = BLOBS[[0, 5, 9, 20]]
+    model = StudentTClustering(4, init=seeds).fit(BLOBS)
+    listed = StudentTClustering(4, init=seeds.tolist()).fit(BLOBS)
+    assert_array_equal(model.labels_, listed.labels_)
+    # an array is the start itself: one tiny step must stay near it
+    with pytest.warns(ConvergenceWarning):
+        near = StudentTClustering(4, init=seeds, max_iter=1, bandwidth=1e-3).fit(BLOBS)
+    assert np.abs(near.cluster_centers_ - seeds).max() < 0.5
+    one_of_each = BLOBS[[np.flatnonzero(j == TRUTH)[0] for j in range(4)]]
+    for init in ("random", lambda X, k, random_state: one_of_each):
+        other = StudentTClustering(4, init=init, random_state=0).fit(BLOBS)
+        assert adjusted_rand_score(TRUTH, other.labels_) > 0.95
+
+
+def test_callable_init_sees_the_units_of_the_data():
+    seen = []
+
+    def init(X, n_clusters, random_state):
+        seen.append(np.abs(X).max())
+        return X[:n_clusters]
+
+    model = StudentTClustering(4, init=init, n_init=1, max_iter=1000)
+    model.fit(BLOBS * 1e20)
+    assert_allclose(seen, np.abs(BLOBS).max() * 1e20)
+
+
+def test_callable_init_gets_a_random_state():
+    def init(X, n_clusters, random_state):
+        return X[random_state.permutation(len(X))[:n_clusters]]
+
+    model = StudentTClustering(4, init=init, random_state=0).fit(BLOBS)
+    assert adjusted_rand_score(TRUTH, model.labels_) > 0.95
+
+
+def test_large_data_start_from_a_sample(monkeypatch):
+    monkeypatch.setattr("skdec.clustering._starts.MERGED_ENTRIES", 600)
+    monkeypatch.setattr("skdec.clustering._starts.MERGED_ROWS", 150)
+    X = np.vstack([BLOBS, BLOBS])
+    merged = StudentTClustering(4, random_state=0).fit(BLOBS)
+    for rows in (X, sparse.csr_matrix(X)):
+        model = StudentTClustering(4, random_state=0).fit(rows)
+        assert adjusted_rand_score(model.labels_[:300], merged.labels_) > 0.98
+    # given the same start, integer weights are repeated rows here too
+    start, weight = merged.cluster_centers_ + 0.3, np.arange(300) % 3
+    settings = {"init": start, "bandwidth": 1.0, "dof": 1.0, "tol": 1e-9}
+    weighted = StudentTClustering(4, **settings).fit(BLOBS, sample_weight=weight)
+    repeated = StudentTClustering(4, **settings).fit(BLOBS.repeat(weight, axis=0))
+    assert_allclose(
+        weighted.predict_proba(BLOBS), repeated.predict_proba(BLOBS), atol=1e-6
+    )
+
+
+def test_large_data_are_not_copied(monkeypatch, tmp_path):
+    monkeypatch.setattr("skdec.clustering._starts.MERGED_ENTRIES", 2**14)
+    monkeypatch.setattr("skdec.clustering._starts.MERGED_ROWS", 400)
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "X.npy", rng.normal(size=(100_000, 40)).astype(np.float32))
+    X = np.load(tmp_path / "X.npy", mmap_mode="r")
+    model = StudentTClustering(5, n_init=1, max_iter=2, tol=100, random_state=0)
+    model.fit(X[:20_000])  # compiles
+    tracemalloc.start()
+    model.fit(X)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < X.nbytes / 2
+
+
+def test_a_callable_that_gives_sparse_centroids_is_told():
+    def first_rows(X, k, random_state):
+        return X[:k]
+
+    model = StudentTClustering(3, init=first_rows, random_state=0)
+    with pytest.raises(TypeError, match="Sparse data was passed for init"):
+        model.fit(sparse.csr_array(BLOBS))
+
+
+@pytest.mark.parametrize("dtype, factor", [(float, 1), (float, 1e160), (float, 1e-160),
+                                           (np.float32, 1e-25)])  # fmt: skip
+def test_reseeding_finds_every_blob_at_any_scale(dtype, factor):
+    outlier = np.full((1, 4), 60.0)
+    start = np.vstack([BLOBS[:1], np.full((3, 4), 1e3) * [[1], [2], [3]]])
+    X = (np.vstack([BLOBS, outlier]) * factor).astype(dtype)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = StudentTClustering(
+            4, init=start * factor, bandwidth=0.5 * factor, max_iter=3000
+        ).fit(X)
+    assert model.n_reseeds_ > 0
+    assert len(np.unique(model.labels_)) == 4
+
+
+@pytest.mark.parametrize("far", [1e20, 1e155])
+def test_a_start_far_out_of_range_is_brought_back(far, rng):
+    X = make_blobs(90, 4, centers=2, random_state=0)[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = StudentTClustering(2, init=np.full((2, 4), far) * [[1], [2]]).fit(X)
+    assert len(np.unique(model.labels_)) == 2
+    assert distances_from_mean(X, model.cluster_centers_).max() < 100
+    assert np.isfinite(model.predict_proba(X)).all()
+
+
+@pytest.mark.parametrize("k", [1, 2, 8, 9, 10, 12])
+def test_as_many_clusters_as_there_can_be(k):
+    rng = np.random.RandomState(0)
+    rows = np.repeat(rng.randn(3, 2) * 10, 3, axis=0) + 0.1 * rng.randn(9, 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for X in (rows, np.repeat(rows, 3, axis=0), rows * 1e-30):
+            if len(X) >= k:
+                model = StudentTClustering(k, random_state=0).fit(X)
+                assert len(np.unique(model.labels_)) == min(k, 9)
+                assert np.isfinite(model.evidence_)
+
+
+def test_sparse_rows_far_from_zero_are_refused_where_distances_are_lost():
+    X = make_blobs(200, 3, centers=3, random_state=0)[0]
+    X[:, 0] += 1e10
+    with pytest.raises(ValueError, match=r"X: sparse rows.*farther from zero"):
+        StudentTClustering(3, random_state=0).fit(sparse.csr_matrix(X))
+    # one far row among others is no loss
+    X[:, 0] -= 1e10
+    X[0] = 1e9
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        StudentTClustering(3, bandwidth=1.0, init=X[1:4]).fit(sparse.csr_matrix(X))

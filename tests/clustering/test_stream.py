@@ -1,0 +1,187 @@
+"""partial_fit: what it keeps, follows and returns to."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.datasets import load_digits, make_blobs
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import adjusted_rand_score
+
+from skdec import StudentTClustering
+from tests import naive
+from tests.clustering.common import BLOBS, embeddings
+
+
+@pytest.mark.parametrize("kept", [2**18, 2**16])  # the second: most of it is followed
+@pytest.mark.parametrize("name", ["blobs", "digits"])
+def test_partial_fit_ends_near_fit(name, kept, monkeypatch):
+    # the smaller keeps some 1,000 digits and 8,000 rows of the blobs
+    monkeypatch.setattr("skdec.clustering._stream.KEPT_ENTRIES", kept)
+    X, y = load_digits(return_X_y=True)
+    if name == "blobs":
+        X, y = make_blobs(12_000, 8, centers=6, cluster_std=2.5, random_state=4)
+    k, batch_size = len(np.unique(y)), 150
+    order = np.random.default_rng(0).permutation(len(X))
+    stream = StudentTClustering(k, random_state=0)
+    for start in range(0, len(X), batch_size):
+        batch = X[order[start : start + batch_size]]
+        assert stream.partial_fit(batch) is stream
+        assert_array_equal(stream.labels_, stream.predict(batch))
+    fitted = StudentTClustering(k, random_state=0).fit(X)
+    score = adjusted_rand_score(y, stream.predict(X))
+    # what was kept of the digits may have led to another start
+    assert score > adjusted_rand_score(y, fitted.labels_) - 0.05
+    assert_allclose(stream.cluster_frequencies_.sum(), len(X), rtol=1e-6)
+
+
+def test_partial_fit_follows_weights_and_goes_on_after_fit():
+    rng = np.random.default_rng(0)
+    weight = rng.integers(0, 3, len(BLOBS))
+    weighted = StudentTClustering(4, random_state=0).fit(BLOBS)
+    repeated = StudentTClustering(4, random_state=0).fit(BLOBS)
+    before = weighted.cluster_centers_.copy()
+    weighted.partial_fit(BLOBS + 0.3, sample_weight=weight)
+    repeated.partial_fit((BLOBS + 0.3).repeat(weight, axis=0))
+    assert_allclose(weighted.cluster_centers_, repeated.cluster_centers_, rtol=1e-9)
+    assert_allclose(weighted.kl_divergence_, repeated.kl_divergence_)
+    moved = weighted.cluster_centers_ - before
+    assert np.abs(moved).max() > 1e-3
+    assert weighted.n_steps_ > StudentTClustering(4, random_state=0).fit(BLOBS).n_steps_
+    with pytest.raises(
+        ValueError, match="n_clusters \\(4\\) must not exceed n_samples"
+    ):
+        StudentTClustering(4).partial_fit(BLOBS[:3])
+
+
+def test_partial_fit_keeps_the_first_rows_only_while_they_are_few():
+    model = StudentTClustering(4, random_state=0)
+    model.partial_fit(BLOBS[:100], sample_weight=np.full(100, 2.0))
+    model.partial_fit(BLOBS[100:])
+    weight = np.r_[np.full(100, 2.0), np.ones(200)]
+    whole = StudentTClustering(4, random_state=0).fit(BLOBS, sample_weight=weight)
+    # numbered as after the first batch
+    columns = [np.sort(m.cluster_centers_, axis=0) for m in (model, whole)]
+    assert_allclose(*columns)
+    assert_allclose(model.kl_divergence_, whole.kl_divergence_)
+    assert len(pickle.dumps(whole)) < BLOBS.nbytes
+
+
+def test_partial_fit_of_a_reused_buffer_and_of_a_large_first_batch(monkeypatch):
+    buffer, reused = BLOBS[:100].copy(), StudentTClustering(4, random_state=0)
+    fresh = StudentTClustering(4, random_state=0)
+    for start in (0, 100, 200):
+        buffer[:] = BLOBS[start : start + 100]
+        reused.partial_fit(buffer)
+        fresh.partial_fit(BLOBS[start : start + 100])
+    assert_array_equal(reused.cluster_centers_, fresh.cluster_centers_)
+    monkeypatch.setattr("skdec.clustering._stream.KEPT_ENTRIES", 400)
+    large = StudentTClustering(4, random_state=0).partial_fit(BLOBS[:200])
+    whole = StudentTClustering(4, random_state=0).fit(BLOBS[:200])
+    assert_array_equal(large.cluster_centers_, whole.cluster_centers_)
+    assert large.partial_fit(BLOBS[200:]).n_steps_ == whole.n_steps_ + 1
+
+
+@pytest.mark.parametrize("kept", [2**18, 1])
+def test_partial_fit_of_mixed_batches(kept, monkeypatch):
+    monkeypatch.setattr("skdec.clustering._stream.KEPT_ENTRIES", kept)
+    forms = [np.asarray, sparse.csr_matrix, np.float32, sparse.csr_array]
+    mixed, plain = (StudentTClustering(4, random_state=0) for _ in range(2))
+    for number, start in enumerate(range(0, 280, 40)):
+        batch = BLOBS[start : start + 40]
+        mixed.partial_fit(forms[number % 4](batch))
+        plain.partial_fit(batch)
+        mixed = pickle.loads(pickle.dumps(mixed))
+    ordered = (np.sort(m.cluster_centers_, axis=0) for m in (mixed, plain))
+    assert_allclose(*ordered, atol=1e-3)
+
+
+def test_a_stream_keeps_its_numbers():
+    rng = np.random.RandomState(1)
+    centers = rng.randn(6, 5) * 8
+    model, numbering, handed_out, truth = (
+        StudentTClustering(6, random_state=0),
+        [],
+        [],
+        [],
+    )
+    for _ in range(40):
+        y = rng.randint(6, size=100)
+        model.partial_fit(centers[y] + rng.randn(100, 5))
+        numbering.append(tuple(model.predict(centers)))
+        handed_out += model.labels_.tolist()
+        truth += y.tolist()
+    assert len(set(numbering[5:])) == 1
+    assert adjusted_rand_score(truth, handed_out) > 0.95
+    columns = model.cluster_centers_, model.cluster_means_
+    nearest = [naive.squared_distances(centers, c).argmin(axis=1) for c in columns]
+    assert_array_equal(*nearest)
+
+
+def test_rows_from_far_outside_are_told_of_once(monkeypatch):
+    monkeypatch.setattr("skdec.clustering._stream.KEPT_ENTRIES", 1000)
+    rng = np.random.RandomState(0)
+    centers = np.array([[0, 0.0], [10, 0], [0, 10], [40, 40]])
+    model = StudentTClustering(4, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(8):
+            model.partial_fit(centers[rng.randint(3, size=200)] + rng.randn(200, 2))
+    for _ in range(2):
+        X = centers[rng.randint(4, size=200)] + rng.randn(200, 2)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            model.partial_fit(X)
+        if len(said):
+            assert "far outside all rows before it" in str(said[0].message)
+            assert said[0].filename == __file__
+    assert len(said) == 0
+    assert model._stream.strayed
+
+
+def test_small_batches_are_named(monkeypatch):
+    monkeypatch.setattr("skdec.clustering._stream.KEPT_ENTRIES", 1000)
+    X, _ = make_blobs(600, 2, centers=3, random_state=0)
+    with pytest.warns(
+        ConvergenceWarning, match="10 rows \\(batch_size\\).*n_clusters=3"
+    ):
+        StudentTClustering(3, batch_size=10, random_state=0).fit(X)
+    model = StudentTClustering(3, random_state=0).partial_fit(X[:500])
+    with pytest.warns(ConvergenceWarning, match="12 rows \\(X\\).*n_clusters=3"):
+        model.partial_fit(X[500:512])
+
+
+def test_a_stream_goes_back_to_the_clusters_of_its_last_fit(monkeypatch):
+    """With the paper's parameters memberships are even in 100 dimensions."""
+    monkeypatch.setattr("skdec.clustering._stream.KEPT_ENTRIES", 1)
+    X, _ = embeddings(100, k=10, n_samples=2000)
+    h = np.sqrt(X.var(axis=0).sum() / 100)
+    model = StudentTClustering(10, dof=1.0, bandwidth=h, balance=1.0, random_state=0)
+    model.partial_fit(X[:500])
+    first = {name: getattr(model, name) for name in ("cluster_centers_", "labels_")}
+    kept = []
+    for _ in range(4):
+        for start in range(0, 2000, 200):
+            model.partial_fit(X[start : start + 200])
+            kept.append(model.start_kept_)
+            if model.start_kept_:
+                assert_array_equal(model.cluster_centers_, first["cluster_centers_"])
+    assert any(kept)
+    # and is followed where that does no harm
+    easy, _ = make_blobs(1000, 100, centers=10, random_state=0)
+    model = StudentTClustering(10, random_state=0).partial_fit(easy[:500])
+    assert not model.partial_fit(easy[500:]).start_kept_
+
+
+def test_means_of_a_stream_are_those_of_its_rows(monkeypatch):
+    monkeypatch.setattr("skdec.clustering._stream.KEPT_ENTRIES", 1000)
+    X, _ = make_blobs(6000, 2, centers=3, cluster_std=0.5, random_state=0)
+    model = StudentTClustering(3, random_state=0)
+    for start in range(0, 6000, 300):
+        model.partial_fit(X[start : start + 300])
+    Q = model.predict_proba(X)
+    means = Q.T @ X / Q.sum(axis=0)[:, None]
+    assert np.abs(model.cluster_means_ - means).max() < 0.1

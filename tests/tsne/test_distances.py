@@ -1,0 +1,221 @@
+"""Distances by any metric, of dense and sparse rows."""
+
+import time
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.exceptions import (
+    DataConversionWarning,
+)
+from sklearn.manifold import trustworthiness
+from sklearn.metrics import pairwise_distances
+
+import skdec
+from skdec import ExactTSNE
+from skdec.tsne._distances import SquaredDistances
+from tests import naive
+from tests.tsne.common import DIGITS, IRIS, SHORT
+
+
+@pytest.mark.parametrize("metric, params", [("manhattan", None), ("cosine", None),
+                                            ("minkowski", {"p": 3}),
+                                            ("seuclidean", None),
+                                            ("mahalanobis", None)])  # fmt: skip
+def test_metrics_are_those_of_scikit_learn(metric, params):
+    settings = {"init": "random", "random_state": 0, "max_iter": 20}
+    direct = ExactTSNE(metric=metric, metric_params=params, **settings).fit(IRIS)
+    D = pairwise_distances(IRIS, metric=metric, **(params or {}))
+    D = (D + D.T) / 2
+    np.fill_diagonal(D, 0)
+    given = ExactTSNE(metric="precomputed", **settings).fit(D)
+    assert_allclose(direct.embedding_, given.embedding_, rtol=1e-3, atol=1e-4)
+    assert np.isfinite(direct.transform(IRIS[:5] + 0.01)).all()
+
+
+@pytest.mark.parametrize("dtype", [bool, float])
+def test_boolean_metric(dtype):
+    X = (DIGITS[:60] > 8).astype(dtype)
+    tsne = ExactTSNE(metric="jaccard", max_iter=20, perplexity=10).fit(X)
+    assert np.isfinite(tsne.transform(DIGITS[60:70] > 8)).all()
+
+
+def test_metric_params_count_for_euclidean_too():
+    settings = {"random_state": 0, "max_iter": 20}
+    squares = {"X_norm_squared": None}
+    with_params = ExactTSNE(metric_params=squares, **settings).fit(IRIS)
+    assert_allclose(
+        with_params.embedding_, ExactTSNE(**settings).fit(IRIS).embedding_, atol=1e-3
+    )
+
+
+def test_distances_with_rounding_errors():
+    D = 1 - np.corrcoef(IRIS)
+    D = np.abs(D) + 1e-16
+    tsne = ExactTSNE(metric="precomputed", init="random", max_iter=20).fit(D)
+    assert np.isfinite(tsne.embedding_).all()
+    assert len(np.unique(tsne.embedding_, axis=0)) > 100
+
+
+def test_callable_metric():
+    X = IRIS[::3]
+
+    def city_block(a, b):
+        return np.abs(a - b).sum()
+
+    settings = {"random_state": 0, "max_iter": 20, "perplexity": 10}
+    embedding = ExactTSNE(metric=city_block, **settings).fit_transform(X)
+    expected = ExactTSNE(metric="manhattan", **settings).fit_transform(X)
+    assert_allclose(embedding, expected, rtol=1e-3, atol=1e-8)
+
+
+@pytest.mark.parametrize("affinities", ["exact", "neighbors"])
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", "manhattan"])
+@pytest.mark.parametrize("container", [sparse.csr_matrix, sparse.csr_array,
+                                       sparse.coo_matrix])  # fmt: skip
+def test_sparse_rows_are_dense_rows(metric, container, affinities):
+    X = np.where(DIGITS[:150] > 6, DIGITS[:150], 0.0)
+    X *= np.random.default_rng(0).uniform(1, 1.01, X.shape)  # no ties
+    X[7] = X[3]
+    settings = {"metric": metric, "affinities": affinities, "init": "random", **SHORT}
+    dense = ExactTSNE(**settings).fit(X)
+    S = container(X)
+    found = ExactTSNE(**settings).fit(S)
+    scale = np.abs(dense.embedding_).max()
+    assert_allclose(found.embedding_, dense.embedding_, rtol=1e-3, atol=0.05 * scale)
+    assert_array_equal(found.embedding_[7], found.embedding_[3])
+    assert_array_equal(found.transform(S), found.embedding_)
+    new = np.where(DIGITS[150:160] > 6, DIGITS[150:160], 0.0)
+    found.embedding_ = dense.embedding_
+    assert_allclose(found.transform(container(new)), dense.transform(new), atol=1e-4)
+
+
+def test_sparse_input_is_left_alone():
+    S = sparse.random(100, 30, 0.2, format="csr", random_state=0)
+    before = S.copy()
+    ExactTSNE(**SHORT).fit(S).transform(S[:5])
+    assert (before != S).nnz == 0
+
+
+def test_near_duplicates_among_sparse_rows():
+    # the expanded form ‖a‖² + ‖b‖² − 2a·b would leave nothing of their distance
+    X = np.random.default_rng(0).normal(size=(20, 6)) * (np.arange(6) < 4)
+    X = np.vstack([X, X * (1 + 1e-7)])
+    distances = SquaredDistances(sparse.csr_array(X))
+    D = distances.between(distances.rows) * distances.unit**2
+    expected = [naive.squared_distance(X[i], X[i + 20]) for i in range(20)]
+    assert_allclose(D[np.arange(20), np.arange(20) + 20], expected, rtol=1e-6)
+
+
+def test_metric_that_takes_no_sparse_rows():
+    with pytest.raises((TypeError, ValueError), match="sparse"):
+        ExactTSNE(metric="chebyshev", init="random").fit(sparse.eye(50).tocsr())
+
+
+@pytest.mark.parametrize("normalization", ["joint", "conditional"])
+def test_a_metric_that_is_not_symmetric(normalization):
+    """Row i of P is made of the distances from i, whatever those to it."""
+
+    def uphill(a, b):
+        return float(np.abs(a - b).sum() * (2 if a[0] < b[0] else 1))
+
+    X = IRIS[:50]
+    D = np.array([[uphill(a, b) for b in X] for a in X])
+    P = np.array(
+        [
+            naive.row_given_perplexity(np.square(np.delete(row, i)), 10)
+            for i, row in enumerate(D)
+        ]
+    )
+    P = np.array([np.insert(row, i, 0) for i, row in enumerate(P)])
+    tsne = ExactTSNE(
+        metric=uphill, normalization=normalization, perplexity=10, max_iter=100,
+        precision="double", init="random", random_state=0,
+    ).fit(X)  # fmt: skip
+    if normalization == "joint":
+        P = naive.joint_affinities(P)
+    kl = naive.embedding_kl(tsne.embedding_, P, 1.0, "student_t", normalization)
+    assert_allclose(tsne.kl_divergence_, kl, rtol=1e-6)
+
+
+@pytest.mark.parametrize("affinities", ["exact", "neighbors"])
+def test_one_row_far_away_leaves_the_others_their_neighbours(affinities):
+    X = np.random.RandomState(0).randn(200, 5)
+    far = X.copy()
+    far[0] = 1e12
+    kept = []
+    for rows in (X, far):
+        Y = ExactTSNE(affinities=affinities, random_state=0).fit_transform(rows)
+        kept.append(trustworthiness(X[1:], Y[1:]))
+    assert kept[1] > kept[0] - 0.02
+
+
+NOT_SPARSE = ["mahalanobis", "seuclidean", "chebyshev", "canberra", "correlation",
+              "jaccard", "minkowski", "sqeuclidean", "haversine"]  # fmt: skip
+
+
+@pytest.mark.parametrize("affinities", ["exact", "neighbors"])
+@pytest.mark.parametrize("metric", NOT_SPARSE)
+def test_metrics_that_take_no_sparse_rows_say_so(metric, affinities):
+    tsne = ExactTSNE(metric=metric, affinities=affinities, init="random", **SHORT)
+    with pytest.raises(TypeError, match=f"metric='{metric}' .* X is sparse"):
+        tsne.fit(sparse.csr_array(IRIS))
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 0.18237])
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix, sparse.csr_array])
+def test_rows_that_are_all_alike(container, value):
+    with pytest.warns(UserWarning, match="perplexity cannot be reached"):
+        tsne = ExactTSNE(**SHORT).fit(container(np.full((60, 9), value)))
+    assert len(np.unique(tsne.embedding_, axis=0)) == 1
+
+
+def test_a_metric_that_scipy_has_no_more_is_refused():
+    with pytest.raises(ValueError, match="The 'metric' parameter of ExactTSNE"):
+        ExactTSNE(metric="matching", **SHORT).fit(IRIS > 3)
+
+
+def test_metrics_of_booleans_say_what_becomes_of_numbers():
+    tsne = ExactTSNE(metric="jaccard", perplexity=10, init="random", **SHORT)
+    with pytest.warns(DataConversionWarning, match="metric='jaccard' .* of X"):
+        tsne.fit(DIGITS[:60])
+    as_booleans = tsne.embedding_
+    assert_array_equal(tsne.fit_transform(DIGITS[:60] > 0), as_booleans)
+    with pytest.warns(DataConversionWarning, match="metric='jaccard' .* of X"):
+        assert_array_equal(tsne.transform(DIGITS[:60]), as_booleans)
+    with pytest.warns(DataConversionWarning, match="metric='jaccard' .* of X"):
+        skdec.conditional_affinities(DIGITS[:60], metric="jaccard", perplexity=10)
+
+
+@pytest.mark.parametrize("affinities", ["exact", "neighbors"])
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", "manhattan"])
+@pytest.mark.parametrize(
+    "fitted, other",
+    [
+        (np.asarray, sparse.csr_matrix),
+        (np.asarray, sparse.coo_array),
+        (sparse.csr_matrix, np.asarray),
+        (sparse.csr_array, np.asarray),
+        (sparse.csr_array, sparse.csr_matrix),
+    ],
+)
+def test_rows_in_another_container_are_the_same_rows(fitted, other, metric, affinities):
+    settings = {"metric": metric, "affinities": affinities, "perplexity": 10, **SHORT}
+    tsne = ExactTSNE(**settings).fit(fitted(DIGITS[:150]))
+    new = DIGITS[150:160]
+    assert_array_equal(tsne.transform(other(DIGITS[:150])), tsne.embedding_)
+    assert_array_equal(tsne.transform(other(new)), tsne.transform(fitted(new)))
+
+
+def test_many_equal_sparse_rows_cost_no_more_than_different_ones():
+    different = sparse.random(800, 2000, 0.02, format="csr", random_state=1)
+    equal = sparse.vstack([different[:1]] * 600 + [different[:200]]).tocsr()
+    seconds = []
+    for rows in (different[:9], different, equal):  # the first compiles
+        distances = SquaredDistances(rows)
+        start = time.perf_counter()
+        D = distances.between(distances.rows)
+        seconds.append(time.perf_counter() - start)
+    assert (D[:601, :601] == 0).all()
+    assert seconds[2] < 5 * seconds[1]

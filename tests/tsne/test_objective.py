@@ -1,0 +1,27 @@
+"""The gradient over all pairs, across its chunks."""
+
+import numpy as np
+from numpy.testing import assert_allclose
+
+from skdec.kernels.types import STUDENT_T, Kernel
+from skdec.tsne._affinities import Affinities
+from skdec.tsne._objective import EmbeddingObjective
+from skdec.utils.threads import Threads
+
+
+def test_fused_loop_across_its_chunks(rng):
+    # 4,500 points: lanes of one row lie in more than one chunk
+    n, c = 4500, 2
+    P = np.zeros((n, n // 2), np.float32)
+    P[:, :40] = rng.uniform(size=(n, 40)) / (n * 40)
+    affinities = Affinities(P, 0.0, np.full(n, 1 / n))
+    for c, dof in ((2, 1.0), (3, 1.0), (3, 2.0)):
+        Y = rng.normal(size=(c, n)).astype(np.float32)
+        with Threads(-1) as threads:
+            form = Kernel(STUDENT_T, dof), True, threads
+            fused = EmbeddingObjective(affinities, *form)
+            general = EmbeddingObjective(affinities, *form, fused=False)
+            found, expected = fused.gradient(Y), general.gradient(Y)
+        assert_allclose(found[1], expected[1], rtol=1e-6)
+        scale = np.abs(expected[0]).max()
+        assert_allclose(found[0], expected[0], rtol=1e-3, atol=1e-5 * scale)

@@ -1,0 +1,145 @@
+"""New points in a fitted map."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.metrics import pairwise_distances
+from sklearn.neighbors import (
+    KNeighborsClassifier,
+)
+
+from skdec import ExactTSNE
+from skdec.kernels.types import STUDENT_T, Kernel
+from skdec.tsne._placement import place_points
+from skdec.utils.threads import Threads
+from tests import naive
+from tests.tsne.common import DIGITS, IRIS, TRUTH
+
+
+@pytest.mark.parametrize("dof, share", [(1.0, 0.3), (2.0, 0.05)])
+def test_new_points_are_placed_at_a_minimum(rng, dof, share):
+    # three clusters far from the origin
+    middles = np.array([[42.0, -20], [50, -20], [58, -20]]).repeat(6, axis=0)
+    Y = middles + rng.normal(size=(18, 2))
+    places = [[41.0, -19], [50.5, -20], [57, -22], [43, -21]]
+    P = naive.soft_assignment(np.array(places), Y, dof)
+    # the nearest is the better start
+    P[3] += share * P[2]
+    P /= P.sum(axis=1, keepdims=True)
+    with Threads(1) as threads:
+        V, n_lost = place_points(Y, P, Kernel(STUDENT_T, dof), threads)
+    # those beyond twice the reach of the map are told of
+    away, reach = V - Y.mean(axis=0), np.linalg.norm(Y - Y.mean(axis=0), axis=1).max()
+    assert n_lost == sum(np.linalg.norm(a) > 2 * reach for a in away)
+    for v, p in zip(V, P, strict=True):
+        here = naive.placement_kl(v, Y, p, dof)
+        gradient = naive.finite_difference(
+            lambda u, p=p: naive.placement_kl(u, Y, p, dof), v, step=1e-4
+        )
+        assert np.linalg.norm(gradient) < 1e-5
+        for start in (p @ Y, Y[p.argmax()]):
+            assert here <= naive.placement_kl(start, Y, p, dof) + 1e-12
+
+
+def test_transform_of_training_rows_is_their_embedding(digits):
+    assert_array_equal(digits.transform(DIGITS[:1200]), digits.embedding_)
+    order = np.random.default_rng(0).permutation(1200)[:50]
+    assert_array_equal(digits.transform(DIGITS[order]), digits.embedding_[order])
+
+
+def test_transform_keeps_labels_together(digits):
+    new = digits.transform(DIGITS[1200:])
+    neighbours = KNeighborsClassifier(5).fit(digits.embedding_, TRUTH[:1200])
+    assert neighbours.score(new, TRUTH[1200:]) >= 0.95
+
+
+def test_transform_depends_on_each_row_alone(digits):
+    X = DIGITS[1150:1400]
+    whole = digits.transform(X)
+    order = np.random.default_rng(0).permutation(len(X))
+    assert_allclose(digits.transform(X[order]), whole[order], rtol=1e-6, atol=1e-6)
+    single = np.vstack([digits.transform(X[i : i + 1]) for i in range(40, 90)])
+    assert_allclose(single, whole[40:90], rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("dof", [0.5, 1.0, 2.0])
+def test_transform_ends_at_a_minimum(dof):
+    tsne = ExactTSNE(dof=dof, random_state=0).fit(IRIS[::2])
+    new = tsne.transform(IRIS[1::2])
+    X, Y = IRIS[::2], tsne.embedding_
+    for x, v in zip(IRIS[1:10:2], new, strict=False):
+        D = [naive.squared_distance(x, row) for row in X]
+        p = naive.row_given_perplexity(D, tsne.perplexity_)
+        here = naive.placement_kl(v, Y, p, dof)
+        gradient = naive.finite_difference(
+            lambda u, p=p: naive.placement_kl(u, Y, p, dof), v, step=1e-4
+        )
+        assert np.linalg.norm(gradient) < 1e-5
+        for start in (p @ Y, Y[p.argmax()]):
+            assert here <= naive.placement_kl(start, Y, p, dof) + 1e-12
+
+
+def test_transform_of_precomputed_distances():
+    D = pairwise_distances(IRIS)
+    settings = {"init": "random", "random_state": 0, "max_iter": 300}
+    given = ExactTSNE(metric="precomputed", **settings).fit(D[::2, ::2])
+    assert_array_equal(given.transform(D[::2, ::2]), given.embedding_)
+    direct = ExactTSNE(**settings).fit(IRIS[::2])
+    # one map for both, so that only the placing is compared
+    given.embedding_ = direct.embedding_
+    assert_allclose(
+        given.transform(D[1::2, ::2]),
+        direct.transform(IRIS[1::2]),
+        rtol=1e-4,
+        atol=1e-4,
+    )
+
+
+def test_points_without_a_place_are_reported():
+    # near four corners alone, of a map whose other points all lie between them: the
+    # further out the less is wrong with q, so KL falls all the way to infinity
+    corners = np.array([[1.0, 1], [1, -1], [-1, 1], [-1, -1]])
+    D = pairwise_distances(np.arange(22.0)[:, None])
+    tsne = ExactTSNE(metric="precomputed", init="random", perplexity=4, max_iter=5)
+    tsne.fit(D).embedding_ = np.vstack([corners, np.zeros((18, 2))])
+    near_corners = np.r_[np.ones(4), np.full(18, 100.0)][None, :]
+    with pytest.warns(ConvergenceWarning, match="1 of 1 new points found no place"):
+        new = tsne.transform(near_corners)
+    assert 9 * np.sqrt(2) < np.linalg.norm(new) <= 10 * np.sqrt(2)
+
+
+def test_transform_before_fit():
+    with pytest.raises(NotFittedError):
+        ExactTSNE().transform(IRIS)
+
+
+def test_new_points_among_neighbours():
+    tsne = ExactTSNE(affinities="neighbors", random_state=0).fit(DIGITS[:1200])
+    assert_array_equal(tsne.transform(DIGITS[:50]), tsne.embedding_[:50])
+    new = tsne.transform(DIGITS[1200:])
+    classifier = KNeighborsClassifier(5).fit(tsne.embedding_, TRUTH[:1200])
+    assert classifier.score(new, TRUTH[1200:]) >= 0.95
+    one = tsne.transform(DIGITS[1300:1301])
+    assert_allclose(one, new[100:101], rtol=1e-6, atol=1e-6)
+
+
+def test_new_rows_that_the_map_has_no_place_for_are_counted():
+    """Noise whose neighbours are all over the map, beyond twice its radius."""
+    tsne = ExactTSNE(random_state=0).fit(DIGITS[:800])
+    noise = np.random.RandomState(0).uniform(0, 16, (200, 64))
+    with pytest.warns(ConvergenceWarning, match="found no place in the map") as caught:
+        placed = tsne.transform(noise)
+    center = tsne.embedding_.mean(axis=0)
+    away = np.linalg.norm(placed - center, axis=1)
+    radius = np.linalg.norm(tsne.embedding_ - center, axis=1).max()
+    told = int(str(caught[0].message).split()[0])
+    assert 0 < (away > 2 * radius).sum() <= told < 20
+
+
+def test_a_row_alone_is_placed_as_in_a_batch():
+    X = DIGITS[np.random.default_rng(0).permutation(1797)]
+    tsne = ExactTSNE(affinities="neighbors", random_state=0, max_iter=250).fit(X[:900])
+    batch = tsne.transform(X[900:1000])
+    single = np.vstack([tsne.transform(row[None]) for row in X[900:1000]])
+    assert_array_equal(single, batch)

@@ -1,0 +1,137 @@
+"""What a fit says, and who may stop it."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+import skdec
+from skdec import ExactTSNE
+from tests.tsne.common import IRIS, SHORT
+
+
+def test_verbose_lines(capsys):
+    ExactTSNE(verbose=1, max_iter=100, tol=0).fit(IRIS)
+    lines = capsys.readouterr().out.splitlines()
+    assert all(line.startswith("[t-SNE] ") for line in lines)
+    text = "\n".join(lines)
+    for piece in ("pairwise distances", "Computed conditional probabilities",
+                  "Mean sigma: ", "Iteration 50 (early exaggeration): error = ",
+                  "Iteration 100: error = ", "gradient norm = "):  # fmt: skip
+        assert piece in text
+    ExactTSNE(max_iter=100).fit(IRIS)
+    assert capsys.readouterr().out == ""
+
+
+def test_mean_sigma_is_in_the_units_of_the_data(capsys):
+    for scale in (1.0, 1000.0):
+        ExactTSNE(verbose=1, max_iter=1, sigma=2.0 * scale).fit(IRIS * scale)
+        assert f"Mean sigma: {2 * scale:g}" in capsys.readouterr().out
+
+
+def test_callback_sees_the_fit():
+    seen = []
+
+    def watch(n_iter, kl, embedding):
+        seen.append((n_iter, kl, embedding.copy()))
+        embedding[:] = np.nan  # it is the callback's own
+
+    tsne = ExactTSNE(callback=watch, max_iter=120, tol=0, random_state=0).fit(IRIS)
+    assert [n_iter for n_iter, _, _ in seen] == [50, 100, 120]
+    assert seen[-1][1] == tsne.kl_divergence_
+    assert_array_equal(seen[-1][2], tsne.embedding_)
+    plain = ExactTSNE(max_iter=120, tol=0, random_state=0).fit(IRIS)
+    assert_array_equal(plain.embedding_, tsne.embedding_)
+
+
+@pytest.mark.parametrize("stop_at", [50, 150])
+def test_callback_stops_the_fit(stop_at):
+    calls = []
+
+    def stop(n_iter, kl, embedding):
+        calls.append(n_iter)
+        return n_iter >= stop_at
+
+    tsne = ExactTSNE(callback=stop, tol=0, random_state=0).fit(IRIS)
+    assert tsne.n_iter_ == stop_at == calls[-1]
+    P = skdec.joint_affinities(skdec.conditional_affinities(IRIS))
+    kl = skdec.embedding_loss(tsne.embedding_, P)[0]
+    assert_allclose(tsne.kl_divergence_, kl, rtol=1e-4)
+
+
+class Recorder:
+    """A callback of scikit-learn's protocol."""
+
+    def __init__(self, stop_at=None):
+        self.stop_at, self.events, self.maps = stop_at, [], []
+
+    def setup(self, estimator, context):
+        self.events.append(("setup", context.task_name, context.max_subtasks))
+
+    def on_fit_task_begin(self, estimator, context, *, X=None):
+        self.events.append(("begin", context.task_name, context.task_id))
+
+    def on_fit_task_end(self, estimator, context, *, X=None, fitted_estimator=None):
+        self.events.append(("end", context.task_name, context.task_id))
+        if context.task_name == "iteration":
+            self.maps.append(fitted_estimator.transform(IRIS))
+            return self.stop_at is not None and context.task_id + 1 >= self.stop_at
+
+    def teardown(self, estimator, context):
+        self.events.append(("teardown", context.task_name, context.max_subtasks))
+
+
+def test_callbacks_of_scikit_learn():
+    pytest.importorskip("sklearn.callback")
+    recorder = Recorder()
+    tsne = ExactTSNE(max_iter=6, random_state=0).set_callbacks(recorder)
+    tsne.fit(IRIS)
+    assert recorder.events[0] == ("setup", "fit", 6)
+    assert recorder.events[1] == ("begin", "fit", 0)
+    assert recorder.events[-2][:2] == ("end", "fit")
+    assert recorder.events[-1][0] == "teardown"
+    steps = [e for e in recorder.events if e[1] == "iteration"]
+    assert steps == [(w, "iteration", t) for t in range(6) for w in ("begin", "end")]
+    assert_array_equal(recorder.maps[-1], tsne.embedding_)
+    stopped = ExactTSNE(max_iter=60, random_state=0).set_callbacks(Recorder(stop_at=4))
+    assert stopped.fit(IRIS).n_iter_ == 4
+    failing = ExactTSNE(perplexity=10**6).set_callbacks(recorder)
+    recorder.events.clear()
+    with pytest.raises(ValueError, match="perplexity"):
+        failing.fit(IRIS)
+    plain = ExactTSNE(max_iter=6, random_state=0).fit(IRIS)
+    assert_array_equal(plain.embedding_, tsne.embedding_)
+
+
+def test_progress_bar_of_scikit_learn(capsys):
+    callback = pytest.importorskip("sklearn.callback")
+    pytest.importorskip("rich")
+    tsne = ExactTSNE(max_iter=6).set_callbacks(callback.ProgressBar())
+    tsne.fit(IRIS)
+    assert "ExactTSNE" in capsys.readouterr().out
+
+
+def test_a_failed_fit_is_told_to_the_callbacks_of_scikit_learn():
+    pytest.importorskip("sklearn.callback")
+
+    class Callback:
+        told = False
+
+        def setup(self, estimator, context):
+            pass
+
+        def on_fit_task_begin(self, estimator, context, *, X=None):
+            pass
+
+        def on_fit_task_end(self, estimator, context, *, X=None, fitted_estimator=None):
+            raise RuntimeError("no")
+
+        def teardown(self, estimator, context):
+            self.told = True
+
+    callback = Callback()
+    tsne = ExactTSNE(**SHORT).set_callbacks(callback)
+    before = set(vars(tsne))
+    with pytest.raises(RuntimeError, match="no"):
+        tsne.fit(IRIS)
+    assert callback.told
+    assert set(vars(tsne)) == before

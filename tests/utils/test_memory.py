@@ -1,0 +1,56 @@
+"""Memory is asked for before work begins."""
+
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+from skdec import ExactTSNE
+from skdec.utils import memory
+from tests.tsne.common import SHORT
+
+
+@pytest.mark.parametrize(
+    "precision, size", [("single", "4.5e-05"), ("double", "9e-05")]
+)
+def test_memory_is_asked_for_before_work_begins(precision, size, monkeypatch):
+    def too_late(*_):
+        raise AssertionError
+
+    X = np.random.default_rng(0).normal(size=(150, 3))
+    monkeypatch.setattr("skdec.tsne._checks.available", lambda: 40_000)
+    tsne = ExactTSNE(precision=precision, **SHORT)
+    with monkeypatch.context() as patch:
+        patch.setattr("skdec.tsne._estimator.SquaredDistances", too_late)
+        with pytest.raises(MemoryError, match=f"samples need {size} GB"):
+            tsne.fit(X)
+        with pytest.raises(MemoryError, match=r"4e-05 GB are available.*'neighbors'"):
+            tsne.fit(X)
+    tsne.set_params(affinities="neighbors", perplexity=5).fit(X)
+    monkeypatch.setattr("skdec.tsne._checks.available", lambda: 90_000)
+    tsne.set_params(affinities="exact").fit(X)
+
+
+def test_memory_that_there_is(monkeypatch, tmp_path):
+    meminfo = tmp_path / "meminfo"
+    meminfo.write_text("MemTotal: 9 kB\nMemAvailable:    7 kB\n")
+    monkeypatch.setattr(memory, "MEMINFO", meminfo)
+    assert memory.available() == 7 * 1024
+    meminfo.write_text("MemTotal: 9 kB\n")
+    assert memory._of_machine() == np.inf
+    monkeypatch.setattr(memory, "MEMINFO", tmp_path / "none")
+    assert memory._of_machine() == np.inf
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits addresses")
+def test_a_limit_of_the_address_space_is_seen():
+    code = """
+        import resource
+        from skdec.utils.memory import _of_address_space
+        assert _of_address_space() == float("inf")
+        resource.setrlimit(resource.RLIMIT_AS, (2**36, 2**36))
+        assert 2**35 < _of_address_space() < 2**36
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
