@@ -198,7 +198,7 @@ def kl_divergence(
         if weight is None:
             kl += float(rows.sum())
         else:
-            # not 0 · ∞: a row without weight counts for nothing
+            # a row without weight counts for nothing, whatever its divergence
             used = weight[batch] > 0
             kl += float(rows[used] @ weight[batch][used])
     return weights.restore(kl)
@@ -298,7 +298,7 @@ def clustering_loss(
         if through_target:
             R -= through_target_residual(P, Q, weight, f, balance)
         forces = clustering_forces(Z, centers, dof, P, R, weight, threads)
-    # of distributions it is not below 0, as rounding may have it where p = q
+    # where p = q rounding may leave less than 0
     kl = weights.restore(max(forces.kl, 0.0))
     grad_Z, grad_centers = map(weights.restore, (forces.grad_Z, forces.grad_centers))
     return kl, grad_Z.astype(dtype), grad_centers.astype(dtype)

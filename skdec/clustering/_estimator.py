@@ -47,7 +47,7 @@ from skdec.utils.validation import (
 from skdec.utils.warn import warn
 from skdec.utils.weights import check_weights
 
-# All of an encoder's starts are carried on.
+# With an encoder every start is carried on, which takes longer, so there are fewer.
 N_INIT, ENCODER_N_INIT = 40, 10
 
 ENCODER_BATCH = 256
@@ -150,10 +150,11 @@ class StudentTClustering(FittedClustering):
         the embeddings computed during that pass.  Between refreshes, each batch gets a
         target from its own memberships.
     batch_size : "auto", int or None, default="auto"
-        Distinct rows per step, at most, drawn anew in each pass.  None, or at least as
-        many as there are rows, means all rows in each step.  "auto" is None without an
-        encoder and 256 with one, where it applies to the encoder's training only.  The
-        target of a batch is made with running frequencies f.
+        Largest number of distinct rows in a step; each pass draws its batches again.
+        None, or at least as many as there are rows, means all rows in each step.
+        "auto" is None without an encoder and 256 with one, where it applies to the
+        encoder's training only.  The target of a batch is made with running
+        frequencies f.
     random_state : int, RandomState instance or None, default=None
         Seeds the starts, the batches and the encoder.
     n_jobs : int or None, default=-1
@@ -385,8 +386,9 @@ class StudentTClustering(FittedClustering):
     ) -> Self:
         """Follow a batch of rows, as data stream in or do not fit into memory.
 
-        The first rows, up to 2^18 stored numbers, are kept and fitted anew, as by
-        ``fit``, whenever a quarter more of them have come; clusters keep their numbers.
+        The first rows, up to 2^18 stored numbers, are kept.  They are fitted again, as
+        by ``fit``, whenever a quarter more of them have come; clusters keep their
+        numbers.
         Other batches are followed by one step each, ever shorter, at the bandwidth
         found so far, without entries in ``history_``.  If the clusters of the last fit
         explain the rows better in the long run, they are returned to, and
@@ -556,7 +558,7 @@ class StudentTClustering(FittedClustering):
         self.cluster_frequencies_ = ended.frequencies
         self.labels_, self.probabilities_ = labelled.labels, labelled.probabilities
         self.encoder_, self.encoding_ = fit.encoder, fit.encoding
-        # a sum of logarithms of numbers close to 1 may round to less than nothing
+        # the divergence is a sum of logarithms of numbers near 1: it may round below 0
         self.kl_divergence_, self.evidence_ = max(ended.kl, 0.0), ended.evidence
         self.n_iter_, self.n_steps_ = ended.n_iter, ended.n_steps
         self.n_reseeds_, self.converged_ = ended.n_reseeds, ended.converged

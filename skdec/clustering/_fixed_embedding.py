@@ -22,22 +22,22 @@ from skdec.clustering._self_training import SelfTraining
 from skdec.clustering._training import number_collapsed
 from skdec.utils.numbers import TINY
 
-# Bandwidths that are tried, as shares of the automatic one, where clusters empty.
+# If clusters lose all their rows, these shares of the automatic bandwidth are tried.
 NARROWER = 0.7, 0.5, 0.35
 
-# Ends of which the sharpness, in nats a row, differs by no more are equals: the
-# numbering of the clusters must not hang on rounding.
+# Two ends are equal if their sharpness differs by no more than this (nats a row).
+# Otherwise rounding would decide how clusters are numbered.
 SHARPNESS_TIE = 1e-4
 
-# Mean adjusted Rand index with all starts from which on one stands for the rest, and
-# the rows by which it is found.
+# A start stands for the others if its mean adjusted Rand index with them is at least
+# this, measured on at most so many rows.
 LEAST_AGREEMENT, AGREEMENT_ROWS = 0.5, 5000
 
-# Nats a row beyond what chance explains that labels may lose with parameters that the
-# user has set: those of the paper even out sizes, and lose some.
+# With parameters that the user has set, labels may lose this many nats a row beyond
+# what chance explains.  The paper's parameters even out sizes, and lose some.
 PLAINLY = 0.25
 
-# Attempts to place clusters that have no rows.
+# How often clusters without rows are placed before they are left as they are.
 PLACINGS = 10
 
 
@@ -55,7 +55,7 @@ class Outcome:
     start_kept: bool  # the start is returned
     emptied: bool  # because clusters lost all rows
     harmful: bool  # because what the user asked for lost more evidence than by chance
-    n_reseeds: int  # clusters of the start that had no rows and were placed anew
+    n_reseeds: int  # clusters of the start that had no rows and were placed elsewhere
     n_collapsed: int  # clusters in the end without rows, or on another's centroid
     too_few: bool  # fewer distinct rows than clusters
     loss_allowed: float  # evidence that labels may lose, in nats a row
@@ -125,7 +125,7 @@ def cluster(carrier, form, automatic):
         start, tried = starts[0], form._replace(balance=PAPER_BALANCE)
         outcome = carrier.of_sample(start, tried)
     if outcome.emptied:
-        # none of them went well: it will be the best start
+        # every attempt lost clusters, so that the best start will be returned
         return carrier.of_all(*attempts[0])
     return carrier.of_all(start, tried, outcome)
 
@@ -251,7 +251,7 @@ class Carrier:
         had, has = (_occupied(objective, where) for where in (origin, run.centers))
         emptied = run.emptied or np.count_nonzero(has) < np.count_nonzero(had)
         worse = not emptied and after < before
-        # what the user has asked for is returned unless it is plainly bad
+        # parameters that the user has set are followed unless the result is plainly bad
         harmful = not (emptied or self.strict) and (
             after < before - self.allowed or self._loses_labels(objective, origin, run)
         )
@@ -305,7 +305,7 @@ def _place_empty(objective, centers):
     rows drawn together may be neighbours, those that stay empty are drawn again.
     Returns the centroids and how many were placed.
     """
-    # not of random_state, which an array as init should not hang on
+    # a generator of its own: with an array as init, random_state must not matter
     rng, centers, placed = np.random.RandomState(0), centers.copy(), set()
     weight = objective.weight.astype(np.float64)
     for _ in range(PLACINGS):

@@ -10,8 +10,9 @@ from skdec.clustering._scaled_rows import scale_rows
 LARGEST_SPREAD_DOF = 4
 AUTO_BALANCE, PAPER_BALANCE = 0.5, 1.0
 
-# An embedding that moves can part what a start had mixed, if rows far from a centroid
-# still follow it: ν is 1 up to this dimension, and in more as much larger.
+# With an encoder ν is the dimension divided by this, and at least 1.  Small ν lets rows
+# that are far from a centroid follow it, so that a moving embedding can still separate
+# what the start had mixed.
 ENCODER_DIMENSION = 10
 
 
@@ -33,7 +34,7 @@ def resolve_form(spread, n_features, dof, bandwidth, balance, joint):
     if balance == "auto":
         balance = PAPER_BALANCE if joint else AUTO_BALANCE
     if dof == "auto":
-        # an integer, of which powers are products
+        # powers of s are products if ν is an integer
         dof = spread.dimension / (ENCODER_DIMENSION if joint else 1)
         dof = max(1.0, float(np.rint(dof)))
     if bandwidth == "auto":

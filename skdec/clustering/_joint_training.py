@@ -1,9 +1,9 @@
 """Clusters and their embedding learn together: DEC with its encoder.
 
 In batches, the centroids held: x → z → q → p → ∂KL(P‖Q)/∂z → the encoder, where p is
-made of the batch's q as it is now and of a running mean of f.  At a refresh, on all
-rows: z → q → f → p, one step of the centroids, and whether labels rest; z is what the
-batches of the last pass had, or x encoded anew.
+made of the batch's current q and a running mean of f.  A refresh goes over all rows:
+z → q → f → p, one step of the centroids, and a check whether labels rest.  Its z is
+what the batches of the last pass had, or all rows are encoded again.
 
 What comes of it is judged in the end: ``learn`` gives back the start, with its encoder,
 if the training has lost clusters or the embedding.
@@ -22,18 +22,20 @@ from skdec.clustering._result import ClusteringResult
 from skdec.clustering._scaled_rows import scale_rows
 from skdec.clustering._training import DIVERGED, History, number_collapsed
 
-# After a pass each row has an embedding to be judged by; of few rows after this many
-# steps, in which something can change.
+# The default refresh interval is one pass, after which every row has a recent
+# embedding, but at least this many steps: with few rows a pass is too short for labels
+# to change.
 LEAST_INTERVAL = 30
 
-# Refreshes in a row at which labels rest: now and then none happens to change.
+# Training ends when labels have rested for this many refreshes in a row; by chance they
+# may rest for one.
 QUIET_REFRESHES = 3
 
-# Least weight of a batch in the running frequencies.  Held fixed for a pass over MNIST
-# they let one cluster take all rows; a batch alone has too few of each cluster.
+# Smallest weight of a batch in the running frequencies.  Frequencies that are fixed for
+# a pass over MNIST let one cluster take all rows; those of one batch are too noisy.
 FREQUENCY_RATE = 1 / 30
 
-# Share of its first spread below which an embedding has vanished.
+# An embedding has vanished when its spread is below this share of the first.
 VANISHED = 1e-3
 
 
@@ -190,7 +192,7 @@ class JointTraining:
         history.changed.append(sums.changed / total)
         self._first_spread = self._first_spread or spread
         self.vanished = spread < VANISHED * self._first_spread
-        # the first entry has nothing to compare with
+        # at the first refresh there are no labels to compare with
         recent = history.changed[1:][-QUIET_REFRESHES:]
         quiet = len(recent) == QUIET_REFRESHES and max(recent) <= settings.tol
         self.converged = quiet and not self.vanished
@@ -202,7 +204,7 @@ class JointTraining:
 
     def step(self, batch):
         """One step of the encoder along ∂KL/∂z of a batch."""
-        # only its units are used: its rows are those of Z, which moves on
+        # only its units are used, because its rows are those of an older Z
         scaled = self._objective.rows
         weight, dof, threads = self.batch_weight[batch], self.form.dof, self.threads
         # an encoder may ask for the gradient at several Z

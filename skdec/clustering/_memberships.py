@@ -4,8 +4,8 @@ import numpy as np
 
 from skdec.kernels import clustering
 
-# Columns so rare against the most frequent that f^−b exceeds this are treated as if
-# they were just so rare, so that f^−b stays a number.
+# f^−b, relative to that of the most frequent column, is cut off here, so that it stays
+# a number.
 LARGEST_INVERSE = {np.dtype(np.float32): 1e30, np.dtype(np.float64): 1e305}
 
 

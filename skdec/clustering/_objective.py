@@ -13,10 +13,10 @@ from skdec.kernels import mixture as mixture_kernels
 from skdec.kernels.types import StepModel, StepSums
 from skdec.utils.threads import block_size
 
-# Dimensions of a product that cost as much as a similarity in the plane.
+# So many dimensions of a matrix product cost as much as one similarity in the plane.
 DIMENSIONS_PER_PAIR = 8
 
-# Clusters of a smaller share add nothing to a density that single precision could show.
+# Single precision could not show what clusters of a smaller share add to a density.
 LEAST_SHARE = 1e-12
 _NO_LABELS = np.empty(0, np.int32)
 

@@ -2,18 +2,18 @@
 
 import numpy as np
 
-# The second after so many steps: where clusters overlap so much that the first circles,
-# the second mostly settles.
+# The momentum, and a smaller one after so many steps: where clusters overlap so much
+# that the first goes in circles, the second mostly settles.
 CENTROID_MOMENTUM, SLOW_MOMENTUM, SLOW_AFTER = 0.9, 0.5, 100
 
-# Share of a batch in the running curvature, at least.
+# Smallest share of a batch in the running curvature.
 CURVATURE_RATE = 0.05
 
-# Share of the repulsion in a curvature, at least.
+# A curvature is at least this share of the repulsion.
 DYING = 0.25
 
-# Batches until steps are half as long; a third settles too soon, three times as many
-# take three times as long (digits and blobs, batches of 50 and 200 rows).
+# After so many batches steps are half as long.  With fewer they settle too soon, with
+# more they take as much longer.
 SETTLING = 30
 
 
@@ -60,7 +60,7 @@ class StochasticDescent:
         rate = max(1 / self.n_steps, CURVATURE_RATE)
         self.stiffness = self.stiffness + rate * (stiffness - self.stiffness)
         self.weight += rate * (sums.weight - self.weight)
-        # a batch that is lighter than most counts for as much less
+        # a batch counts by its weight, compared with that of the others
         weight = max(sums.weight, self.weight)
         step = _preconditioned(sums.gradient / weight, self.stiffness)
         return centers + SETTLING / (SETTLING + self.n_steps) * step

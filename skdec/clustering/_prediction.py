@@ -293,7 +293,7 @@ class FittedClustering(
         return values
 
     def _labels(self, X):
-        # argmax q and no other rule: from q in the dtype in which it is given out
+        # labels are the argmax of q in the dtype in which it is returned
         rows = self._scaled(X)
         with Threads(self.n_jobs) as threads:
             if rows.dtype == X.dtype:

@@ -2,7 +2,7 @@
 
 from numbers import Integral
 
-# Rows a cluster, on average, below which a batch is told to be small.
+# A batch is small if it has fewer rows a cluster, on average.
 BATCH_ROWS = 5
 
 ENCODER_REMEDY = (
@@ -38,7 +38,7 @@ def on_clustering(outcome, n_clusters, max_iter, batch_size):
     size = batch_size
     if isinstance(size, Integral) and size < BATCH_ROWS * n_clusters:
         said.append(_small_batch("batch_size", size, n_clusters))
-    # fewer distinct rows than clusters: that has been said
+    # a warning has already told of fewer distinct rows than clusters
     if outcome.n_collapsed and not (outcome.too_few or outcome.emptied):
         said.append(_collapsed(outcome.n_collapsed, n_clusters, form))
     return said

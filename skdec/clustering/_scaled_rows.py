@@ -77,7 +77,7 @@ def scale_rows(X, centers, bandwidth, *, by_products=False):
     own = X.dtype if dense else np.dtype(np.float64)
     largest = max(largest_magnitude(X), largest_magnitude(centers))
     if not SMALLEST_UNIT[own] < bandwidth or largest > LARGEST_ENTRY[own]:
-        # a power of two off everything changes nothing else
+        # division by a power of two is exact
         unit = power_of_two(bandwidth)
     h = bandwidth / unit
     dtype = working_dtype(own, largest / unit / h, "X")
@@ -194,7 +194,7 @@ class DenseScaledRows:
         for batch in gen_batches(len(norms), ROWS_PER_SUM):
             z = (self.X[batch] - self.origin) * self.dtype.type(self.scale)
             norms[batch] = np.einsum("ij,ij->i", z, z)
-        # the product itself is not about the origin
+        # x·μ is taken of x as it is, not of x − origin
         offset = np.linalg.norm(self.scale * self.origin.astype(np.float64))
         error = (np.sqrt(norms.max()) + offset) ** 2 * np.finfo(self.dtype).eps
         if error > PRODUCT_ERROR[self.dtype]:
@@ -305,7 +305,7 @@ class SparseScaledRows(ProductScaledRows):
         if not X.has_canonical_format:
             X = X.copy()
             X.sum_duplicates()
-        # scaled first: squares of entries at 1e-170 vanish
+        # scaled before they are squared: squares of entries at 1e-170 vanish
         data = np.square(X.data.astype(np.float64) * (1 / h))
         parts = data, X.indices, X.indptr
         squares = sparse.csr_matrix(parts, X.shape).sum(axis=1)

@@ -11,20 +11,20 @@ import numpy as np
 from skdec.clustering._training import History
 from skdec.utils.numbers import TINY
 
-# In lengths of the step before.
+# Frequencies are extrapolated at most so far, in lengths of the step before.
 LONGEST_EXTRAPOLATION = 1.5
 
-# Error that an expected f may make in the target, as a share of KL(P‖Q).
+# An extrapolated f is used if its error in KL(P‖Q) is at most this share of it.
 FREQUENCY_ERROR = 1e-2
 
-# Steps after which f is summed up before each: a run that takes so long may be circling
-# because of the error that is left.
+# After so many steps f is summed up before each step.  A run that takes so long may be
+# going in circles because of the error that is left.
 EXACT_AFTER = 50
 
-# A smaller shift, in bandwidths, is rounding.
+# A shift of the centroids that is smaller than this, in bandwidths, is rounding.
 LEAST_SHIFT = {np.dtype(np.float32): 1e-5, np.dtype(np.float64): 1e-9}
 
-# Refreshes in a row without a row for some cluster, after which a run is given up.
+# A run is given up when clusters have had no rows for so many refreshes in a row.
 EMPTY_REFRESHES = 5
 
 
@@ -109,7 +109,7 @@ class SelfTraining:
         return objective.sums(centers, anchors, f, labels=labels, judged=judged)
 
     def _expected_frequencies(self, share):
-        """f at the centroids as they are now: last known at those before the last step.
+        """Estimate f at the current centroids; the last exact f is one step old.
 
         Along the last two steps u and v, f changes by about Δf (u·v)/(u·u) more, Δf its
         change along u.
@@ -155,7 +155,7 @@ class SelfTraining:
                 kl, occupied = kl + sums.kl, occupied + sums.occupied
                 refreshed |= due
             self.n_iter += 1
-            # from refresh to refresh, for between them P is stale
+            # only after a refresh: between refreshes P is stale
             if refreshed:
                 self._judge(checked, changed, kl, occupied)
                 checked, changed, refreshed = self.centers, 0.0, False
@@ -166,7 +166,7 @@ class SelfTraining:
             yield None
             return
         order = self.random_state.permutation(n_rows)
-        # of equal size: a last batch of few rows would be all noise
+        # batches of equal size, because a last batch of few rows would be all noise
         for batch in np.array_split(order, -(-n_rows // size)):
             yield np.sort(batch)
 

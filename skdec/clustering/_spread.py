@@ -13,7 +13,7 @@ from skdec.utils.numbers import TINY, largest_magnitude, power_of_two
 
 ROWS_PER_DISTANCE = 4096
 
-# Rows by whose pairs the dimension of the spread is estimated.
+# The dimension of the spread is estimated from the pairs of so many rows.
 DIMENSION_ROWS = 1000
 
 # What rounding leaves of the difference between a row and a mean, both up to 2.
@@ -70,7 +70,7 @@ def _residual_squares(rows, means, labels):
         lengths = np.einsum("ij,ij->i", means, means)[labels]
         along = (rows @ means.T)[np.arange(len(labels)), labels]
         squares = squares.reshape(-1) + lengths - 2 * along
-        # what is left where a row is its own mean is rounding
+        # where a row is its own mean, what is left is rounding
         floor = lengths * len(means) * np.finfo(np.float64).eps
         return np.where(squares > floor, squares, 0)
     residual = rows - means[labels]
@@ -124,7 +124,7 @@ def simplified_silhouette(X, centers, weight):
     """
     if len(centers) == 1:
         return 0.0
-    # squares neither overflow nor vanish
+    # in this unit squares neither overflow nor vanish
     unit = np.float64(power_of_two(max(map(largest_magnitude, (X, centers)))))
     values = np.empty(X.shape[0])
     for batch, (a, b) in nearest_distances(X, centers / unit, 2, unit):

@@ -14,16 +14,17 @@ from skdec.utils.validation import check_matrix, with_short_indices
 from skdec.utils.warn import warn
 from skdec.utils.weights import Weights
 
-# Starts are found in a sample of so many numbers, or of these rows if rows are wide (in
-# a few hundred rows of 2,000 features k-means finds no clusters), but not more numbers
-# than the last; and of so many rows a cluster.  Data up to that size are merged whole.
+# Size of the sample in which starts are found: so many numbers; if rows are wide, so
+# many rows (in a few hundred rows of 2,000 features k-means finds no clusters) of at
+# most the third number of numbers; and in any case so many rows a cluster.  Data that
+# are no larger are merged whole.
 MERGED_ENTRIES, MERGED_ROWS, WIDEST_ENTRIES = 2**20, 5000, 2**24
 LEAST_ROWS_PER_CLUSTER = 50
 
-# On fewer, k-means runs get in each other's way more than they gain side by side.
+# On fewer numbers, k-means runs side by side lose more time than they gain.
 WORTH_A_THREAD = 2**16
 
-# Of a given start, in units of the largest entry of X.
+# Centroids that are given are cut off here, in units of the largest entry of X.
 FARTHEST_INIT = 1e6
 
 # Largest error of the squared distances of sparse rows, as a share of their mean.
@@ -109,7 +110,7 @@ def find_starts(X, weights, init, n_clusters, seeds, threads):
     threads : Threads
         Runs the k-means side by side, each on one thread.
     """
-    # scikit-learn's k-means takes no others
+    # scikit-learn's k-means takes indices of 32 bits only
     X = with_short_indices(X) if sparse.issparse(X) else X
     most = _sample_size(X, n_clusters)
     weight = weights.filled(X.shape[0])
@@ -125,7 +126,7 @@ def find_starts(X, weights, init, n_clusters, seeds, threads):
     if sparse.issparse(X) and sample.shape[0] > 1:
         _check_precision(scaled.rows, sample_weight)
     if isinstance(init, np.ndarray):
-        # so far out no row is near: finite, it is put back among the rows
+        # no row is near a centroid so far out, so that it is placed among the rows
         found = [np.clip(scaled.to_internal(init), -FARTHEST_INIT, FARTHEST_INIT)]
     elif sample.shape[0] <= n_clusters:
         dense = scaled.rows.toarray() if sparse.issparse(sample) else scaled.rows
@@ -178,7 +179,7 @@ def _sample_size(X, n_clusters):
 
 def _k_means(sample, init, n_clusters, seeds, threads):
     """Starting centroids of the seeds in the unit inside, by increasing inertia."""
-    # here, because importing sklearn.cluster takes as long as all of skdec
+    # imported here, because that takes as long as importing all of skdec
     from sklearn.cluster import KMeans
 
     runs = []

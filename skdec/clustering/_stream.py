@@ -18,12 +18,13 @@ from skdec.clustering._training import History
 from skdec.utils.numbers import in_one_unit
 from skdec.utils.weights import Weights
 
-# A stream is fitted as a whole until it has more stored numbers than this, whenever it
-# has grown by this factor; then a batch has at least this weight in running means.
+# A stream is fitted as a whole whenever it has grown by this factor, until it has more
+# stored numbers than the first.  After that a batch has at least the last share in
+# running means.
 KEPT_ENTRIES, GROWTH, LEAST_SHARE = 2**18, 1.25, 0.02
 
-# Rows are told to be new to the stream beyond so many radii of what came before, if
-# they make up this share of a batch.
+# Rows are new to the stream if they lie beyond so many radii of those before; a warning
+# tells of them if they make up this share of a batch.
 FAR, FAR_SHARE = 1.5, 0.01
 
 
@@ -66,8 +67,8 @@ class Stream:
     n_steps: int = 0
     n_reseeds: int = 0
     evidence: float = -np.inf  # running mean over all rows
-    # running means of what it has more than the start on the same rows: of the mixture
-    # that memberships stand for, and of that of the labels alone
+    # running means of how much more evidence it has than the start on the same rows: by
+    # the mixture that memberships stand for, and by that of the labels alone
     gain: float = 0.0
     label_gain: float = 0.0
     converged: bool = False
@@ -82,7 +83,7 @@ class Stream:
             return self, False
         if sum(b.n_stored for b in self.kept) + batch.n_stored > KEPT_ENTRIES:
             return replace(self, kept=None), False
-        # a copy: a stream may well reuse its buffer
+        # copied, because a stream may reuse its buffer
         kept = [*self.kept, replace(batch, X=batch.X.copy())]
         n_kept = sum(b.X.shape[0] for b in kept)
         due = n_kept >= GROWTH * self.n_fitted

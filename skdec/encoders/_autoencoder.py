@@ -19,10 +19,11 @@ from skdec.utils.validation import POSITIVE, Range
 
 MAX_SEED = np.iinfo(np.int32).max
 
-# Against the largest: an embedding wider than the data would else be mostly noise.
+# Variances are at least this share of the largest.  Otherwise whitening would turn an
+# embedding that is wider than the data into noise.
 LEAST_VARIANCE = 0.1
 
-# Of single precision: an embedding that varies by less than this share does not vary.
+# An embedding that varies by less than this share does not vary in single precision.
 ROUNDING = 1e-5
 
 
@@ -372,7 +373,7 @@ class AutoencoderEncoder(BaseEncoder):
     def __getstate__(self):
         state = {**super().__getstate__()}
         if "_networks" in state:
-            # their optimiser is not kept: steps after loading begin anew
+            # the optimiser is not kept: steps after loading start with a new one
             state["_stepping"] = False
         if self.modules is not None:
             state["modules"] = _on_cpu(self.modules)

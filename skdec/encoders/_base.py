@@ -17,7 +17,7 @@ from skdec.utils.typing import FloatArray, MatrixLike
 from skdec.utils.validation import FLOATS, check_matrix
 from skdec.utils.weights import check_weights
 
-# Rows encoded at a time, and numbers in them at most.
+# Rows that are encoded at a time, and the most numbers in them.
 ROWS_PER_ENCODING, ENTRIES_PER_BATCH = 4096, 2**22
 
 
@@ -49,7 +49,7 @@ class BaseEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         scaler.fit(X, sample_weight=weight)
         self.mean_ = np.asarray(scaler.mean_, dtype=np.float64)
         self.scale_ = float(np.sqrt(np.mean(scaler.var_)))
-        # rows that are all the same have no scale
+        # rows that are all the same have no scale of their own
         self.scale_ = self.scale_ or 1.0
         return X, weight
 

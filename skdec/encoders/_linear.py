@@ -17,7 +17,8 @@ from skdec.utils.validation import POSITIVE, Range
 
 N_COMPONENTS = 10
 ROUNDING = 1e-7
-# Wider X, of few rows or sparse, get their components from products with vectors.
+# Up to so many features components come from the Gram matrix, beyond from products with
+# vectors.
 LARGEST_GRAM = 2000
 DECAY, SQUARE_DECAY, SMALLEST = 0.9, 0.999, 1e-8
 
@@ -133,7 +134,7 @@ class LinearEncoder(BaseEncoder):
         roots = np.ones(X.shape[0]) if weight is None else np.sqrt(weight)
         lengths, directions = self._principal(X, roots, n_components)
         if self.n_components == "auto":
-            # others would point anywhere
+            # directions without any length would point anywhere
             n_components = max(1, np.sum(lengths > ROUNDING * lengths[0]))
         directions = directions[:n_components]
         # signs as scikit-learn's PCA has them
@@ -157,7 +158,7 @@ class LinearEncoder(BaseEncoder):
             return np.sqrt(np.maximum(squares[::-1], 0)), directions.T[::-1]
         weighted = LinearOperator(
             X.shape,
-            # products in X's dtype, as another would copy X each time
+            # products in X's dtype, because any other would copy X each time
             matvec=lambda v: roots * self._project(X, v.ravel().astype(X.dtype)),
             rmatvec=lambda u: self._gather(X, (roots * u.ravel()).astype(X.dtype)),
             dtype=np.float64,

@@ -22,7 +22,7 @@ SGD_MOMENTUM = 0.9
 def mirrored(widths, activation, seed):
     """Encoder of linear layers of these widths, and the decoder that goes back."""
     activation = ACTIVATIONS.get(activation, activation)
-    # a generator of their own: the user's random numbers are not touched
+    # a generator of its own leaves the user's random numbers alone
     generator = torch.Generator().manual_seed(seed)
     return tuple(
         _layers(order, activation, generator) for order in (widths, widths[::-1])
@@ -92,7 +92,7 @@ class Networks:
         """Take an optimiser for the next steps, and a seed for dropout."""
         parameters = [*self.encoder.parameters(), *self.decoder.parameters()]
         if optimizer == "adam":
-            # the default steps one tensor at a time, several times as slow
+            # unfused, it steps one tensor at a time and is several times as slow
             self._optimizer = torch.optim.Adam(parameters, lr=rate, fused=True)
         elif optimizer == "sgd":
             self._optimizer = torch.optim.SGD(
@@ -164,7 +164,7 @@ class Networks:
         return (errors * self._tensor(weight)).mean()
 
     def _tensor(self, array):
-        # a copy, as PyTorch warns of arrays that cannot be written to
+        # copied, because PyTorch warns of arrays that cannot be written to
         copied = np.array(array, dtype=np.float32)
         return torch.from_numpy(copied).to(self.device)
 
@@ -184,7 +184,7 @@ class Networks:
         try:
             device = str(_device(state["device"]))
         except ValueError:
-            # trained where there was another
+            # it was trained on a machine that had another device
             device = "auto"
         self.__init__(state["encoder"], state["decoder"], device, state["mixed"])
 

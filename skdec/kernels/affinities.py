@@ -19,9 +19,9 @@ ENTROPY_TOLERANCE = 1e-7
 MAX_STEPS = 200
 LONGEST_LOG_STEP = 3.0  # in log β
 
-# Distances this close to the nearest, relatively, are ties: what rounding leaves.
+# Distances that differ from the nearest by this share are ties: that is rounding.
 TIE = 1e-12
-# β where only ties are to have any p, and an exponent beyond which p is 0.
+# β with which only ties have any p, and the exponent beyond which p is 0.
 HARDEST = 1e300
 LARGEST_EXPONENT = 1000.0
 
@@ -165,7 +165,7 @@ def calibrate_rows(D, exclude, bandwidths, scales, calibrated):
             continue
         mean = sum_of(others) / n_others
         if not np.isfinite(mean):
-            # a perplexity spreads over those alone that are connected
+            # a perplexity spreads only over the points that are connected
             others = others[np.isfinite(others)]
             E = E[: len(others)]
             mean = sum_of(others) / len(others)

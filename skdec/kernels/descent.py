@@ -25,7 +25,7 @@ def momentum_step(Y, gradient, velocity, gains, rates):
             grown = gain[i] + number(0.2) if descends else gain[i] * number(0.8)
             gain[i] = grown if grown > least_gain else least_gain
             v = momentum * V[i] - rate * gain[i] * G[i]
-            # before squares overflow
+            # cut off before its square overflows
             v = v if v < longest else longest
             V[i] = v if v > -longest else -longest
             square[i] += V[i] * V[i]

@@ -4,15 +4,14 @@ import math
 
 from skdec.kernels.jit import as_integer, as_number, stage
 
-# Where exp overflows or underflows, and log 2 in two parts: a whole number times the
-# first is exact.
+# Beyond these exp overflows or underflows.  log 2 is in two parts, so that a whole
+# number times the first is exact.
 LARGEST_32, LARGEST_64 = 87.0, 708.0
 LOG_2, LOG_2_HIGH = math.log(2), 0.693359375
 LOG_2_LOW = -2.121944400546905827679e-4
 ROOT_2 = math.sqrt(2)
 
 
-# ---------------------------------------------------- exp and log in vector code
 @stage
 def exponentials(U):
     """U ← exp U; 0 below −87 in single and −708 in double precision.

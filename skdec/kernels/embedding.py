@@ -13,9 +13,9 @@ from skdec.kernels.similarity import (
     similarities,
     squared_distances,
     sum_of,
+    weight,
     weights,
 )
-from skdec.kernels.types import GAUSSIAN
 
 
 @kernel
@@ -118,19 +118,18 @@ def fold_slots(slots, size, repulsion, attraction, out):
 @kernel
 def graph_rows(Y, graph, kernel, start, stop, attraction):
     """A_i = Σ_j 2g_ij p_ij (y_i − y_j) of a sparse P, in CSR form, with every pair."""
-    two, dof = Y.dtype.type(2), kernel.dof
     for i in range(start, stop):
         for d in range(len(Y)):
             attraction[d, i] = 0
         for t in range(graph.edges[i], graph.edges[i + 1]):
             j = graph.columns[t]
-            D = two * 0
+            D = 0.0
             for d in range(len(Y)):
                 difference = Y[d, i] - Y[d, j]
                 D += difference * difference
-            weight = two if kernel.kind == GAUSSIAN else (dof + 1) / (dof + D)
+            G = weight(D, kernel)
             for d in range(len(Y)):
-                attraction[d, i] += weight * graph.values[t] * (Y[d, i] - Y[d, j])
+                attraction[d, i] += G * graph.values[t] * (Y[d, i] - Y[d, j])
 
 
 @kernel

@@ -47,7 +47,9 @@ def add_chunks(chunks, factor, slot):
 
 @reduction
 def plane_forces(pair, x, y, P_a, P_b, back, sums):
-    """Two points a, b of the plane against the same others; s = 1/(1 + D).
+    """Two points a, b of the plane against the same others; s = 1/(1 + D), 2g = 2s.
+
+    The formulas stand in ``similarity`` too; tests/kernels/test_embedding.py compares.
 
     Per point Σ s, Σ s² (y_i − y_j) and, where P is given, Σ s p (y_i − y_j); the
     others get the opposite.
@@ -161,6 +163,8 @@ def plane_blocks(Y, P, dof, size, start, stop, slots, Z):
 @reduction
 def space_forces(point, per_dof, x, y, z, P_i, square, back, sums):
     """One point of space against others; u = 1/(1 + D/ν), s = u or, for ν = 2, u√u.
+
+    2g = (ν+1)/ν · u, its factor left to the caller.  As above, compared with the other.
 
     Σ s, Σ u s (y_i − y_j) and, where P is given, Σ u p (y_i − y_j).
     """

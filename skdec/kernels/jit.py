@@ -15,7 +15,7 @@ def _can_cache():
     except RuntimeError:  # pragma: no cover - a process of its own tests it
         warnings.warn(
             "numba finds no folder that it can write to, so that skdec compiles its "
-            "kernels anew in every process: set NUMBA_CACHE_DIR to one",
+            "kernels again in every process: set NUMBA_CACHE_DIR to one",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -27,7 +27,7 @@ CACHED = _can_cache()
 
 
 class _HealingCache(FunctionCache):
-    """Compiled code that is made anew if its file cannot be read.
+    """Compiled code that is made again if its file cannot be read.
 
     A process that is killed, or a full disk, may leave a file cut off, and numba would
     raise what unpickling it raises, in every process from then on.
@@ -55,7 +55,7 @@ def _njit(**options):
     def compiled(function):
         dispatcher = compiler(function)
         if CACHED and not config.DISABLE_JIT:  # pragma: no cover
-            # in place: another one would look for its folder once more
+            # replaced in place: a new object would look for its folder once more
             dispatcher._cache.__class__ = _HealingCache
         return dispatcher
 
@@ -74,9 +74,9 @@ stage = _njit(no_cpython_wrapper=True)
 # For sums: reassociation is what vectorises them (and arcp makes 1/x a fast
 # reciprocal with a Newton step).  Their order is fixed by the data they are given.
 # nnan and ninf stay out: infinities are data here.
-# It is inlined always: a copy that is not is compiled twice, by itself and with the
-# kernel, and which of the two is called depends on whether the kernel came from the
-# cache, the order of the sum with it (tests/test_package.py).
+# They are always inlined.  Otherwise a sum is compiled twice, alone and within its
+# kernel, with its terms in another order, and which of the two is called depends on
+# whether the kernel came from the cache (tests/contract/test_package.py).
 reduction = _njit(
     fastmath={"reassoc", "contract", "arcp", "nsz"},
     no_cpython_wrapper=True,

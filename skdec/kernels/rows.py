@@ -20,13 +20,13 @@ from skdec.kernels.jit import lane_sum, reduction, stage
 from skdec.kernels.similarity import fill
 from skdec.kernels.types import LaneRows, ProductRows, SparseRows
 
-# Samples per chunk, so few that the rows of a chunk stay in the first cache.  Chunks
-# are padded to the full width, so every sample runs through the same vector
+# Samples per chunk: few enough that the rows of a chunk stay in the first cache.
+# Chunks are padded to the full width, so every sample runs through the same vector
 # instructions wherever it stands: results do not depend on the batch or on the order of
 # the rows.
 LANES = 128
 
-# Dimensions, or rows, taken at once: one load and store of a sum serves four.
+# Dimensions, or rows, that are taken at once: one load and store of a sum serves four.
 STRIP = 4
 
 

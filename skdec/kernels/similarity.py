@@ -21,11 +21,12 @@ from skdec.kernels.elementary import exponentials, logarithms
 from skdec.kernels.jit import reduction, stage
 from skdec.kernels.types import GAUSSIAN
 
-# Up to here an integer dof is a product of roots and quotients, far cheaper than pow.
+# Up to this integer dof, s is a product of roots and quotients, which costs far less
+# than pow.
 LARGEST_PRODUCT_DOF = 16
 
-# Up to here log(1 + T) is as good as log1p(T) and twice as fast: what rounding 1 + T
-# costs is multiplied by (ν+1)/2.
+# Up to this dof log(1 + T) is as good as log1p(T) and twice as fast.  Its rounding
+# error is multiplied by (ν+1)/2.
 LARGEST_LOG_DOF = 64
 
 
@@ -122,6 +123,14 @@ def weights(D, kernel, G):
             G[lane] = numerator / (dof + D[lane])
 
 
+@stage
+def weight(D, kernel):
+    """2g of one pair, as ``weights`` has it of many."""
+    if kernel.kind == GAUSSIAN:
+        return 2.0
+    return (kernel.dof + 1) / (kernel.dof + D)
+
+
 @reduction
 def sum_of(S):
     """Σ_l s_l."""
@@ -143,7 +152,7 @@ def dot(A, B):
 @stage
 def least(D):
     """min_l D_l."""
-    # sixteen at a time: a single running minimum would be a chain without vectors
+    # sixteen at a time, because a single running minimum cannot be vectorised
     columns = D[: len(D) % 16 + 16] if len(D) > 32 else D
     result = columns[0]
     for lane in range(len(columns)):

@@ -11,16 +11,16 @@ from skdec.kernels import affinities
 from skdec.kernels.types import Scales
 from skdec.utils.warn import warn
 
-# Float64 distances held at a time by a thread: a few megabytes.
+# A thread holds this many float64 distances at a time: a few megabytes.
 ELEMENTS_PER_BLOCK = 400_000
 
 # Distance and calibration of a pair cost as much as so many pairs of the embedding.
 PAIRS_PER_DISTANCE = 50
 
-# Rows on which the share of P beyond the neighbours is measured.
+# The share of P beyond the neighbours is measured on this many rows.
 TRUNCATION_ROWS = 256
 
-# Of a fixed σ, the perplexity that says how many neighbours are needed.
+# With a fixed σ, this perplexity says how many neighbours are needed.
 DEFAULT_PERPLEXITY = 30.0
 
 

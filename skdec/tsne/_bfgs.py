@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-# Armijo's slope, halvings of a step, and the relative accuracy asked.
+# Armijo's slope, the most halvings of a step, and the relative accuracy.
 ARMIJO = 1e-4
 HALVINGS = 40
 PLACEMENT_TOLERANCE = 1e-7

@@ -10,13 +10,13 @@ from skdec.utils.memory import available
 from skdec.utils.sklearn_compat import VALID_METRICS, StrOptions
 from skdec.utils.validation import Range
 
-# neither those for missing values nor those that scipy has no more
+# without those for missing values, and those that SciPy has removed
 METRICS = StrOptions(
     (set(VALID_METRICS) - {"nan_euclidean", "wminkowski", "matching"}) | {"precomputed"}
 )
 PERPLEXITY = [Range(Real, 1, None, closed="left"), "array-like"]
 
-# Precomputed distances this small against the largest are zero but for rounding.
+# Precomputed distances up to this share of the largest are zero up to rounding.
 ZERO_DISTANCE = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-10}
 
 
@@ -82,13 +82,13 @@ def check_memory(n_samples, itemsize):
 
 
 def zero_distance(X):
-    """Up to here precomputed distances are zero but for rounding."""
+    """The largest precomputed distance that is zero up to rounding."""
     return largest_distance(X) * ZERO_DISTANCE[X.dtype]
 
 
 def largest_distance(X):
     """The largest finite distance."""
-    # not X.max(): on a graph that would sort the entries by column
+    # X.max() would sort the entries of a graph by column
     values = X.data if sparse.issparse(X) else X
     largest = float(values.max(initial=0))
     if largest == np.inf:

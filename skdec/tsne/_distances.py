@@ -72,7 +72,7 @@ class SquaredDistances:
             self.rows = self.prepare(X)
             self.unit = power_of_two(largest_distance(self.rows))
         else:
-            # a copy: what was fitted must not change with the caller's array
+            # copied, because what was fitted must not change with the caller's array
             self.rows = self._as_boolean(X) if self.boolean else X.copy()
             self._estimate_metric_params()
             self.unit = power_of_two(float(self._distances(self.rows[:1]).max()))
@@ -162,12 +162,12 @@ class SquaredDistances:
         keys = digests(self.rows)
         first = first_occurrences(keys)
         if sparse.issparse(self.rows):
-            # the row of one sample, itself not stored, may be that of another too
+            # two samples that do not store themselves may have the same row
             graph = _without_diagonal(self.rows)
             first = first_occurrences(digests(_with_diagonal(graph)))
         alike = first_occurrences(keys)
         doubtful = {keys[i] for i in np.flatnonzero(first[alike] != first)}
-        # for `identical`, when the matrix is gone
+        # kept for `identical`, which is called when the matrix is gone
         self._known = {key: i for i, key in enumerate(keys) if key not in doubtful}
         return first
 
@@ -299,7 +299,7 @@ def _squared_norms(rows):
 def _difference(rows, others, r, j):
     if not sparse.issparse(rows):
         return others[j] - rows[r]
-    # the row as many times by its parts: stacking matrices takes far longer
+    # repeated by hand, because stacking sparse matrices takes far longer
     b = slice(*rows.indptr[r : r + 2])
     n, stored = len(j), b.stop - b.start
     parts = np.tile(rows.data[b], n), np.tile(rows.indices[b], n)

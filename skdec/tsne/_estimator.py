@@ -71,11 +71,11 @@ from skdec.utils.validation import (
 )
 from skdec.utils.warn import warn
 
-# Those that scikit-learn computes between sparse rows.
+# The metrics that scikit-learn computes between sparse rows.
 SPARSE_METRICS = {"euclidean", "l2", "cosine", "cityblock", "manhattan", "l1"}
 
-# A map is reported if, so many iterations after the exaggeration, it is by so many nats
-# worse than points that all coincide.
+# A warning tells of a map that, so many iterations after the exaggeration, is worse by
+# so many nats than points that all coincide.
 PATIENCE, CHANCE_MARGIN = 20, 1e-3
 
 
@@ -179,14 +179,14 @@ class ExactTSNE(
         neighbours are found by scikit-learn, exactly; above 100,000 samples most of
         them by pynndescent, if it is installed and knows the metric.
     exaggeration : float, default=None
-        Factor on P after the early exaggeration; None means 1.  Some 4 draws clusters
-        together, for those that are to be clustered.
+        Factor on P after the early exaggeration; None means 1.  A value around 4
+        compacts the clusters, which helps if the map is clustered next.
     early_exaggeration_iter : int, default=50
         Iterations with ``early_exaggeration``.
     tol : float, default=3e-3
         After early exaggeration, stop when KL has fallen by less than ``tol`` times
-        itself since 50 iterations ago.  The default leaves some 1 or 2 % of KL to be
-        had by a smaller one; 0 goes on until ``max_iter``.
+        itself since 50 iterations ago.  The default stops about 1 to 2 % above the KL
+        that a smaller ``tol`` would reach; 0 goes on until ``max_iter``.
     precision : {"single", "double"}, default="single"
         Floating-point precision of the optimisation.  P takes 2 or 4 bytes an ordered
         pair.
@@ -435,8 +435,8 @@ class ExactTSNE(
         progress.end()
         self._warn_if_diverged(ended, affinities.chance, phases[1].stop)
         self._warn_if_short(ended.n_iter)
-        # all at once, and as fitted: a failed fit leaves the last one whole, and
-        # transform does not follow later changes of the parameters
+        # assigned together at the end: a fit that fails leaves the last one whole.
+        # `_placing` keeps what transform needs, whatever parameters are set later
         distances.forget_training_distances()
         self._placing = placing
         self.kl_divergence_, self.n_iter_ = ended.kl, ended.n_iter
@@ -449,7 +449,7 @@ class ExactTSNE(
         return self.embedding_.copy()
 
     def __sklearn_is_fitted__(self):
-        # n_features_in_ alone, which a callback sees before there is a map, is no fit
+        # a callback sees n_features_in_ before there is a map
         return hasattr(self, "embedding_")
 
     def _check_parameters(self):

@@ -11,11 +11,11 @@ from skdec.kernels.types import StepRates
 CHECK_EVERY = 50
 MIN_GAIN = 0.01
 
-# Longest move of a point in an iteration, in widths of the kernel: outliers that the
-# map has yet to make room for would be flung out of it.
+# A point moves at most so many widths of the kernel in an iteration.  Otherwise
+# outliers, for which the map has yet to make room, would be flung out of it.
 LONGEST_STEP = 1.0
 
-# Larger ones move every point as far as it may go, and overflow.
+# Learning rates are cut off here: any larger one moves every point as far as it may go.
 LARGEST_RATE = 1e30
 
 
@@ -65,10 +65,10 @@ class Descent:
             gradient, log_Z = objective.gradient(Y, phase.exaggeration)
             stopped |= n_iter >= phase.stop
             if stopped or (n_iter and n_iter % CHECK_EVERY == 0):
-                # of the Y that the gradient was taken at
+                # KL at the Y at which the gradient was taken
                 kl = objective.divergence(Y, log_Z)
                 norm = float(np.linalg.norm(gradient))
-                # what is told is not below 0, as rounding has it
+                # rounding may leave less than 0
                 told = max(kl, 0.0)
                 stopped |= progress.checked(n_iter, told, norm, phase.name, Y)
                 if not phase.early:

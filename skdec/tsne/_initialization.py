@@ -13,11 +13,11 @@ INITIAL_SCALE = 1e-4
 # Beyond this, squared distances in the map overflow in single precision.
 LARGEST_INIT = 1e15
 
-# Spread of a column of the start, in units of the data or of the first, below which it
-# is rounding.
+# A column of the start whose spread is smaller than this, in units of the data or of
+# the first column, is rounding.
 LEAST_SPREAD = 1e-12
 
-# Up to here the few eigenvectors come from the whole decomposition.
+# Up to so many points the eigenvectors come from a full decomposition.
 SMALL = 50
 
 
@@ -59,7 +59,7 @@ def principal_components(X, n_components, random_state):
     if sparse.issparse(X):
         solver = "arpack"
         if n_known == min(rows.shape):
-            # so few rows or columns that the solver for sparse matrices declines
+            # the solver for sparse matrices cannot find all components
             rows, solver = rows.toarray(), "full"
     pca = PCA(n_components=n_known, svd_solver=solver, random_state=random_state)
     pca.set_output(transform="default")
@@ -85,7 +85,7 @@ def _varying(X):
 
 
 def spectral(P, n_components, random_state):
-    """Leading eigenvectors of the normalised graph P, but for the constant one.
+    """Leading eigenvectors of the normalised graph P, without the constant one.
 
     As in Laplacian eigenmaps (Belkin & Niyogi 2003): the solutions of P v = λ D v, D
     the row sums, the first scaled to a standard deviation of 1e-4.  The entry largest

@@ -9,14 +9,14 @@ from sklearn.utils import gen_batches
 
 from skdec.kernels.affinities import squared_distances_to
 
-# Samples above which neighbours are searched for approximately, where that can be done.
+# Above so many samples neighbours are searched for approximately, if that is possible.
 APPROXIMATE_FROM = 100_000
 
-# Distances to search at a time: a few megabytes of a matrix, and of an index as many as
-# it computes in less than a second: Ctrl-C is seen between two searches only.
+# Distances that are searched at a time.  Those of a matrix take a few megabytes; those
+# of an index take less than a second, because Ctrl-C is seen between two searches only.
 ELEMENTS_PER_BLOCK, ELEMENTS_PER_SEARCH = 400_000, 2**27
 
-# Neighbours that are asked for beyond those needed, at least.
+# At least so many neighbours are asked for beyond those needed.
 SPARE = 8
 
 
@@ -112,7 +112,7 @@ class ExactIndex:
         """The same for dense rows, with squared Euclidean distances.
 
         The index rounds by the batch and by the number of threads, and so picks among
-        distances that are equal but for rounding: it is asked for a few more, of which
+        distances that are equal up to rounding: it is asked for a few more, of which
         differences decide.
         """
         others = len(self.rows) - (rows is None)
@@ -202,7 +202,7 @@ def nearest_in_graph(graph, n_neighbors, own):
             f"samples are required (3 times the perplexity{besides}), but row {i} has "
             f"only {stored[i]}. Decrease perplexity, or store more neighbours in X"
         )
-    # columns are in order, so that they settle which of equal distances comes first
+    # columns are in order, so that the lower one comes first among equal distances
     order = np.lexsort((graph.data, np.repeat(np.arange(len(stored)), stored)))
     entries = order[graph.indptr[:-1, None] + np.arange(n_neighbors)]
     return Found(graph.data[entries], graph.indices[entries])

@@ -8,8 +8,8 @@ from scipy import sparse
 from skdec.kernels import embedding, embedding_fused
 from skdec.kernels.types import GAUSSIAN, STUDENT_T, CSRGraph
 
-# Blocks whose forces are collected apart and added in order: enough to share among
-# threads, few enough that adding them up costs little.
+# Forces are collected in so many slots and added in their order: enough to share among
+# threads, few enough to add up quickly.  A slot has at least so many rows.
 MAX_SLOTS = 32
 MIN_SLOT_ROWS = 128
 
@@ -53,7 +53,8 @@ class EmbeddingObjective:
             self.graph = CSRGraph(P.data, P.indices, P.indptr)
             P = np.empty((n, 0), P.dtype)
         self.P, self.n_samples = P, n
-        # blocks even in number, for two threads, and in rows, which go by twos
+        # an even number of blocks, for two threads, of an even number of rows, which
+        # the fused loop takes by twos
         n_blocks = MAX_SLOTS
         while n_blocks > 1 and n < n_blocks * MIN_SLOT_ROWS:
             n_blocks //= 2
@@ -145,7 +146,10 @@ class EmbeddingObjective:
         return slots, Z
 
     def _energy(self, D):
-        """−log s."""
+        """−log s of arrays, as ``energy`` in kernels/similarity.py has it of numbers.
+
+        tests/kernels/test_embedding.py compares KL by both.
+        """
         if self.kernel.kind == GAUSSIAN:
             return D
         dof = float(self.kernel.dof)

@@ -11,11 +11,11 @@ from skdec.tsne._affinities import conditional_rows, neighbour_rows
 from skdec.tsne._bfgs import minimise_rows
 from skdec.tsne._distances import SquaredDistances
 
-# How far out, in units of the map's reach, a new point may be placed, and from where on
-# it is told to be outside.
+# A new point is placed at most so far out, in units of the map's reach; a warning tells
+# of points beyond the second.
 RIM, OUTSIDE = 10.0, 2.0
 
-# Affinities of new points that are held at a time.
+# Affinities of new points that are held in memory at a time.
 PLACEMENT_BATCH_ELEMENTS = 4_000_000
 
 
@@ -71,9 +71,9 @@ def place_points(embedding, P, kernel, threads):
     center = fitted.mean(axis=0)
     fitted -= center
     objective = PlacementObjective(fitted, P, kernel, threads)
-    # the mean of neighbours in two clusters can lie in a third, from where the way
-    # down leads out of the map: then the nearest neighbour is the better start
-    # each mean by itself: a product of matrices rounds by their shape
+    # the mean of neighbours in two clusters can lie in a third, from where descent
+    # leads out of the map; then the nearest neighbour is the better start
+    # each mean alone, because a product of matrices rounds by their shape
     V = np.array([p @ fitted for p in P]).reshape(len(P), fitted.shape[1])
     nearest = fitted[P.argmax(axis=1)]
     everyone = np.arange(len(V))

@@ -12,7 +12,7 @@ from skdec.kernels.types import GAUSSIAN
 MOMENTUM, LATE_MOMENTUM = 0.8, 0.95
 
 # Similarity of neighbours at ν = 1 in a map made in short steps, exp Σ_ij p_ij log s_ij
-# (measured in tests/test_tsne.py); longer ones spread it further.
+# (measured in tests/tsne/test_schedule.py); longer ones spread it further.
 NEIGHBOUR_SIMILARITY = 1 / 8
 TRANSITION, UNFOLDING = 30, 75
 

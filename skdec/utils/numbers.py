@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-# Largest |coordinate| whose squared distances, summed over dimensions, stay finite; in
-# double precision, which far points are left to, also over the least ν.
+# Largest |coordinate| whose squared distances, summed over dimensions, stay finite.  In
+# double precision, which is used for far points, they do so divided by the smallest ν.
 LARGEST = {np.dtype(np.float32): 1e15, np.dtype(np.float64): 1e140}
 
 
-# The least number with all its digits.
+# The smallest number that has all its digits.
 TINY = np.finfo(np.float64).tiny
 
 

@@ -27,7 +27,7 @@ class Range(Interval):
 
 POSITIVE = Range(Real, 0, None, closed="neither")
 
-# wide enough for any use, narrow enough that (1 + D/ν) is computed in single precision
+# wide enough for any use, narrow enough for 1 + D/ν in single precision
 DOF = Range(Real, 1e-12, 1e12, closed="both")
 
 # the exponent b of f in the target

@@ -3,7 +3,8 @@
 import sys
 import warnings
 
-# Between the caller and a warning lie, besides this package, wrappers of scikit-learn.
+# Frames of these packages lie between the caller and a warning: this package, and
+# wrappers of scikit-learn and contextlib.
 INSIDE = {__name__.partition(".")[0], "sklearn", "contextlib"}
 
 

@@ -43,7 +43,7 @@ def check_weights(sample_weight: ArrayLike | None, X: Any) -> Weights:
     """Non-negative weights of X's rows, not all zero, or an error that names them."""
     if sample_weight is None:
         return Weights(None)
-    # before scikit-learn's check, which names no argument here, or passes in 1.6
+    # checked first, because scikit-learn names no argument here, or lets it pass (1.6)
     given = np.asarray(sample_weight)
     if given.size and not given.any():
         raise ValueError("sample_weight must have a positive entry; all are zero")
