@@ -103,8 +103,8 @@ class StudentTClustering(FittedClustering):
         dimension m of the spread of the rows about the means of the best start,
         m = (tr W)²/tr W² with W their covariance, rounded: the number of features if
         clusters are round, less if they are long.  With an encoder it is m/10, at least
-        1.  1.0 is the formula of the paper, whose memberships blur in more than a few
-        dimensions.
+        1.  1.0 is the value of the DEC paper; beyond a few dimensions its memberships
+        are blurred.
     bandwidth : "auto" or float, default="auto"
         Unit h of the distances; 1.0 is the formula of the paper.  "auto" is
         √(min(ν, 4)/2) times √(tr W/m), the standard deviation within clusters in each
@@ -187,7 +187,7 @@ class StudentTClustering(FittedClustering):
         Passes over the data of the start that was carried through, or of the encoder's
         training.
     n_steps_ : int
-        Its steps; as many, unless there are batches.
+        Steps; as many as passes, unless there are batches.
     converged_ : bool
         Whether those iterations settled before ``max_iter`` and did no harm.
     start_kept_ : bool
@@ -198,7 +198,7 @@ class StudentTClustering(FittedClustering):
         point, or the labels of the start explain the embedding at its end plainly
         better; the encoder is then as it was pre-trained.
     history_ : dict of ndarray
-        Of those iterations, an entry for each refresh (with batches, for each pass):
+        One entry for each refresh (with batches, for each pass) of those iterations:
         "n_iter", the pass; "kl_divergence", KL(P‖Q) at the centroids before its step
         and, while an encoder learns, at the embedding that ``update_interval`` names;
         "label_changes", the share of labels changed since the entry before.

@@ -10,16 +10,16 @@ method more:
 ``step(X, gradient, sample_weight=None)``
     Takes one step on a batch.  ``gradient`` is a function: called with the embedding
     of the batch, an array, it returns G = ∂KL/∂Z of the same shape, row i being
-    w_i ∂KL_i/∂z_i, the target made of the Z it is given and then held.  It has to be
-    called: by the Z that rows had, labels and centroids are judged.  The encoder
+    w_i ∂KL_i/∂z_i, with the target made of the Z it is given and then held.  You must
+    call it: labels and centroids are computed from the Z you pass.  The encoder
     follows −G by the chain rule, and may add a loss of its own, whose rows it weights
-    with ``sample_weight``; the weights are 1 on average, and rows without weight do
-    not come.  What it returns is ignored.
+    with ``sample_weight``; the weights are 1 on average, and rows without weight are
+    left out.  What it returns is ignored.
 
 A deep copy of the pre-trained encoder is kept during the training, to be returned if
-that loses clusters.  Nothing else is asked of it, and it needs
-to inherit from nothing but scikit-learn's BaseEstimator, whose tag
-``input_tags.sparse`` says whether it takes CSR matrices too::
+the training loses clusters.  The encoder inherits from scikit-learn's BaseEstimator,
+whose tag ``input_tags.sparse`` says whether it takes CSR matrices too.  Nothing else is
+asked of it::
 
     class Linear(BaseEstimator):
         def fit(self, X, y=None, sample_weight=None):
