@@ -32,6 +32,12 @@ class SpacePoint(NamedTuple):
 
 
 @stage
+def chunk_position(t, n_columns):
+    """Where the first column of place t of a slot stands in the chunks."""
+    return t // CHUNK * n_columns * CHUNK + t % CHUNK
+
+
+@stage
 def add_chunks(chunks, factor, slot):
     """Add ``factor`` times what a fused loop has collected in chunks to a slot."""
     n_columns = len(slot)
@@ -134,7 +140,7 @@ def plane_blocks(Y, P, dof, size, start, stop, slots, Z):
             while lane < m_a:
                 t = i + 1 + lane - first
                 m = min(CHUNK - t % CHUNK, m_a - lane)
-                at = t // CHUNK * n_columns * CHUNK + t % CHUNK
+                at = chunk_position(t, n_columns)
                 plane_forces(
                     pair,
                     Y[0][i + 1 + lane : i + 1 + lane + m],
@@ -220,7 +226,7 @@ def space_blocks(Y, P, dof, size, start, stop, slots, Z):
             while lane < n_met(i, n):
                 t, a = i + 1 + lane - first, i + 1 + lane
                 m = min(CHUNK - t % CHUNK, n_met(i, n) - lane)
-                at = t // CHUNK * n_columns * CHUNK + t % CHUNK
+                at = chunk_position(t, n_columns)
                 space_forces(
                     point,
                     one / dof,

@@ -81,6 +81,7 @@ def from_matrix(P, dtype):
     n = len(P)
     half = np.zeros((n, n // 2), dtype)
     for i in range(n):
+        # as many as ``n_met`` in kernels/pairs.py, which only kernels can call
         following = (i + 1 + np.arange(n // 2 - (n % 2 == 0 and i >= n // 2))) % n
         half[i, : len(following)] = (P[i, following] + P[following, i]) / 2
     negentropy = sum(xlogy(row, row).sum(dtype=np.float64) for row in P)
