@@ -1,9 +1,11 @@
 """The public formulas as functions of arrays: q, p, KL, and the affinities."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.special import rel_entr
 from sklearn.utils import gen_batches
 
@@ -27,7 +29,6 @@ from skdec.tsne._objective import LARGEST_FUSED, EmbeddingObjective
 from skdec.utils.numbers import working_dtype
 from skdec.utils.sklearn_compat import StrOptions, validate_params
 from skdec.utils.threads import Threads
-from skdec.utils.typing import FloatArray, KernelName, MatrixLike, Normalization
 from skdec.utils.validation import (
     BALANCE,
     DOF,
@@ -39,6 +40,11 @@ from skdec.utils.validation import (
     check_square,
 )
 from skdec.utils.weights import check_weights
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from skdec.utils.typing import FloatArray, KernelName, MatrixLike, Normalization
 
 ROWS_PER_LOGARITHM = 4096
 

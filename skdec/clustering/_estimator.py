@@ -1,12 +1,13 @@
 """StudentTClustering: the clustering of DEC as a scikit-learn estimator."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
@@ -35,7 +36,6 @@ from skdec.clustering._training import Settings
 from skdec.utils.sklearn_compat import HasMethods, StrOptions, fit_context
 from skdec.utils.state import unchanged_on_error
 from skdec.utils.threads import Threads
-from skdec.utils.typing import Auto, Encoder, MatrixLike, RandomState
 from skdec.utils.validation import (
     BALANCE,
     DOF,
@@ -46,6 +46,11 @@ from skdec.utils.validation import (
 )
 from skdec.utils.warn import warn
 from skdec.utils.weights import check_weights
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from skdec.utils.typing import Auto, Encoder, MatrixLike, RandomState
 
 # With an encoder every start is carried on, which takes longer, so there are fewer.
 N_INIT, ENCODER_N_INIT = 40, 10

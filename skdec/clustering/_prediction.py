@@ -1,9 +1,10 @@
 """What a fitted clustering tells of rows: memberships, labels, scores."""
 
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.special import entr, rel_entr
 from sklearn.base import (
@@ -21,9 +22,13 @@ from skdec.clustering._scaled_rows import scale_rows
 from skdec.clustering._spread import simplified_silhouette
 from skdec.clustering._training import DIVERGED
 from skdec.utils.threads import Threads
-from skdec.utils.typing import FloatArray, IntArray, MatrixLike
 from skdec.utils.validation import FLOATS, check_matrix
 from skdec.utils.weights import Weights, check_weights
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from skdec.utils.typing import FloatArray, IntArray, MatrixLike
 
 ROWS_PER_PREDICTION = 65_536
 

@@ -1,12 +1,13 @@
 """A deep embedding that learns: an autoencoder, pre-trained, then the chain rule."""
 
+from __future__ import annotations
+
 import copy
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils import check_random_state
@@ -14,8 +15,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdec.encoders._base import BaseEncoder, mean_gradient
 from skdec.utils.sklearn_compat import StrOptions, fit_context
-from skdec.utils.typing import Gradient, MatrixLike, RandomState
 from skdec.utils.validation import POSITIVE, Range
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from skdec.utils.typing import Gradient, MatrixLike, RandomState
 
 MAX_SEED = np.iinfo(np.int32).max
 

@@ -1,7 +1,10 @@
 """What encoders share: validated rows in, scaled batches to the model, Z out."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.base import (
     BaseEstimator,
@@ -13,9 +16,13 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdec.utils.numbers import LARGEST, largest_magnitude
-from skdec.utils.typing import FloatArray, MatrixLike
 from skdec.utils.validation import FLOATS, check_matrix
 from skdec.utils.weights import check_weights
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from skdec.utils.typing import FloatArray, MatrixLike
 
 # Rows that are encoded at a time, and the most numbers in them.
 ROWS_PER_ENCODING, ENTRIES_PER_BATCH = 4096, 2**22

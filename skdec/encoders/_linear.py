@@ -1,10 +1,11 @@
 """A linear embedding that learns: principal components, then the chain rule."""
 
+from __future__ import annotations
+
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.linalg import eigh, svd
 from scipy.sparse.linalg import LinearOperator, svds
@@ -12,8 +13,12 @@ from sklearn.utils import check_random_state
 
 from skdec.encoders._base import BaseEncoder, mean_gradient
 from skdec.utils.sklearn_compat import StrOptions, fit_context
-from skdec.utils.typing import Auto, Gradient, MatrixLike, RandomState
 from skdec.utils.validation import POSITIVE, Range
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from skdec.utils.typing import Auto, Gradient, MatrixLike, RandomState
 
 N_COMPONENTS = 10
 ROUNDING = 1e-7

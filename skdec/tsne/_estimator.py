@@ -1,13 +1,14 @@
 """ExactTSNE: t-SNE with the true gradient over all pairs, and a transform."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from inspect import signature
 from numbers import Integral, Real
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.base import (
     BaseEstimator,
@@ -53,14 +54,6 @@ from skdec.utils.sklearn_compat import (
 )
 from skdec.utils.state import unchanged_on_error
 from skdec.utils.threads import Threads
-from skdec.utils.typing import (
-    Auto,
-    FloatArray,
-    KernelName,
-    MatrixLike,
-    Normalization,
-    RandomState,
-)
 from skdec.utils.validation import (
     DOF,
     FLOATS,
@@ -70,6 +63,18 @@ from skdec.utils.validation import (
     with_short_indices,
 )
 from skdec.utils.warn import warn
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from skdec.utils.typing import (
+        Auto,
+        FloatArray,
+        KernelName,
+        MatrixLike,
+        Normalization,
+        RandomState,
+    )
 
 # The metrics that scikit-learn computes between sparse rows.
 SPARSE_METRICS = {"euclidean", "l2", "cosine", "cityblock", "manhattan", "l1"}

@@ -1,15 +1,19 @@
 """Checks shared by the public functions and the estimators."""
 
+from __future__ import annotations
+
 from numbers import Integral, Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils import check_array
 
 from skdec.utils.numbers import largest_magnitude, working_dtype
 from skdec.utils.sklearn_compat import Interval
-from skdec.utils.typing import FloatArray
 from skdec.utils.warn import warn
+
+if TYPE_CHECKING:
+    from skdec.utils.typing import FloatArray
 
 FLOATS = (np.float64, np.float32)
 

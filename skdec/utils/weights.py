@@ -1,13 +1,18 @@
 """Weights of rows, in a unit in which they can be cast to any dtype."""
 
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from skdec.utils.numbers import power_of_two
 from skdec.utils.sklearn_compat import check_sample_weight
-from skdec.utils.typing import FloatArray
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from skdec.utils.typing import FloatArray
 
 
 class Weights(NamedTuple):
@@ -28,7 +33,7 @@ class Weights(NamedTuple):
         return np.ones(n_rows) if self.values is None else self.values
 
     @classmethod
-    def joined(cls, parts: list[tuple["Weights", int]]) -> "Weights":
+    def joined(cls, parts: list[tuple[Weights, int]]) -> Weights:
         """The weights of several sets of rows, from pairs of weights and n_rows."""
         unit = max(weights.unit for weights, _ in parts)
         values = [w.filled(n_rows) * (w.unit / unit) for w, n_rows in parts]
