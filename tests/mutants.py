@@ -108,7 +108,7 @@ MUTANTS = [
         energies_without_dof=("one + D[lane] * per_dof", "one + D[lane]"),
         energies_of_gaussian=(
             "energy(D[lane], kernel)",
-            "energy(D[lane], Kernel(GAUSSIAN, dof))",
+            "float(D[lane])",
         ),
         pull_sign=("C[lane] * (x_d - row[lane])", "C[lane] * (x_d + row[lane])"),
     ),
@@ -467,7 +467,7 @@ MUTANTS = [
         "tsne/_gradient_descent.py",
         (OPTIMIZERS, RATE),
         longest_step=(
-            "np.sqrt(max(float(objective.kernel.dof), 1.0))",
+            "max(objective.kernel.width, 1.0)",
             "max(float(objective.kernel.dof), 1.0)",
         ),
         small_gradient=("norm <= self.min_grad_norm", "norm >= self.min_grad_norm"),

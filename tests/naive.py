@@ -224,9 +224,9 @@ def embedding_gradient(Y, P, dof, kernel, normalization, exaggeration=1):
     return gradient
 
 
-def placement_kl(v, Y, p, dof):
+def placement_kl(v, Y, p, dof, kernel="student_t"):
     """KL(p‖q) of one new point v against the fitted Y."""
-    logs = [log_similarity(squared_distance(v, y), dof) for y in Y]
+    logs = [log_similarity(squared_distance(v, y), dof, kernel) for y in Y]
     total = log_sum(logs)
     return sum(
         p_j * (np.log(p_j) - (log_s - total))

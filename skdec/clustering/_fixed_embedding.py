@@ -19,7 +19,7 @@ from skdec.clustering._objective import ClusteringObjective, Mixture
 from skdec.clustering._optimizers import CentroidDescent, StochasticDescent
 from skdec.clustering._result import ClusteringResult
 from skdec.clustering._self_training import SelfTraining
-from skdec.clustering._training import number_collapsed
+from skdec.clustering._training import Ended, number_collapsed
 from skdec.utils.numbers import TINY
 
 # If clusters lose all their rows, these shares of the automatic bandwidth are tried.
@@ -45,7 +45,8 @@ PLACINGS = 10
 class Outcome:
     """Where the clustering of a fixed embedding ended."""
 
-    run: SelfTraining
+    ended: Ended  # where self-training ended, whether or not that is returned
+    random_state: np.random.RandomState  # draws the batches of what comes next
     objective: ClusteringObjective
     form: Form
     start: np.ndarray  # in the units of X
@@ -65,7 +66,7 @@ class Outcome:
         return ClusteringResult.of(
             self.objective,
             self.centers,
-            self.run,
+            self.ended,
             n_reseeds=self.n_reseeds,
             converged=self.converged,
             start_kept=self.start_kept,
@@ -74,7 +75,7 @@ class Outcome:
     @property
     def converged(self):
         """Whether self-training settled where it did no harm."""
-        return self.run.converged and not (self.emptied or self.harmful)
+        return self.ended.converged and not (self.emptied or self.harmful)
 
     @property
     def sharpness(self):
@@ -83,9 +84,10 @@ class Outcome:
         return self.objective.evidence(Mixture(self.centers, even))
 
     def __str__(self):
+        ended = self.ended
         return (
-            f"bandwidth {self.form.bandwidth:.6g}: {self.run.n_iter} passes, "
-            f"converged = {self.run.converged}, evidence {self.start_evidence:.7g} -> "
+            f"bandwidth {self.form.bandwidth:.6g}: {ended.n_iter} passes, "
+            f"converged = {ended.converged}, evidence {self.start_evidence:.7g} -> "
             f"{self.end_evidence:.7g}{', start kept' if self.start_kept else ''}"
         )
 
@@ -230,35 +232,37 @@ class Carrier:
             ball,
             self.random_state,
         )
-        run.run(objective)
-        outcome = self._judged(run, objective, start, origin, form, n_reseeds)
+        ended = run.run(objective)
+        outcome = self._judged(ended, objective, start, origin, form, n_reseeds)
         if self.verbose:
             print(f"[StudentTClustering] {outcome}")
         return outcome
 
-    def _loses_labels(self, objective, origin, run):
+    def _loses_labels(self, objective, origin, end):
         """Whether the labels explain the rows plainly worse than those of the start."""
         before, after = (
             objective.evidence(objective.labelled_mixture(centers))
-            for centers in (origin, run.centers)
+            for centers in (origin, end)
         )
         return after < before - self.loss_allowed
 
-    def _judged(self, run, objective, start, origin, form, n_reseeds):
+    def _judged(self, ended, objective, start, origin, form, n_reseeds):
         """What is returned: the end of a run, or its origin."""
         before = objective.evidence(objective.mixture(origin))
-        after = objective.evidence(objective.mixture(run.centers))
-        had, has = (_occupied(objective, where) for where in (origin, run.centers))
-        emptied = run.emptied or np.count_nonzero(has) < np.count_nonzero(had)
+        after = objective.evidence(objective.mixture(ended.centers))
+        had, has = (_occupied(objective, where) for where in (origin, ended.centers))
+        emptied = ended.emptied or np.count_nonzero(has) < np.count_nonzero(had)
         worse = not emptied and after < before
         # parameters that the user has set are followed unless the result is plainly bad
         harmful = not (emptied or self.strict) and (
-            after < before - self.allowed or self._loses_labels(objective, origin, run)
+            after < before - self.allowed
+            or self._loses_labels(objective, origin, ended.centers)
         )
         kept = emptied or harmful or (worse and self.strict)
-        centers = origin if kept else run.centers
+        centers = origin if kept else ended.centers
         return Outcome(
-            run=run,
+            ended=ended,
+            random_state=self.random_state,
             objective=objective,
             form=form,
             start=start,

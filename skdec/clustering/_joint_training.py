@@ -17,6 +17,7 @@ import numpy as np
 from skdec.clustering._forces import clustering_forces, residual
 from skdec.clustering._form import make_objective
 from skdec.clustering._memberships import frequencies, memberships, target
+from skdec.clustering._objective import ClusteringObjective
 from skdec.clustering._optimizers import CentroidDescent
 from skdec.clustering._result import ClusteringResult
 from skdec.clustering._scaled_rows import scale_rows
@@ -52,6 +53,21 @@ class Learned:
     worse: bool  # the start's labels explain the embedding plainly better
 
 
+@dataclass(frozen=True)
+class Trained:
+    """Where the training of an encoder ended, in the units of the objective."""
+
+    objective: ClusteringObjective  # of the embedding at the end
+    Z: np.ndarray  # that embedding, of all rows
+    centers: np.ndarray
+    first_labels: np.ndarray  # labels at the first refresh
+    n_iter: int
+    n_steps: int
+    converged: bool
+    vanished: bool  # the embedding shrank to a point
+    history: History
+
+
 def learn(clustered, encoder, X, weights, Z, encode, threads, settings):
     """Train an encoder with its clusters and judge what comes of it.
 
@@ -62,25 +78,26 @@ def learn(clustered, encoder, X, weights, Z, encode, threads, settings):
     # a copy of Z too: an encoder may keep, and change, what it gives
     before, Z_before = copy.deepcopy(encoder), Z.copy()
     training = JointTraining(start, encoder, X, weights, Z, encode, threads, settings)
-    objective = training.run()
+    trained = training.run()
+    objective = trained.objective
     result = ClusteringResult.of(
         objective,
-        training.centers,
-        training,
+        trained.centers,
+        trained,
         n_reseeds=first.n_reseeds,
-        converged=training.converged,
+        converged=trained.converged,
         start_kept=False,
     )
-    n_collapsed = number_collapsed(training.centers, result.occupied)
+    n_collapsed = number_collapsed(trained.centers, result.occupied)
     lost = n_collapsed > start.n_collapsed
     now, then = (
-        objective.evidence(objective.labelled_mixture(training.centers, labels))
-        for labels in (None, training.first_labels)
+        objective.evidence(objective.labelled_mixture(trained.centers, labels))
+        for labels in (None, trained.first_labels)
     )
-    Z, worse = training.Z, now < then - start.loss_allowed
-    if training.vanished or lost or worse:
+    Z, worse = trained.Z, now < then - start.loss_allowed
+    if trained.vanished or lost or worse:
         encoder, Z, result = before, Z_before, first.kept_after(result)
-    return Learned(encoder, Z, result, training.vanished, n_collapsed, lost, worse)
+    return Learned(encoder, Z, result, trained.vanished, n_collapsed, lost, worse)
 
 
 class JointTraining:
@@ -126,7 +143,7 @@ class JointTraining:
     """
 
     def __init__(self, start, encoder, X, weights, Z, encode, threads, settings):
-        self.centers, self.random_state = start.centers, start.run.random_state
+        self.centers, self.random_state = start.centers, start.random_state
         self.descent = CentroidDescent(momentum=0.0)
         self.encoder, self.settings = encoder, settings
         self._encode, self.threads = encode, threads
@@ -158,7 +175,10 @@ class JointTraining:
     def run(self):
         """Refresh and follow until labels rest, or ``max_iter`` passes.
 
-        Returns the objective of the embedding at the end, which is then ``Z``.
+        Returns
+        -------
+        trained : Trained
+            The embedding at the end, its clusters, and how they came there.
         """
         last, batches = self.settings.max_iter * self.n_batches, self._batches()
         self.refresh()
@@ -170,7 +190,17 @@ class JointTraining:
             self.refresh()
         if self.settings.update_interval is None:
             self.Z = self.encode()
-        return self.measure(self.Z)
+        return Trained(
+            objective=self.measure(self.Z),
+            Z=self.Z,
+            centers=self.centers,
+            first_labels=self.first_labels,
+            n_iter=self.n_iter,
+            n_steps=self.n_steps,
+            converged=self.converged,
+            vanished=self.vanished,
+            history=self.history,
+        )
 
     def refresh(self):
         """f of all rows, a step of the centroids, and whether that was enough."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from skdec.clustering._training import History
+from skdec.clustering._training import Ended, History
 from skdec.utils.numbers import TINY
 
 # Frequencies are extrapolated at most so far, in lengths of the step before.
@@ -133,7 +133,13 @@ class SelfTraining:
         return off > FREQUENCY_ERROR * sums.kl / sums.weight
 
     def run(self, objective):
-        """Steps until labels and centroids rest, or ``max_iter`` passes."""
+        """Steps until labels and centroids rest, or ``max_iter`` passes.
+
+        Returns
+        -------
+        ended : Ended
+            Where the centroids are, and how they came there.
+        """
         labels = np.full(len(objective.weight), -1, np.int32)
         self.least_shift = LEAST_SHIFT[objective.rows.dtype]
         checked, changed, refreshed = self.centers, 0.0, False
@@ -159,6 +165,16 @@ class SelfTraining:
             if refreshed:
                 self._judge(checked, changed, kl, occupied)
                 checked, changed, refreshed = self.centers, 0.0, False
+        return Ended(
+            centers=self.centers,
+            ball=self.ball,
+            descent=self.descent,
+            n_iter=self.n_iter,
+            n_steps=self.n_steps,
+            converged=self.converged,
+            emptied=self.emptied,
+            history=self.history,
+        )
 
     def _batches(self, n_rows):
         size = self.settings.batch_size

@@ -214,11 +214,11 @@ def joined(batches):
 def after_fit(stream, clustered):
     """The stream after a fit of all rows so far."""
     outcome, result = clustered.outcome, clustered.result
-    run, total = outcome.run, result.frequencies.sum()
-    ball = outcome.objective.rows.ball_to_original(run.ball)
+    ended, total = outcome.ended, result.frequencies.sum()
+    ball = outcome.objective.rows.ball_to_original(ended.ball)
     descent = StochasticDescent()
-    if isinstance(run.descent, StochasticDescent):
-        descent = run.descent
+    if isinstance(ended.descent, StochasticDescent):
+        descent = ended.descent
     f = result.frequencies / total
     clusters = Clusters(result.centers, result.centers, f, f, result.means)
     return replace(

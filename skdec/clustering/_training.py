@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from skdec.clustering._optimizers import CentroidDescent, StochasticDescent
+from skdec.clustering._scaled_rows import Ball
+
 # Centroids closer than this, in bandwidths, give memberships that cannot be told apart.
 SAME_CENTROID = 1e-2
 
@@ -31,6 +34,20 @@ class History:
     n_iter: list = field(default_factory=list)
     kl: list = field(default_factory=list)
     changed: list = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Where a loop of self-training ended, in the units inside."""
+
+    centers: np.ndarray
+    ball: Ball  # where the centroids stayed
+    descent: CentroidDescent | StochasticDescent  # with its velocity, to go on from
+    n_iter: int
+    n_steps: int
+    converged: bool
+    emptied: bool  # given up because clusters stayed without rows
+    history: History
 
 
 def number_collapsed(centers, occupied):

@@ -29,7 +29,7 @@ MAX_SEED = np.iinfo(np.int32).max
 LEAST_VARIANCE = 0.1
 
 # An embedding that varies by less than this share does not vary in single precision.
-ROUNDING = 1e-5
+LEAST_DEVIATION = 1e-5
 
 
 class AutoencoderEncoder(BaseEncoder):
@@ -282,7 +282,7 @@ class AutoencoderEncoder(BaseEncoder):
             raise self._diverged(self.epochs)
         covariance = np.cov(Z, rowvar=False, ddof=0, aweights=weight)
         values, vectors = np.linalg.eigh(np.atleast_2d(covariance))
-        if values[-1] <= (ROUNDING * np.abs(Z).max()) ** 2:
+        if values[-1] <= (LEAST_DEVIATION * np.abs(Z).max()) ** 2:
             return
         deviations = np.sqrt(np.maximum(values, LEAST_VARIANCE * values[-1]))
         self._networks.append(

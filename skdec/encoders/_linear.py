@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from skdec.utils.typing import Auto, Gradient, MatrixLike, RandomState
 
 N_COMPONENTS = 10
-ROUNDING = 1e-7
+LEAST_LENGTH = 1e-7
 # Up to so many features components come from the Gram matrix, beyond from products with
 # vectors.
 LARGEST_GRAM = 2000
@@ -140,7 +140,7 @@ class LinearEncoder(BaseEncoder):
         lengths, directions = self._principal(X, roots, n_components)
         if self.n_components == "auto":
             # directions without any length would point anywhere
-            n_components = max(1, np.sum(lengths > ROUNDING * lengths[0]))
+            n_components = max(1, np.sum(lengths > LEAST_LENGTH * lengths[0]))
         directions = directions[:n_components]
         # signs as scikit-learn's PCA has them
         largest = np.argmax(np.abs(directions), axis=1)

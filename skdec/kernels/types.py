@@ -4,12 +4,12 @@ A reader of the papers finds: ν and the kind of s in ``Kernel``, D°, β and th
 the affinities in ``Scales``, ν and f^−b of a clustering step in ``StepModel``.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
-# Kinds of similarity s(D).  One more takes a number here, its name in KERNELS, and a
-# branch in each of ``similarities``, ``weights`` and ``energy`` of ``similarity``.
+# Kinds of similarity s(D).  CONTRIBUTING.md tells what one more takes.
 STUDENT_T, GAUSSIAN = 0, 1
 KERNELS = {"student_t": STUDENT_T, "gaussian": GAUSSIAN}
 
@@ -19,6 +19,11 @@ class Kernel(NamedTuple):
 
     kind: int
     dof: float
+
+    @property
+    def width(self):
+        """The length over which s falls off: √ν of Student-t, 1 of Gaussian."""
+        return 1.0 if self.kind == GAUSSIAN else math.sqrt(self.dof)
 
 
 class CSRGraph(NamedTuple):

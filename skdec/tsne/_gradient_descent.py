@@ -56,7 +56,7 @@ class Descent:
             KL(P‖Q) at the final Y, without exaggeration, and the iterations done.
         """
         velocity, gains = np.zeros_like(Y), np.ones_like(Y)
-        longest = LONGEST_STEP * np.sqrt(max(float(objective.kernel.dof), 1.0))
+        longest = LONGEST_STEP * max(objective.kernel.width, 1.0)
         phases, n_iter, stopped, history = iter(phases), 0, False, []
         phase = next(phases)
         while True:

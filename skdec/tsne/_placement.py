@@ -83,7 +83,7 @@ def place_points(embedding, P, kernel, threads):
     for value, other in zip(at_start, at_nearest, strict=True):
         value[worse] = other[worse]
     # KL changes over the length of the map, or of the kernel where that is wider
-    width = np.hypot(np.linalg.norm(fitted.std(axis=0)), np.sqrt(kernel.dof))
+    width = np.hypot(np.linalg.norm(fitted.std(axis=0)), kernel.width)
     reach = max(width, np.linalg.norm(fitted, axis=1).max())
     lost = np.zeros(len(V), bool)
     lost[minimise_rows(objective, V, at_start, width, limit=RIM * reach)] = True

@@ -35,7 +35,7 @@ def training_from(rows, model, encoder, X, weight, settings, threads):
     objective = make_objective(Z, weights, Z[rows], form, threads)
     start = SimpleNamespace(
         centers=objective.rows.to_internal(Z[rows]),
-        run=SimpleNamespace(random_state=np.random.RandomState(0)),
+        random_state=np.random.RandomState(0),
         objective=objective,
         form=form,
     )

@@ -40,3 +40,9 @@ def framed(form, Z, centers, bandwidth):
     rows = sparse.csr_matrix(Z) if form == "sparse" else Z
     frame = scale_rows(rows, centers, bandwidth)
     return frame.measured_by_products() if form == "products" else frame
+
+
+# Every kernel, and Student-t at each way in which it is computed.
+FORMS = [("student_t", dof) for dof in (0.5, 1.0, 2.0, 49.0, 100.0)] + [
+    ("gaussian", 1.0)
+]

@@ -18,6 +18,7 @@ from tests import naive
 from tests.kernels.common import (
     DOFS,
     DTYPES,
+    FORMS,
     close,
     conditional,
     joint,
@@ -39,11 +40,6 @@ def test_embedding_loss(rng, dof, normalization, dtype):
     arguments = Y.astype(float), P.astype(float), nu, kernel, normalization
     close(kl, naive.embedding_kl(*arguments), dtype)
     close(gradient, naive.embedding_gradient(*arguments), dtype)
-
-
-FORMS = [("student_t", dof) for dof in (0.5, 1.0, 2.0, 49.0, 100.0)] + [
-    ("gaussian", 1.0)
-]
 
 
 def objective_forms(points, P, form, threads, dtype):

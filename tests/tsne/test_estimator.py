@@ -1,6 +1,7 @@
 """ExactTSNE as a whole."""
 
 import tracemalloc
+import warnings
 
 import numpy as np
 import pytest
@@ -230,6 +231,19 @@ def test_a_parameter_without_effect_is_named_once(parameters, message):
         ExactTSNE(init="random", **{**SHORT, **parameters}).fit(X)
     # besides that of the few iterations
     assert len(caught) == 2
+
+
+def test_degrees_of_freedom_have_no_effect_on_the_gaussian():
+    maps = []
+    for dof in (1.0, 1e4):
+        tsne = ExactTSNE(kernel="gaussian", n_components=3, dof=dof, **SHORT)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            # far from settled, so that points move as far as they may
+            embedding = tsne.set_params(learning_rate=1e6).fit_transform(IRIS[::2])
+            maps.append((embedding, tsne.transform(IRIS[1::2])))
+    for one, other in zip(*maps, strict=True):
+        assert_array_equal(one, other)
 
 
 def test_a_parameter_at_its_default_is_not_given():
