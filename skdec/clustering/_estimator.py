@@ -86,16 +86,16 @@ class StudentTClustering(FittedClustering):
     .. math:: q_{ij} \propto (1 + \|z_i-\mu_j\|^2/(h^2\nu))^{-(\nu+1)/2},
 
     are matched to their own sharpened version :math:`p_{ij} \propto q_{ij}^2/f_j^b`
-    (see :func:`target_distribution`) by descending KL(P‖Q) in the centroids, P being
-    refreshed and held fixed in turn.
+    (see :func:`target_distribution`).  The centroids descend KL(P‖Q), while P is held
+    fixed and refreshed in turn.
 
-    Without an encoder z is x.  The clusters start from those of k-means and are never
-    worse than that by the evidence below; they are better where clusters differ in
-    size or where k-means has settled in a poor place.  Besides there are graded
+    Without an encoder z is x.  The clusters start from those of k-means and never have
+    less evidence (see ``evidence_``) than these.  They are better where clusters differ
+    in size, or where k-means has settled in a poor place.  They also have graded
     memberships and a log density.
 
-    With an encoder (see :mod:`skdec.encoders`) z = encoder(x) learns: the encoder is
-    pre-trained, its embedding clustered, and then encoder and centroids descend KL(P‖Q)
+    With an encoder (see :mod:`skdec.encoders`) z = encoder(x) learns.  The encoder is
+    pre-trained and its embedding clustered; then encoder and centroids descend KL(P‖Q)
     together, the encoder along ∂KL/∂z in batches.  That is DEC, or IDEC if the encoder
     has to reconstruct x too.
 
@@ -105,23 +105,23 @@ class StudentTClustering(FittedClustering):
         Number of clusters k.
     dof : "auto" or float, default="auto"
         Degrees of freedom ν of the Student-t kernel, from 1e-12 to 1e12.  "auto" is the
-        dimension m of the spread of the rows about the means of the best start,
-        m = (tr W)²/tr W² with W their covariance, rounded: the number of features if
-        clusters are round, less if they are long.  With an encoder it is m/10, at least
-        1.  1.0 is the value of the DEC paper; beyond a few dimensions its memberships
-        are blurred.
+        dimension m of the spread within the clusters of the best start, rounded:
+        m = (tr W)²/tr W², with W the covariance of the rows about the means of their
+        clusters.  It is the number of features if clusters are round, and less if they
+        are long.  With an encoder "auto" is m/10, at least 1.  1.0 is the value of the
+        DEC paper; beyond a few dimensions its memberships are blurred.
     bandwidth : "auto" or float, default="auto"
         Unit h of the distances; 1.0 is the formula of the paper.  "auto" is
         √(min(ν, 4)/2) times √(tr W/m), the standard deviation within clusters in each
-        of the m dimensions, or less if clusters would lose all their rows; with an
-        encoder min(√ν/2, 1) times √(tr W/n_components).  So rescaling X changes
-        neither labels nor memberships.  It is not changed while an encoder learns.
+        of the m dimensions, or less if clusters would lose all their rows.  With an
+        encoder it is min(√ν/2, 1) times √(tr W/n_components), and stays the same while
+        the encoder learns.  Rescaling X changes neither labels nor memberships.
     balance : "auto" or float, default="auto"
         Exponent b of the frequencies in the target, not negative.  1.0 is the formula
-        of the paper, which draws the sizes of the clusters together; 0.0 leaves the
-        frequencies out, and large clusters take the rows of small ones.  "auto" is 0.5,
-        or 1.0 where that does not hold the clusters together; with an encoder it is
-        1.0.
+        of the paper, which makes the sizes of the clusters more even.  0.0 leaves the
+        frequencies out; then large clusters take the rows of small ones.  "auto" is
+        0.5, or 1.0 if clusters would lose all their rows otherwise.  With an encoder it
+        is 1.0.
     encoder : object with ``fit``, ``transform`` and ``step``, default=None
         Transformer that computes the embedding z and is trained by the clustering, as
         described in :mod:`skdec.encoders`.  It is cloned; the fitted clone is
@@ -129,25 +129,27 @@ class StudentTClustering(FittedClustering):
         estimator's ``random_state``.  With ``encoder=None``, X itself is clustered.
     init : {"k-means++", "random"}, callable or array of shape \
             (n_clusters, n_features), default="k-means++"
-        Seeds of the k-means runs that give the starts: names and callables as in
-        :class:`sklearn.cluster.KMeans`; a callable is given the rows that starts are
-        found in, distinct and in an order of their own (see Notes).  An array is itself
-        the one start.
+        How the k-means runs that give the starts are seeded, as in
+        :class:`sklearn.cluster.KMeans`.  A callable is given the distinct rows in which
+        starts are found, in an order of their own (see Notes).  An array is itself the
+        only start.
     n_init : "auto" or int, default="auto"
         Number of k-means runs.  The one with the highest evidence (see ``evidence_``)
-        is carried through the Student-t iterations; of those that differ from it by no
-        more than chance explains (k m/2 nats in all) the one whose labels agree most
-        with those of all runs, or the one with the least inertia if runs hardly agree.
-        If a cluster loses all its rows, the next is tried.  "auto" is 40, and 10 with
-        an encoder, of which the best end is taken.
+        is carried through the Student-t iterations.  Runs whose evidence differs from
+        it by no more than chance explains (k m/2 nats in all) count as equal: among
+        them the labels that agree most with those of all runs decide, or the least
+        inertia if runs hardly agree.  If a cluster loses all its rows, the next run is
+        tried.  "auto" is 40.  With an encoder it is 10; all are carried through, and
+        the best end is taken.
     max_iter : int, default=300
-        Passes over the data, at most; with an encoder, of its training.
+        Largest number of passes over the data; with an encoder, of its training.
     tol : float, default=1e-3
-        Stop when, since the last refresh of the target, the share of labels changed
-        and the root mean square shift of the centroids per dimension in units of h are
-        both at most this; 0.0 means to the precision of the computation.  With an
-        encoder, stop its training when the share of labels changed has been so in
-        three refreshes in a row; its start has the default values of both parameters.
+        The iterations stop when two changes since the last refresh of the target are at
+        most this: the share of labels changed, and the root mean square shift of the
+        centroids per dimension in units of h.  0.0 means to the precision of the
+        computation.  An encoder's training stops when the share of labels changed has
+        been at most this in three refreshes in a row; its start always uses the default
+        values of ``tol`` and ``max_iter``.
     update_interval : "auto" or int, default="auto"
         Steps between refreshes of the target P.  "auto" is 1.  With an encoder, the
         number of steps between two refreshes over all rows: an integer re-encodes all
@@ -166,16 +168,16 @@ class StudentTClustering(FittedClustering):
         Threads; -1 means all cores.  The result is bitwise the same for every value.
         An encoder has threads of its own.
     verbose : int, default=0
-        Print a line per start that is carried through, and per refresh on all rows of
-        an encoder; from 2, one per refresh of any.
+        1 prints a line for each start that is carried through, and for each refresh of
+        an encoder's training; 2 and more print one for every refresh.
 
     Attributes
     ----------
     cluster_centers_ : ndarray of shape (n_clusters, n_features)
         Centroids μ, in X's dtype; with an encoder of shape (n_clusters, n_components).
-        They are what distances are measured to, not typical rows: where clusters
-        overlap they lie farther out than the rows do (on digits, pixels below 0), but
-        within the ball about the mean of the rows that holds all of them.
+        Distances are measured to them, but they are not typical rows: where clusters
+        overlap they lie farther out than the rows do (on digits, pixels below 0).  They
+        stay within the ball about the mean of the rows that holds all rows.
     cluster_means_ : ndarray of shape (n_clusters, n_features)
         Σ_i w_i q_ij z_i / f_j, the weighted means of the rows: the typical member.
     labels_ : ndarray of shape (n_samples,)
@@ -197,11 +199,11 @@ class StudentTClustering(FittedClustering):
         Whether those iterations settled before ``max_iter`` and did no harm.
     start_kept_ : bool
         Whether the start itself is returned, because the iterations emptied clusters
-        or found less evidence.  Where "auto" parameters are used throughout, any less
-        evidence is enough; else it has to be less by more than chance explains.  With
-        an encoder: because its training lost clusters or shrank the embedding to a
-        point, or the labels of the start explain the embedding at its end plainly
-        better; the encoder is then as it was pre-trained.
+        or found less evidence.  If ``dof``, ``bandwidth`` and ``balance`` are "auto",
+        any loss of evidence is enough; otherwise it has to exceed what chance explains.
+        With an encoder, the start and the pre-trained encoder are returned if training
+        lost clusters, shrank the embedding to a point, or ended with labels that
+        explain its embedding plainly worse than those of the start.
     history_ : dict of ndarray
         One entry for each refresh (with batches, for each pass) of those iterations:
         "n_iter", the pass; "kl_divergence", KL(P‖Q) at the centroids before its step
@@ -230,14 +232,13 @@ class StudentTClustering(FittedClustering):
     -----
     ConvergenceWarning
         If the iterations, or the encoder's training, did not settle within
-        ``max_iter``; if they emptied clusters, or lost evidence with parameters that
-        are not "auto", so that the start is kept; if clusters collapsed, that is, ended
-        without rows or on the centroid of another, or the embedding shrank to a point
-        (with an encoder the start is kept then); if X has fewer distinct rows than
-        clusters; or if batches have fewer than 5 rows a cluster.
+        ``max_iter``.  If the start is kept (see ``start_kept_``), unless all three
+        parameters named there are "auto" and no cluster was lost.  If clusters
+        collapsed, that is, ended without rows or on the centroid of another.  If X has
+        fewer distinct rows than clusters, or batches fewer than 5 rows a cluster.
 
     RuntimeWarning
-        If init is an array and ``n_init`` asks for more than the one start that it is.
+        If ``init`` is an array, which is one start, and ``n_init`` asks for more.
 
     See Also
     --------
@@ -247,11 +248,11 @@ class StudentTClustering(FittedClustering):
 
     Notes
     -----
-    Up to 2^20 stored numbers, or 5,000 rows of at most 2^24, identical rows are merged
-    and put in order before the starts are drawn, so integer weights and repeated rows
-    give the same fit, whatever the order of the rows, dense or sparse.  Larger data are
-    used as they are, without a copy; the starts are found, and tried, in a random
-    sample of that size.  An encoder's batches are of rows as they are.
+    Data of at most 2^20 stored numbers, or of 5,000 rows with at most 2^24, are merged
+    to distinct rows and put in order before the starts are drawn.  So integer weights
+    and repeated rows give the same fit, whatever the order of the rows, dense or
+    sparse.  Larger data are used as they are, without a copy; the starts are found, and
+    tried, in a random sample of that size.  An encoder's batches are never merged.
 
     During fit, distances of dense rows come from matrix products where rounding allows
     an error of at most 1e-3 h² (float32) or 1e-9 h² (float64), and from differences

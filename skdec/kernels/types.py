@@ -85,10 +85,6 @@ class Evaluation(NamedTuple):
     gradient: np.ndarray
     curvature: np.ndarray  # of the attraction, the scale of the first step
 
-    def take(self, rows):
-        """That of some of the points."""
-        return Evaluation(*(part[rows] for part in self))
-
 
 class StepRates(NamedTuple):
     """How an embedding moves in one iteration."""
@@ -126,7 +122,7 @@ class SparseRows(NamedTuple):
 class Centers(NamedTuple):
     """k centroids as the rows they are measured to need them.
 
-    For ``LaneRows`` the points are μ_j in the frame, of (k, d), and the norms are not
+    For ``LaneRows`` the points are (μ_j − origin)/h, of (k, d), and the norms are not
     read; for the others they are 2μ_j/h of (d, k), and the norms
     ‖μ_j‖² + 2 μ_j·origin/h.  The norms tell k and the dtype in any case.
     """

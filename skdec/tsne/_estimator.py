@@ -93,10 +93,9 @@ class ExactTSNE(
     r"""Exact t-SNE, SNE and their family, with a transform for new points.
 
     Takes the parameters of :class:`sklearn.manifold.TSNE` under the same names and
-    meanings, except ``angle``; the gradient is the true one, over all pairs, and so
-    "exact" is the one ``method``.
-    Minimises KL(P‖Q) between the affinities p of the data and the similarities q in
-    the embedding,
+    meanings, except ``angle``.  The gradient is the true one, over all pairs, so that
+    "exact" is the only ``method``.  Minimises KL(P‖Q) between the affinities p of the
+    data and the similarities q in the embedding,
 
     .. math:: q_{ij} \propto (1 + \|y_i - y_j\|^2/\nu)^{-(\nu+1)/2}
               \quad\text{or}\quad q_{ij} \propto \exp(-\|y_i - y_j\|^2)
@@ -119,28 +118,28 @@ class ExactTSNE(
         Dimension of the embedding, from 1 up.
     perplexity : "auto", float or list of float, default="auto"
         Effective number of neighbours of a point, from 1 to below n_samples.  "auto" is
-        min(30, (n_samples − 1)/3), at least 1.  Of several, the affinities are the
-        average of the scales.
+        min(30, (n_samples − 1)/3), at least 1.  With several, the affinities are the
+        average of those of each.
     early_exaggeration : float, default=12.0
         Factor on P in the first ``early_exaggeration_iter`` iterations.  For 30 more it
         is the geometric mean of this and the late ``exaggeration``.
     learning_rate : "auto" or float, default="auto"
-        Step length.  "auto" is n_samples divided by the exaggeration at dof = 1, a
-        quarter of that while it is early and half of it in the 75 iterations after.
-        For other dof it goes with 1/g, the inverse of the weight g with which
-        neighbours of similarity 1/8 attract each other: 0.67 of it at dof = 2, 0.46 at
-        4, 0.25 at infinity, but never above 1; 1/8 of it for the Gaussian kernel, half
-        for one component, and 1/n_samples of it under conditional normalisation, where
-        P sums to n_samples.
+        Step length.  At dof = 1 "auto" is n_samples divided by the exaggeration.  It is
+        a quarter of that while exaggeration is early, and half of it in the 75
+        iterations after.  For other dof it is multiplied by 1/g, with g the weight with
+        which neighbours of similarity 1/8 attract each other, relative to dof = 1, and
+        by at most 1: by 0.67 at dof = 2, 0.46 at 4, 0.25 at infinity.  It is multiplied
+        by 1/8 for the Gaussian kernel, by 1/2 for one component, and by 1/n_samples
+        under conditional normalisation, where P sums to n_samples.
     max_iter : int, default=1000
-        Iterations in all, from 1 up.  A warning tells of fewer than the map needs to
-        unfold, 155 at the defaults.
+        Largest number of iterations.  A warning tells if the map ends before it has
+        unfolded, which takes 155 iterations at the defaults.
     n_iter_without_progress : int, default=300
         After early exaggeration, stop when the KL has not fallen for this many
-        iterations; looked at every 50.
+        iterations; it is computed at every 50th.
     min_grad_norm : float, default=1e-7
-        Stop when the norm of the gradient is not above this; looked at every 50.
-        While exaggeration is early this ends that phase instead.
+        Stop when the norm of the gradient, computed at every 50th iteration, is not
+        above this.  While exaggeration is early, end that phase instead.
     metric : str or callable, default="euclidean"
         A metric of :func:`sklearn.metrics.pairwise_distances`, or "precomputed": X is
         then the matrix of distances (not squared) between samples or, with
@@ -164,7 +163,7 @@ class ExactTSNE(
     random_state : int, RandomState instance or None, default=None
         Seeds the initialisation.
     method : "exact", default="exact"
-        The gradient, over all pairs.  The parameter is here for scripts that give it.
+        The only value.  The parameter exists for scripts that set it.
     n_jobs : int or None, default=-1
         Threads; -1 means all cores.  The result is bitwise the same for every value.
     dof : float or "auto", default="auto"
@@ -177,12 +176,13 @@ class ExactTSNE(
     normalization : {"joint", "conditional"}, default="joint"
         Whether q is one distribution over all pairs or one for every point.
     affinities : {"exact", "neighbors"}, default="exact"
-        "exact" has p over all pairs.  "neighbors" has it over the 3 · perplexity
-        nearest neighbours of each point and takes the rest for 0: some hundredths of
-        the mass of P on most data, as ``truncated_mass_`` tells.  Memory is then
-        O(n_samples · perplexity), and the repulsion still goes over all pairs.  The
-        neighbours are found by scikit-learn, exactly; above 100,000 samples most of
-        them by pynndescent, if it is installed and knows the metric.
+        With "exact" p is over all pairs.  With "neighbors" it is over the
+        3 · perplexity nearest neighbours of each point, and 0 beyond them;
+        ``truncated_mass_`` tells how much of P that leaves out.  Memory is then
+        O(n_samples · perplexity); the repulsion still goes over all pairs.  The
+        neighbours are found by scikit-learn, exactly.  Above 100,000 samples they are
+        found by pynndescent, which misses some, if it is installed and knows the
+        metric.
     exaggeration : float, default=None
         Factor on P after the early exaggeration; None means 1.  A value around 4
         compacts the clusters, which helps if the map is clustered next.
@@ -193,8 +193,8 @@ class ExactTSNE(
         itself since 50 iterations ago.  The default stops about 1 to 2 % above the KL
         that a smaller ``tol`` would reach; 0 goes on until ``max_iter``.
     precision : {"single", "double"}, default="single"
-        Floating-point precision of the optimisation.  P takes 2 or 4 bytes an ordered
-        pair.
+        Floating-point precision of the optimisation.  P takes 2 or 4 bytes for an
+        ordered pair.
     callback : callable, default=None
         Called as ``callback(n_iter, kl, embedding)`` at every 50th iteration and the
         last, with KL of the unexaggerated P and a copy of the embedding; the fit stops
@@ -208,8 +208,8 @@ class ExactTSNE(
         the map is a function of the row, as ``transform`` needs.  Of precomputed
         distances only rows with all entries the same are identical.
     kl_divergence_ : float
-        KL(P‖Q) of ``embedding_``, in nats, without exaggeration, over all pairs; with
-        ``affinities="neighbors"`` of the P that is left.
+        KL(P‖Q) of ``embedding_``, in nats, without exaggeration.  With
+        ``affinities="neighbors"``, P is that over the neighbours.
     n_iter_ : int
         Iterations done.  Equal to ``max_iter`` when no stopping rule ended the fit
         earlier.
