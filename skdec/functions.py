@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import sparse
 from scipy.special import rel_entr
 from sklearn.utils import gen_batches
 
@@ -17,7 +18,7 @@ from skdec.clustering._forces import (
 from skdec.clustering._memberships import frequencies, memberships, target
 from skdec.clustering._scaled_rows import scale_rows
 from skdec.kernels.types import KERNELS, Bandwidths, Kernel
-from skdec.tsne._affinities import conditional_rows, from_matrix
+from skdec.tsne._affinities import conditional_rows, from_graph, from_matrix
 from skdec.tsne._checks import (
     METRICS,
     PERPLEXITY,
@@ -432,7 +433,7 @@ def joint_affinities(P_conditional: ArrayLike) -> FloatArray:
 @validate_params(
     {
         "Y": ["array-like"],
-        "P": ["array-like"],
+        "P": ["array-like", "sparse matrix"],
         "kernel": [StrOptions(set(KERNELS))],
         "dof": [DOF],
         "normalization": [StrOptions({"joint", "conditional"})],
@@ -440,7 +441,7 @@ def joint_affinities(P_conditional: ArrayLike) -> FloatArray:
 )
 def embedding_loss(
     Y: ArrayLike,
-    P: ArrayLike,
+    P: MatrixLike,
     *,
     kernel: KernelName = "student_t",
     dof: float = 1.0,
@@ -459,9 +460,10 @@ def embedding_loss(
     ----------
     Y : array-like of shape (n_samples, n_components)
         Embedding.
-    P : array-like of shape (n_samples, n_samples)
+    P : {array-like, sparse matrix} of shape (n_samples, n_samples)
         Affinities, held fixed: rows sum to 1 ("conditional") or the whole does
-        ("joint").  Need not be symmetric; the diagonal must be 0.
+        ("joint").  Need not be symmetric; the diagonal must be 0.  A sparse P is taken
+        as CSR and stays sparse; q is over all pairs in either case.
     kernel : {"student_t", "gaussian"}, default="student_t"
         Similarity s in the embedding.
     dof : float, default=1.0
@@ -497,9 +499,10 @@ def embedding_loss(
     (0.1823, [[0.05], [0.0], [-0.05]])
     """
     Y = check_matrix(Y, "Y", ensure_min_samples=2)
-    P = check_distribution(P, "P", rows=normalization == "conditional")
+    rows = normalization == "conditional"
+    P = check_distribution(P, "P", rows=rows, accept_sparse="csr")
     check_square(P, "P", len(Y))
-    if np.diagonal(P).any():
+    if P.diagonal().any():
         raise ValueError("P must have a zero diagonal; got positive entries there")
     largest = float(np.abs(Y).max())
     working = working_dtype(Y.dtype, largest, "Y")
@@ -507,7 +510,8 @@ def embedding_loss(
     joint = normalization == "joint"
     similarity = Kernel(KERNELS[kernel], dof)
     with Threads() as threads:
-        affinities = from_matrix(P, working)
+        of_matrix = from_graph if sparse.issparse(P) else from_matrix
+        affinities = of_matrix(P, working)
         fused = largest < LARGEST_FUSED[working]
         objective = EmbeddingObjective(
             affinities, similarity, joint, threads, fused=fused

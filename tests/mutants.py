@@ -284,6 +284,8 @@ MUTANTS = [
     *mutants(
         "kernels/embedding_fused.py",
         (EMBEDDING, CHUNKS, EXTREMES),
+        graph_square=("force = values[t] / (one + dx", "force = values[t] / (one - dx"),
+        graph_not_twice=("= two * force_y", "= force_y"),
         chunk_place=("first * n_columns + k * CHUNK", "k * CHUNK"),
         chunk_factor=(
             "min(CHUNK, slot.shape[1] - first)],\n                factor,",

@@ -1,4 +1,4 @@
-"""``force_blocks`` for the plane and for space, in one loop each."""
+"""The usual kernels in one loop each: ``force_blocks`` and ``graph_rows``."""
 
 import math
 from typing import NamedTuple
@@ -243,3 +243,33 @@ def space_blocks(Y, P, dof, size, start, stop, slots, Z):
             for k in range(n_columns):
                 slot[k, i - first] += factor * sums[k + 1]
         add_chunks(chunks, factor, slot)
+
+
+@reduction
+def graph_force(x, y, points, columns, values):
+    """Σ_t s_t p_t (y_i − y_t) over the entries of a row of P; s = 1/(1 + D)."""
+    one = points.dtype.type(1)
+    total_x = total_y = one - one
+    for t in range(len(columns)):
+        j = columns[t]
+        dx, dy = x - points[j, 0], y - points[j, 1]
+        force = values[t] / (one + dx * dx + dy * dy)
+        total_x += force * dx
+        total_y += force * dy
+    return total_x, total_y
+
+
+@kernel
+def plane_graph_rows(points, graph, start, stop, attraction):
+    """``graph_rows`` for two dimensions and ν = 1.
+
+    ``points`` is (n, 2): both coordinates of a neighbour come with one load.
+    """
+    two = points.dtype.type(2)
+    for i in range(start, stop):
+        entries = slice(graph.edges[i], graph.edges[i + 1])
+        x, y = points[i, 0], points[i, 1]
+        columns, values = graph.columns[entries], graph.values[entries]
+        force_x, force_y = graph_force(x, y, points, columns, values)
+        attraction[0, i] = two * force_x
+        attraction[1, i] = two * force_y

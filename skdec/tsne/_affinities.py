@@ -88,6 +88,15 @@ def from_matrix(P, dtype):
     return Affinities(half, negentropy, P.sum(axis=1, dtype=np.float64))
 
 
+def from_graph(P, dtype):
+    """Affinities of a given sparse matrix, which need not be symmetric."""
+    P = sparse.csr_array(P, dtype=np.float64)
+    symmetric = ((P + P.T) / 2).tocsr()
+    symmetric.sort_indices()
+    negentropy = xlogy(P.data, P.data).sum()
+    return Affinities(symmetric.astype(dtype), negentropy, P.sum(axis=1))
+
+
 def dense_affinities(distances, bandwidths, joint, dtype, threads):
     """Affinities over all pairs, without ever holding them twice.
 

@@ -76,11 +76,7 @@ class EmbeddingObjective:
         log_Z, near = normaliser.log_Z, normaliser.near
         gradient = np.empty_like(Y)
         if self.graph is not None:
-            self._run(
-                lambda start, stop: embedding.graph_rows(
-                    Y, self.graph, self.kernel, start, stop, gradient
-                )
-            )
+            self._attract(Y, gradient)
         slots, Z = self._forces(Y, normaliser)
         share = 2.0
         if self.joint:
@@ -93,6 +89,23 @@ class EmbeddingObjective:
             slots, self.size, number(share), number(2 * exaggeration), gradient
         )
         return gradient, log_Z
+
+    def _attract(self, Y, attraction):
+        """A of a sparse P."""
+        graph, kernel = self.graph, self.kernel
+        if len(Y) == 2 and self._fused(Y):
+            points = np.ascontiguousarray(Y.T)
+            self._run(
+                lambda start, stop: embedding_fused.plane_graph_rows(
+                    points, graph, start, stop, attraction
+                )
+            )
+        else:
+            self._run(
+                lambda start, stop: embedding.graph_rows(
+                    Y, graph, kernel, start, stop, attraction
+                )
+            )
 
     def _fused(self, Y):
         """Whether a fused loop takes this: it sets D° = 0 and needs no first pass."""

@@ -6,6 +6,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import sparse
 from sklearn.utils import check_array
 
 from skdec.utils.numbers import largest_magnitude, working_dtype
@@ -82,12 +83,18 @@ def check_ignored(y, n_samples):
         warn("y is ignored; weights of the rows are given by name: sample_weight=...")
 
 
-def check_distribution(P: Any, name: str, *, rows: bool = True) -> FloatArray:
+def check_distribution(
+    P: Any, name: str, *, rows: bool = True, **kwargs: Any
+) -> FloatArray:
     """Non-negative P whose rows (or, else, whose whole) sum to 1."""
-    P = check_matrix(P, name)
+    P = check_matrix(P, name, **kwargs)
+    if sparse.issparse(P) and not P.has_canonical_format:
+        # its minimum would merge entries that are in parts in place
+        P = P.copy()
+        P.sum_duplicates()
     if P.min() < 0:
         raise ValueError(f"{name} must be non-negative; its minimum is {P.min():g}")
-    sums = P.sum(axis=1 if rows else None, dtype=np.float64)
+    sums = np.asarray(P.sum(axis=1 if rows else None, dtype=np.float64))
     tolerance = 1e-3 if P.dtype == np.float32 else 1e-6
     if np.abs(sums - 1).max() > tolerance:
         what = "every row of" if rows else "all of"

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 
 import skdec
 from skdec import ExactTSNE, StudentTClustering
@@ -146,6 +147,9 @@ CALLS = [
     (lambda: skdec.embedding_loss(X, P), "all of P must sum to 1"),
     (lambda: skdec.embedding_loss(X, P / 20, normalization="conditional"), "every row"),
     (lambda: skdec.embedding_loss(X[:5], P / 20), r"P must have shape \(5, 5\)"),
+    (lambda: skdec.embedding_loss(X, csr_matrix(P)), "all of P must sum to 1"),
+    (lambda: skdec.embedding_loss(X, csr_matrix(-P)), "P must be non-negative"),
+    (lambda: skdec.embedding_loss(X, csr_matrix(np.eye(20) / 20)), "zero diagonal"),
     (lambda: skdec.embedding_loss(X, np.full((20, 20), 1 / 400)), "zero diagonal"),
     (lambda: skdec.embedding_loss(X, P / 20, kernel="cauchy"), "kernel"),
     (lambda: skdec.embedding_loss(X, P / 20, normalization="row"), "normalization"),

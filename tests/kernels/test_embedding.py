@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 import skdec
@@ -82,3 +83,27 @@ def test_fused_loops_cross_chunks_and_blocks(rng, monkeypatch, n_components, dof
     # small blocks here; chunks are crossed with the JIT on, in test_tsne
     monkeypatch.setattr("skdec.tsne._objective.MIN_SLOT_ROWS", 1)
     test_embedding_objective(rng, "student_t", dof, True, n_components, n, np.float64)
+
+
+@pytest.mark.parametrize("container", [sparse.csr_matrix, sparse.csr_array])
+@pytest.mark.parametrize("kernel, dof", FORMS)
+@pytest.mark.parametrize("normalization", ["joint", "conditional"])
+def test_embedding_loss_of_a_sparse_matrix(rng, kernel, dof, normalization, container):
+    P = (joint if normalization == "joint" else conditional)(rng, 9)
+    P[rng.random(P.shape) < 0.4] = 0
+    P[np.arange(9), np.arange(9) - 1] += 0.01  # no row is empty
+    P /= P.sum(axis=1, keepdims=True) if normalization == "conditional" else P.sum()
+    form = {"kernel": kernel, "dof": dof, "normalization": normalization}
+    graph = container(P)
+    # an entry in two parts
+    graph.data = np.r_[graph.data[0] / 3, graph.data[0] * 2 / 3, graph.data[1:]]
+    graph.indices = np.r_[graph.indices[0], graph.indices]
+    graph.indptr = np.r_[0, graph.indptr[1:] + 1]
+    before = graph.data.copy()
+    for dimensions in (1, 2, 3):
+        Y = rng.normal(size=(9, dimensions))
+        kl, gradient = skdec.embedding_loss(Y, graph, **form)
+        expected = skdec.embedding_loss(Y, P, **form)
+        assert_allclose(kl, expected[0], rtol=1e-12)
+        assert_allclose(gradient, expected[1], rtol=1e-10, atol=1e-13)
+    assert_array_equal(graph.data, before)
