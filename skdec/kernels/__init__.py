@@ -14,7 +14,7 @@ Overview
         pairs         every pair of points once, in cyclic order
           affinities    calibration, and P in that order
           embedding     attraction, repulsion and KL of an embedding, for every kernel
-          embedding_fused   the same in one loop, for the plane and for space
+          embedding_fused   the usual kernels in one loop, in the plane and in space
         placement     new points against a fitted embedding
       descent       one step of an embedding
 
