@@ -115,6 +115,7 @@ class EmbeddingObjective:
         return (len(Y), self.kernel.dof) in {(2, 1), (3, 1), (3, 2)}
 
     def _normaliser(self, Y):
+        """What q is divided by, as far as it is known before the forces."""
         near, Z = np.zeros((2, self.n_samples), Y.dtype)
         if self._fused(Y):
             return Normaliser(near, Z[:0], None)
@@ -144,9 +145,10 @@ class EmbeddingObjective:
         Z = np.empty(n, Y.dtype)
         near, inverse = normaliser.near, normaliser.inverse
         fused = embedding_fused.plane_blocks if c == 2 else embedding_fused.space_blocks
+        is_fused = self._fused(Y)
 
         def task(start, stop):
-            if self._fused(Y):
+            if is_fused:
                 dof = self.kernel.dof
                 fused(twice, self.P, dof, size, start, stop, slots, Z)
             else:
