@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-# Kinds of similarity s(D).  CONTRIBUTING.md tells what one more takes.
+# Kinds of similarity s(D).  docs/architecture.md tells what one more takes.
 STUDENT_T, GAUSSIAN = 0, 1
 KERNELS = {"student_t": STUDENT_T, "gaussian": GAUSSIAN}
 
