@@ -559,7 +559,8 @@ class StudentTClustering(FittedClustering):
         with Threads(self.n_jobs) as threads:
             labelled = label_rows(Z, centers, fit.form, threads)
         self._stream = fit.stream
-        self.dof_, self.bandwidth_, self.balance_ = fit.form
+        self.dof_, self.bandwidth_ = fit.form.dof, fit.form.bandwidth
+        self.balance_ = fit.form.balance
         self.cluster_centers_, self.cluster_means_ = centers, ended.means.astype(dtype)
         self.cluster_frequencies_ = ended.frequencies
         self.labels_, self.probabilities_ = labelled.labels, labelled.probabilities

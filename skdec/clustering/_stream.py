@@ -52,7 +52,7 @@ class Clusters:
     means: np.ndarray
 
 
-@dataclass
+@dataclass(frozen=True)
 class Stream:
     """The state of a clustering that goes on; all positions in the units of X."""
 

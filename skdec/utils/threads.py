@@ -63,7 +63,9 @@ class Threads:
     """
 
     def __init__(self, n_jobs=None, *, hold_blas=False):
-        self.hold_blas, self._work = hold_blas, None
+        self.hold_blas = hold_blas
+        # what there is inside the with block alone
+        self._work = self._done = self._stack = None
         self.n_threads = min(
             effective_n_jobs(n_jobs), max(1, numba.config.NUMBA_NUM_THREADS)
         )
