@@ -89,10 +89,10 @@ class StudentTClustering(FittedClustering):
     (see :func:`target_distribution`).  The centroids descend KL(P‖Q), while P is held
     fixed and refreshed in turn.
 
-    Without an encoder z is x.  The clusters start from those of k-means and never have
-    less evidence (see ``evidence_``) than these.  They are better where clusters differ
-    in size, or where k-means has settled in a poor place.  They also have graded
-    memberships and a log density.
+    Without an encoder z is x.  The clusters start from those of k-means.  With the
+    default parameters they never have less evidence (see ``evidence_``) than these.
+    They are better where clusters differ in size, or where k-means has settled in a
+    poor place.  They also have graded memberships and a log density.
 
     With an encoder (see :mod:`skdec.encoders`) z = encoder(x) learns.  The encoder is
     pre-trained and its embedding clustered; then encoder and centroids descend KL(P‖Q)

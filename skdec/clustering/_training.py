@@ -10,7 +10,6 @@ from skdec.clustering._scaled_rows import Ball
 # Centroids closer than this, in bandwidths, give memberships that cannot be told apart.
 SAME_CENTROID = 1e-2
 
-
 DIVERGED = (
     "the encoder's embedding is not finite: decrease the rates at which it learns"
 )

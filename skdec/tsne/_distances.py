@@ -145,6 +145,10 @@ class SquaredDistances:
         """β = 1/σ² in units of D, finite so that 0 · β stays 0; NaN of None."""
         return np.nan if sigma is None else min(self.unit / sigma, FARTHEST) ** 2
 
+    def to_original(self, length):
+        """A length in the units of X."""
+        return length * self.unit
+
     def forget_training_distances(self):
         """Drop a precomputed matrix: placing new points needs only theirs."""
         if self.metric == "precomputed":

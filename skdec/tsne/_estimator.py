@@ -547,7 +547,8 @@ class ExactTSNE(
             f"Computed conditional probabilities for {n_samples} samples in "
             f"{progress.seconds():.3f}s"
         )
-        progress.say(f"Mean sigma: {affinities.sigma * distances.unit:.6g}")
+        sigma = distances.to_original(affinities.sigma)
+        progress.say(f"Mean sigma: {sigma:.6g}")
         return affinities
 
     def transform(self, X: MatrixLike) -> FloatArray:

@@ -72,8 +72,8 @@ def place_points(embedding, P, kernel, threads):
     fitted -= center
     objective = PlacementObjective(fitted, P, kernel, threads)
     # the mean of neighbours in two clusters can lie in a third, from where descent
-    # leads out of the map; then the nearest neighbour is the better start
-    # each mean alone, because a product of matrices rounds by their shape
+    # leads out of the map; then the nearest neighbour is the better start.  Each mean
+    # is computed alone, because a product of matrices rounds by their shape
     V = np.array([p @ fitted for p in P]).reshape(len(P), fitted.shape[1])
     nearest = fitted[P.argmax(axis=1)]
     everyone = np.arange(len(V))

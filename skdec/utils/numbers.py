@@ -10,7 +10,6 @@ from scipy import sparse
 # double precision, which is used for far points, they do so divided by the smallest ν.
 LARGEST = {np.dtype(np.float32): 1e15, np.dtype(np.float64): 1e140}
 
-
 # The smallest number that has all its digits.
 TINY = np.finfo(np.float64).tiny
 
