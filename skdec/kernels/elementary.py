@@ -13,32 +13,38 @@ ROOT_2 = math.sqrt(2)
 
 
 @stage
-def exponentials(U):
-    """U ← exp U; 0 below −87 in single and −708 in double precision.
+def exponential(x, like):
+    """exp x in the precision of an array; 0 below −87 in single, −708 in double.
 
     x = n log 2 + r, |r| ≤ log(2)/2.  n comes from adding and taking off a number so
     large that only whole units are left; exp r from its Taylor series; 2^n from the
     exponent bits.
     """
-    number, single = U.dtype.type, U.itemsize == 4
+    number, single = like.dtype.type, like.itemsize == 4
     largest = number(LARGEST_32 if single else LARGEST_64)
     whole_units = number(1.5 * 2**23 if single else 1.5 * 2**52)
     shift, bias = (23, 127) if single else (52, 1023)
+    limited = min(max(x, -largest), largest)
+    n = (limited * number(1 / LOG_2) + whole_units) - whole_units
+    r = (limited - n * number(LOG_2_HIGH)) - n * number(LOG_2_LOW)
+    e = number(1 / 5040)
+    if not single:
+        e = number(1 / 479001600) + r * number(1 / 6227020800)
+        e = number(1 / 3628800) + r * (number(1 / 39916800) + r * e)
+        e = number(1 / 40320) + r * (number(1 / 362880) + r * e)
+        e = number(1 / 5040) + r * e
+    e = number(1 / 24) + r * (number(1 / 120) + r * (number(1 / 720) + r * e))
+    e = number(1) + (r + r * r * (number(1 / 2) + r * (number(1 / 6) + r * e)))
+    # the last bits of this number are those of n
+    power = as_number((as_integer(n + whole_units) + bias) << shift, n)
+    return e * power if x > -largest else number(0)
+
+
+@stage
+def exponentials(U):
+    """U ← exp U."""
     for lane in range(len(U)):
-        x = min(max(U[lane], -largest), largest)
-        n = (x * number(1 / LOG_2) + whole_units) - whole_units
-        r = (x - n * number(LOG_2_HIGH)) - n * number(LOG_2_LOW)
-        e = number(1 / 5040)
-        if not single:
-            e = number(1 / 479001600) + r * number(1 / 6227020800)
-            e = number(1 / 3628800) + r * (number(1 / 39916800) + r * e)
-            e = number(1 / 40320) + r * (number(1 / 362880) + r * e)
-            e = number(1 / 5040) + r * e
-        e = number(1 / 24) + r * (number(1 / 120) + r * (number(1 / 720) + r * e))
-        e = number(1) + (r + r * r * (number(1 / 2) + r * (number(1 / 6) + r * e)))
-        # the last bits of this number are those of n
-        power = as_number((as_integer(n + whole_units) + bias) << shift, n)
-        U[lane] = e * power if U[lane] > -largest else number(0)
+        U[lane] = exponential(U[lane], U)
 
 
 @stage

@@ -65,11 +65,13 @@ def _njit(**options):
 # Strict IEEE arithmetic: a lane gives the same bits whatever vector code, scalar
 # remainder or specialisation (read-only arrays) it runs through.  So memberships do
 # not depend on the batch, the order of the rows or the number of threads.
-kernel = _njit()
+# Said in so many words: what is first compiled for a sum would otherwise inherit the
+# sum's freedom, and keep it in the cache for everybody.
+kernel = _njit(fastmath=False)
 
 # The same for what only other kernels call: without a wrapper for Python it compiles
 # in half the time.
-stage = _njit(no_cpython_wrapper=True)
+stage = _njit(fastmath=False, no_cpython_wrapper=True)
 
 # For sums: reassociation is what vectorises them (and arcp makes 1/x a fast
 # reciprocal with a Newton step).  Their order is fixed by the data they are given.

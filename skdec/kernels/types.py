@@ -129,3 +129,50 @@ class Centers(NamedTuple):
 
     points: np.ndarray
     norms: np.ndarray
+
+
+class Lattice(NamedTuple):
+    """Squares in the plane, or the nodes of a grid."""
+
+    x: float  # the corner
+    y: float
+    per_unit: float  # how many in a length of 1
+    n_columns: int
+    n_rows: int
+
+
+class Window(NamedTuple):
+    """φ and dφ/dt at the nodes, t in units of their distance, as polynomials.
+
+    Of (degree + 1, n_nodes), the highest power first; in z from −1 to 1 for a point
+    from its node to the next.
+    """
+
+    values: np.ndarray
+    slopes: np.ndarray
+
+
+class SortedPoints(NamedTuple):
+    """Points in the order of their cells."""
+
+    x: np.ndarray
+    y: np.ndarray
+    charge: np.ndarray
+    order: np.ndarray  # which points they are
+    edges: np.ndarray  # cell c has those from edges[c] up to edges[c + 1]
+
+
+class Bands(NamedTuple):
+    """Rows of cells in groups: where each begins, and the last one ends."""
+
+    rows: np.ndarray  # of cells
+    points: np.ndarray
+    strips: np.ndarray  # in one array that holds all
+    nodes: np.ndarray  # the row of the grid that is the first of its strip
+
+
+class Potential(NamedTuple):
+    """Φ of each point, and −∇Φ of (2, n_points)."""
+
+    value: np.ndarray
+    forces: np.ndarray

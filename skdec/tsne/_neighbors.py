@@ -198,7 +198,7 @@ def nearest_in_graph(graph, n_neighbors, own):
         i = int(stored.argmin())
         besides = ", the sample itself not counted" if own else ""
         raise ValueError(
-            f"X is a graph of the distances to neighbours: {n_neighbors} neighbors per "
+            f"X is a sparse graph of distances to neighbours: {n_neighbors} neighbors per "
             f"samples are required (3 times the perplexity{besides}), but row {i} has "
             f"only {stored[i]}. Decrease perplexity, or store more neighbours in X"
         )

@@ -7,6 +7,7 @@ from scipy import sparse
 
 from skdec.kernels import embedding, embedding_fused
 from skdec.kernels.types import GAUSSIAN, STUDENT_T, CSRGraph
+from skdec.tsne._grid import GridRepulsion
 
 # Forces are collected in so many slots and added in their order: enough to share among
 # threads, few enough to add up quickly.  A slot has at least so many rows.
@@ -41,9 +42,13 @@ class EmbeddingObjective:
         Where rows run.
     fused : bool, default=True
         Whether the loops may be used in which D^(−5/2) must not vanish.
+    repulsion : {"auto", "pairs", "grid"}, default="pairs"
+        How the repulsion is summed.  Of a dense P every pair is met in any case.
     """
 
-    def __init__(self, affinities, kernel, joint, threads, *, fused=True):
+    def __init__(
+        self, affinities, kernel, joint, threads, *, fused=True, repulsion="pairs"
+    ):
         self.affinities, self.threads = affinities, threads
         self.joint, self.fused = joint, fused
         P, n = affinities.P, affinities.n_samples
@@ -60,7 +65,14 @@ class EmbeddingObjective:
             n_blocks //= 2
         self.size = 2 * -(-n // (2 * n_blocks))
         self.n_blocks = -(-n // self.size)
-        self._slots = None
+        self._slots = self._grid = None
+        # of the last gradient
+        self.repulsion = "pairs"
+        if self.graph is not None and repulsion != "pairs":
+            always = repulsion == "grid"
+            self._grid = GridRepulsion(
+                self.kernel, joint, P.dtype, threads, always=always
+            )
 
     def _run(self, task, n_rows=None):
         n = self.n_samples
@@ -72,11 +84,17 @@ class EmbeddingObjective:
         Returns it with log Σ s: one number, or one for each row under conditional
         normalisation.
         """
-        normaliser = self._normaliser(Y)
-        log_Z, near = normaliser.log_Z, normaliser.near
         gradient = np.empty_like(Y)
         if self.graph is not None:
             self._attract(Y, gradient)
+        by_grid = self._grid(Y) if self._grid is not None else None
+        self.repulsion = "pairs" if by_grid is None else "grid"
+        if by_grid is not None:
+            gradient *= Y.dtype.type(2 * exaggeration)
+            gradient -= 2 * by_grid.forces
+            return gradient, by_grid.log_Z
+        normaliser = self._normaliser(Y)
+        log_Z, near = normaliser.log_Z, normaliser.near
         slots, Z = self._forces(Y, normaliser)
         share = 2.0
         if self.joint:

@@ -6,6 +6,7 @@ from numba import njit
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skdec.kernels import elementary
+from skdec.kernels.jit import reduction, stage
 from tests.kernels.common import (
     DTYPES,
 )
@@ -45,3 +46,29 @@ def test_exponentials(rng, dtype):
     below = np.array([edge, 2 * edge, -np.inf], dtype)
     exponentials(below)
     assert_array_equal(below, 0)
+
+
+@stage
+def rounded(x):
+    """x to the nearest whole number, by adding and taking off a large one."""
+    large = 1.5 * 2**52
+    return (x + large) - large
+
+
+@reduction
+def sum_of_rounded(A):
+    total = 0.0
+    for i in range(len(A)):
+        total += rounded(A[i])
+    return total
+
+
+@njit
+def total_of(A):
+    return sum_of_rounded(A)
+
+
+def test_what_a_sum_calls_stays_strict(rng):
+    """Though it is compiled for the first time for the sum, which may reorder."""
+    A = rng.uniform(-9, 9, 40)
+    assert total_of(A) == sum(np.rint(A))

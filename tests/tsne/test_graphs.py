@@ -107,9 +107,9 @@ def graph_with(row, values):
     [
         (
             sparse.csr_array((40, 40)),
-            r"X is a graph .* 15 neigh.* row 0 has only 0",
+            r"X is a sparse graph .* 15 neigh.* row 0 has only 0",
         ),
-        (graph_with(7, 0), "X is a graph .* row 7 has only 0"),
+        (graph_with(7, 0), "X is a sparse graph .* row 7 has only 0"),
         (kneighbors_graph(IRIS[:40], 14, mode="distance"), "row 0 has only 14"),
     ],
 )
@@ -118,7 +118,7 @@ def test_graphs_that_lack_something_are_refused(graph, message):
     with pytest.raises(ValueError, match=message):
         tsne.fit(graph)
     enough = tsne.fit(kneighbors_graph(IRIS[:40], 15, mode="distance"))
-    with pytest.raises(ValueError, match=r"X is a graph .* row 0 has only 1"):
+    with pytest.raises(ValueError, match=r"X is a sparse graph .* row 0 has only 1"):
         enough.transform(sparse.csr_array(np.eye(2, 40, 1) + np.eye(2, 40)[[1, 1]]))
 
 

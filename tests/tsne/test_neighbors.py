@@ -144,7 +144,14 @@ def test_graph_is_checked():
     D = sparse.csr_array(pairwise_distances(IRIS[:40]))
     graph = ExactTSNE(metric="precomputed", affinities="neighbors", init="random")
     with pytest.raises(TypeError, match="affinities='neighbors'"):
-        ExactTSNE(metric="precomputed", init="random").fit(D)
+        ExactTSNE(metric="precomputed", affinities="exact", init="random").fit(D)
+    assert (
+        ExactTSNE(metric="precomputed", **SHORT)
+        .set_params(init="random")
+        .fit(D)
+        .affinities_
+        == "neighbors"
+    )  # what "auto" takes
     with pytest.raises(ValueError, match="square distance matrix"):
         graph.fit(D[:30])
     with pytest.raises(ValueError, match="Negative values"):

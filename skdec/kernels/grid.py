@@ -1,0 +1,218 @@
+"""Φ(y) = Σ_j c_j s(‖y − y_j‖²) of points of the plane: near pairs and a grid.
+
+docs/tsne.md has the split s = N + F.  Points are sorted by cells, row after row, so
+that those of neighbouring cells of a row follow each other.  Bands of rows of cells are
+what threads share: each spreads its points into a strip of the grid of its own, and the
+strips are added up in their order.
+"""
+
+import numpy as np
+
+from skdec.kernels.elementary import exponential
+from skdec.kernels.jit import kernel, reduction, stage
+from skdec.kernels.lanes import add_patch, polynomials, sum_patch
+from skdec.kernels.similarity import (
+    fill,
+    similarities,
+    squared_distances,
+    sum_of,
+    weighted_differences,
+    weights,
+)
+
+# A cell is half as wide as N reaches: near points are at most so many cells away.
+REACH = 2
+
+# Lists of near points end with so many at a time, some without a charge: LLVM's loops
+# take as many at once, and the others one by one.
+AT_ONCE = 32
+
+
+@kernel
+def cell_rows(Y, cells, start, stop, out):
+    """The cell of each point of (2, n), or −1 outside."""
+    for i in range(start, stop):
+        column = (Y[0, i] - cells.x) * cells.per_unit
+        row = (Y[1, i] - cells.y) * cells.per_unit
+        inside = 0 <= column < cells.n_columns and 0 <= row < cells.n_rows
+        out[i] = int(row) * cells.n_columns + int(column) if inside else -1
+
+
+@kernel
+def count_cells(cell, counts):
+    """How many points each cell has."""
+    fill(counts, 0)
+    for i in range(len(cell)):
+        if cell[i] >= 0:
+            counts[cell[i]] += 1
+
+
+@kernel
+def sort_cells(cell, counts, edges, order):
+    """The points in the order of their cells; those of one keep theirs."""
+    edges[0] = 0
+    for c in range(len(counts)):
+        edges[c + 1] = edges[c] + counts[c]
+        counts[c] = edges[c]
+    for i in range(len(cell)):
+        c = cell[i]
+        if c >= 0:
+            order[counts[c]] = i
+            counts[c] += 1
+
+
+@kernel
+def sorted_rows(Y, charges, order, start, stop, x, y, charge):
+    """Coordinates and charges (1, if none are given) in that order."""
+    for p in range(start, stop):
+        i = order[p]
+        x[p], y[p] = Y[0, i], Y[1, i]
+        charge[p] = charges[i] if len(charges) > 0 else 1
+
+
+@kernel
+def spread_bands(points, bands, mesh, window, start, stop, strips):
+    """Σ_j c_j φ(y − y_j) at the nodes, in the strip of each band.
+
+    Node r of a strip stands ``bands.nodes`` rows further down in the grid.
+    """
+    x, y, number = points.x, points.y, window.values.dtype.type
+    v, w = np.empty((2, window.values.shape[1]), window.values.dtype)
+    for band in range(start, stop):
+        first, top = bands.strips[band], bands.nodes[band]
+        fill(strips[first : bands.strips[band + 1]], 0)
+        for p in range(bands.points[band], bands.points[band + 1]):
+            s, t = (x[p] - mesh.x) * mesh.per_unit, (y[p] - mesh.y) * mesh.per_unit
+            column, row = int(s), int(t)
+            polynomials(window.values, number(2 * (s - column) - 1), w)
+            polynomials(window.values, number(2 * (t - row) - 1), v)
+            at = first + (row - top) * mesh.n_columns + column
+            add_patch(strips, at, mesh.n_columns, v, w, points.charge[p])
+
+
+@kernel
+def add_strips(strips, bands, start, stop, grid):
+    """Rows of the grid: the strips added up in the order of the bands."""
+    width = grid.shape[1]
+    for r in range(start, stop):
+        fill(grid[r], 0)
+        for band in range(len(bands.nodes)):
+            first = bands.strips[band] + (r - bands.nodes[band]) * width
+            if bands.strips[band] <= first < bands.strips[band + 1]:
+                row, strip = grid[r], strips[first : first + width]
+                for k in range(width):
+                    row[k] += strip[k]
+
+
+@reduction
+def near_sums(x, y, others_x, others_y, charges, tau):
+    """Σ c N and Σ c (−dN/dD)(y_i − y_j); N = e^(−τu)/u with u = 1 + D, for ν = 1.
+
+    −dN/dD = e^(−τu) (τ/u + 1/u²).
+    """
+    one = others_x.dtype.type(1)
+    total = force_x = force_y = one - one
+    for j in range(len(others_x)):
+        dx, dy = x - others_x[j], y - others_y[j]
+        u = one + dx * dx + dy * dy
+        inverse = one / u
+        near = exponential(-tau * u, others_x) * inverse * charges[j]
+        total += near
+        near *= tau + inverse
+        force_x += near * dx
+        force_y += near * dy
+    return total, force_x, force_y
+
+
+@stage
+def near_points(points, cells, row, column, found):
+    """Copy the points of the cells around one; how many, with those without charge."""
+    n = 0
+    left, right = max(column - REACH, 0), min(column + REACH + 1, cells.n_columns)
+    for r in range(max(row - REACH, 0), min(row + REACH + 1, cells.n_rows)):
+        first = points.edges[r * cells.n_columns + left]
+        last = points.edges[r * cells.n_columns + right]
+        for p in range(first, last):
+            found[0, n] = points.x[p]
+            found[1, n] = points.y[p]
+            found[2, n] = points.charge[p]
+            n += 1
+    while n % AT_ONCE > 0:
+        found[0, n] = found[0, 0]
+        found[1, n] = found[1, 0]
+        found[2, n] = 0
+        n += 1
+    return n
+
+
+@stage
+def most_near(points, cells):
+    """A number of points that no surroundings of a cell exceed."""
+    most = 0
+    for r in range(cells.n_rows):
+        first = r * cells.n_columns
+        for c in range(first, first + cells.n_columns):
+            last = min(c + 2 * REACH + 1, first + cells.n_columns)
+            most = max(most, points.edges[last] - points.edges[c])
+    return (2 * REACH + 1) * most + AT_ONCE
+
+
+@kernel
+def potential_bands(points, bands, cells, mesh, window, grid, tau, start, stop, out):
+    """Φ and −∇Φ at every point; without near pairs if τ is 0."""
+    number, per_unit = grid.dtype.type, grid.dtype.type(mesh.per_unit)
+    windows = np.empty((4, window.values.shape[1]), grid.dtype)
+    v, slope_v, w, slope_w = windows[0], windows[1], windows[2], windows[3]
+    near = np.empty((3, most_near(points, cells) if tau > 0 else 0), grid.dtype)
+    tau = number(tau)
+    for row in range(bands.rows[start], bands.rows[stop]):
+        for column in range(cells.n_columns):
+            c = row * cells.n_columns + column
+            if points.edges[c] == points.edges[c + 1]:
+                continue
+            m = near_points(points, cells, row, column, near) if tau > 0 else 0
+            for p in range(points.edges[c], points.edges[c + 1]):
+                total, force_x, force_y = near_sums(
+                    number(points.x[p]),
+                    number(points.y[p]),
+                    near[0][:m],
+                    near[1][:m],
+                    near[2][:m],
+                    tau,
+                )
+                s = (points.x[p] - mesh.x) * mesh.per_unit
+                t = (points.y[p] - mesh.y) * mesh.per_unit
+                j, r = int(s), int(t)
+                polynomials(window.values, number(2 * (s - j) - 1), w)
+                polynomials(window.slopes, number(2 * (s - j) - 1), slope_w)
+                polynomials(window.values, number(2 * (t - r) - 1), v)
+                polynomials(window.slopes, number(2 * (t - r) - 1), slope_v)
+                flat, width = grid.reshape(-1), grid.shape[1]
+                far, far_x, far_y = sum_patch(
+                    flat, r * width + j, width, v, slope_v, w, slope_w
+                )
+                i = points.order[p]
+                out.value[i] = total + far
+                out.forces[0, i] = 2 * force_x - per_unit * far_x
+                out.forces[1, i] = 2 * force_y - per_unit * far_y
+
+
+@kernel
+def add_rows(Y, targets, others, charges, kernel, start, stop, out):
+    """Φ and −∇Φ = Σ_j c_j 2g_ij s_ij (y_i − y_j) of given others, added to targets'."""
+    buffer = np.zeros((5, others.shape[1]), others.dtype)
+    D, T, S, G, near = buffer[0], buffer[1], buffer[2], buffer[3], buffer[4]
+    y = np.empty(len(Y), others.dtype)
+    for t in range(start, stop):
+        i = targets[t]
+        y[:] = Y[:, i]
+        squared_distances(y, others, D)
+        weights(D, kernel, G)
+        similarities(D, near, kernel, T, S)
+        for j in range(len(S)):
+            S[j] *= charges[j]
+        out.value[i] += sum_of(S)
+        for j in range(len(S)):
+            S[j] *= G[j]
+        for d in range(len(Y)):
+            out.forces[d, i] += weighted_differences(S, y[d], others[d])

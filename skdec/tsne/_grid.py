@@ -1,0 +1,291 @@
+"""The potential of points of the plane in n log n: near pairs, a grid, far points."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import fft
+
+from skdec.kernels import grid
+from skdec.kernels.types import Bands, Potential, SortedPoints
+from skdec.tsne._plan import (
+    NEAR_PAIR,
+    NODE,
+    PAIR,
+    POINT,
+    Plan,
+    has_grid,
+    make_plan,
+    spreading,
+    transform,
+)
+from skdec.tsne._split import DOUBLE, SINGLE
+
+# A plan is made anew after so many evaluations, or when so many points more than it
+# expects, or twice as many, are off its grid.
+LIFETIME, STRAYS = 10, 8
+
+# Bands that threads share, and the nodes that are transformed at a time.
+N_BANDS, BLOCK = 32, 2**16
+
+# What a sum by a grid costs however few the points, in the units of ``_plan``.
+SETTING_OUT = 1e6
+
+# Of a sum that is smaller beside the points themselves too few digits are left: then
+# pairs are summed.
+LEAST_SHARE = {np.dtype(np.float32): 1e-3, np.dtype(np.float64): 1e-6}
+
+
+class Placement(NamedTuple):
+    """A plan, and the cell of each point; −1 off its grid."""
+
+    plan: Plan
+    cell: np.ndarray
+
+
+class GridSum:
+    """Φ(y_i) = Σ_j c_j s(‖y_i − y_j‖²) of all points of a map, and −∇Φ.
+
+    Parameters
+    ----------
+    kernel : Kernel
+        The similarity s.
+    quality : Quality
+        How exact the sum is.
+    threads : Threads
+        Where it runs.
+    """
+
+    def __init__(self, kernel, quality, threads):
+        self.kernel, self.quality, self.threads = kernel, quality, threads
+        self._plan, self._age = None, 0
+        self._of, self._transform = None, None
+
+    def plan(self, Y):
+        """The placement of a map Y of (2, n); None if every grid is too large.
+
+        A plan serves for some evaluations.
+        """
+        plan, self._age = self._plan, self._age + 1
+        if plan is not None and self._age < LIFETIME:
+            cell = self._cells(Y, plan)
+            n_off = np.count_nonzero(cell < 0)
+            if n_off <= max(2 * plan.n_far, plan.n_far + STRAYS):
+                return Placement(plan, cell)
+        plan = self._plan = make_plan(Y, self.kernel, self.quality)
+        self._age = 0
+        return None if plan is None else Placement(plan, self._cells(Y, plan))
+
+    def _transformed(self, mesh):
+        """F̂/φ̂² of a mesh, kept while it does for the next one."""
+        of = mesh.split, mesh.periods
+        if of != self._of:
+            self._of, self._transform = of, transform(*of)
+        return self._transform
+
+    def at(self, Y, placement, charges=None):
+        """The potential of points Y of (2, n), each with its charge c, or with 1.
+
+        The point itself is one of the sum.
+        """
+        plan, cell = placement
+        dtype = plan.mesh.split.quality.dtype
+        out = Potential(np.empty(Y.shape[1], dtype), np.empty(Y.shape, dtype))
+        charges = np.empty(0, dtype) if charges is None else charges.astype(dtype)
+        points = self._sorted(Y, charges, cell, plan)
+        bands = self._bands(points, plan)
+        nodes = self._convolved(self._spread(points, bands, plan), plan)
+        window = spreading(plan.mesh.split.quality).polynomials
+        self._run(
+            lambda start, stop: grid.potential_bands(
+                points, bands, plan.cells, plan.mesh.lattice, window, nodes, plan.tau,
+                start, stop, out,
+            ),
+            len(bands.nodes),
+            plan.cost,
+        )  # fmt: skip
+        self._add_far(Y, charges, cell, points.order, out)
+        return out
+
+    def _run(self, task, n_rows, cost):
+        # what takes a nanosecond counts as one pair
+        self.threads.run_ranges(task, n_rows, int(cost))
+
+    def _cells(self, Y, plan):
+        cell = np.empty(Y.shape[1], np.int32)
+        self._run(
+            lambda start, stop: grid.cell_rows(Y, plan.cells, start, stop, cell),
+            len(cell),
+            2 * len(cell),
+        )
+        return cell
+
+    def _sorted(self, Y, charges, cell, plan):
+        n_cells = plan.cells.n_rows * plan.cells.n_columns
+        counts, edges = np.empty(n_cells, np.int32), np.empty(n_cells + 1, np.int32)
+        grid.count_cells(cell, counts)
+        order = np.empty(counts.sum(), np.int32)
+        grid.sort_cells(cell, counts, edges, order)
+        x, y = np.empty((2, len(order)), Y.dtype)
+        charge = np.empty(len(order), plan.mesh.split.quality.dtype)
+        self._run(
+            lambda start, stop: grid.sorted_rows(
+                Y, charges, order, start, stop, x, y, charge
+            ),
+            len(order),
+            5 * len(order),
+        )
+        return SortedPoints(x, y, charge, order, edges)
+
+    @staticmethod
+    def _bands(points, plan):
+        """Rows of cells in bands of about the same work."""
+        cells, mesh = plan.cells, plan.mesh.lattice
+        counts = np.diff(points.edges).reshape(cells.n_rows, cells.n_columns)
+        work = POINT * counts.sum(axis=1, dtype=np.float64)
+        if plan.tau:
+            near = (2 * grid.REACH + 1) ** 2 * NEAR_PAIR
+            work += near * np.square(counts, dtype=np.float64).sum(axis=1)
+        done = np.cumsum(work)
+        shares = done[-1] * np.arange(1, N_BANDS) / N_BANDS
+        rows = np.unique(np.r_[0, np.searchsorted(done, shares), cells.n_rows])
+        # a node more on either side, for rounding
+        beyond = plan.mesh.split.quality.n_nodes + 2
+        edges = (rows / cells.per_unit * mesh.per_unit).astype(int)
+        first = np.maximum(edges[:-1] - 1, 0)
+        last = np.minimum(edges[1:] + beyond, mesh.n_rows)
+        strips = np.r_[0, np.cumsum((last - first) * mesh.n_columns)]
+        return Bands(rows, points.edges[rows * cells.n_columns], strips, first)
+
+    def _spread(self, points, bands, plan):
+        """The charges at the nodes."""
+        mesh, quality = plan.mesh.lattice, plan.mesh.split.quality
+        window = spreading(quality).polynomials
+        strips = np.empty(bands.strips[-1], quality.dtype)
+        self._run(
+            lambda start, stop: grid.spread_bands(
+                points, bands, mesh, window, start, stop, strips
+            ),
+            len(bands.nodes),
+            POINT / 2 * len(points.x),
+        )
+        nodes = np.empty((mesh.n_rows, mesh.n_columns), quality.dtype)
+        self._run(
+            lambda start, stop: grid.add_strips(strips, bands, start, stop, nodes),
+            mesh.n_rows,
+            nodes.size,
+        )
+        return nodes
+
+    def _convolved(self, nodes, plan):
+        """What is at the nodes, convolved with F and made ready for φ.
+
+        The half of the rows that are zero, or not wanted, are never transformed; one
+        range of columns goes there and back while it is in the cache.
+        """
+        (n_rows, n_columns), (rows, columns) = nodes.shape, plan.mesh.periods
+        F, half = self._transformed(plan.mesh), rows // 2
+        by_rows = np.empty((n_rows, columns // 2 + 1), np.result_type(F, 1j * F[0, 0]))
+
+        def forward(b):
+            by_rows[b] = fft.rfft(nodes[b], columns, axis=1)
+
+        def convolve(b):
+            waves = fft.fft(by_rows[:, b], rows, axis=0)
+            waves[: half + 1] *= F[:, b]
+            waves[half + 1 :] *= F[half - 1 : 0 : -1, b]
+            by_rows[:, b] = fft.ifft(waves, axis=0, overwrite_x=True)[:n_rows]
+
+        def backward(b):
+            nodes[b] = fft.irfft(by_rows[b], columns, axis=1)[:, :n_columns]
+
+        self._by_lines(forward, n_rows, columns)
+        self._by_lines(convolve, by_rows.shape[1], rows)
+        self._by_lines(backward, n_rows, columns)
+        return nodes
+
+    def _by_lines(self, transform, n_lines, period):
+        """Call it with slices of lines, as many as stay in the cache."""
+        size = max(1, BLOCK // period)
+
+        def task(start, stop):
+            for block in range(start, stop):
+                first = block * size
+                transform(slice(first, min(first + size, n_lines)))
+
+        self._run(task, -(-n_lines // size), NODE / 2 * n_lines * period)
+
+    def _add_far(self, Y, charges, cell, near, out):
+        """Every pair of a point off the grid and any other."""
+        far = np.flatnonzero(cell < 0).astype(np.int32)
+        if len(far) == 0:
+            return
+        out.value[far], out.forces[:, far] = 0, 0
+        everyone = np.arange(Y.shape[1], dtype=np.int32)
+        for targets, sources in ((near, far), (far, everyone)):
+            others = np.ascontiguousarray(Y[:, sources], dtype=out.value.dtype)
+            weights = charges[sources] if len(charges) else np.ones_like(others[0])
+            self._run(
+                lambda start, stop, t=targets, o=others, w=weights: grid.add_rows(
+                    Y, t, o, w, self.kernel, start, stop, out
+                ),
+                len(targets),
+                2 * len(targets) * len(sources),
+            )
+
+
+class Repulsion(NamedTuple):
+    """What pushes points apart, and the normalisation of q."""
+
+    forces: np.ndarray  # Σ_j 2g_ij q_ij (y_i − y_j), q as in the gradient of KL
+    log_Z: float | np.ndarray  # of all pairs, or of each row under conditional
+
+
+class GridRepulsion:
+    """The repulsion of all pairs by a grid, where a rule says that it costs less.
+
+    Parameters
+    ----------
+    kernel : Kernel
+        The similarity s.
+    joint : bool
+        Whether q is normalised jointly instead of per row.
+    dtype : dtype
+        Of the map.
+    threads : Threads
+        Where it runs.
+    always : bool
+        Whether it is used whatever it costs.
+    """
+
+    def __init__(self, kernel, joint, dtype, threads, *, always):
+        # of a row far out in the map little is left beside the point itself
+        single = joint and dtype == np.float32
+        self.sum = GridSum(kernel, SINGLE if single else DOUBLE, threads)
+        self.joint, self.always = joint, always
+
+    def __call__(self, Y):
+        """The repulsion at Y of (n_components, n), or None where pairs are better."""
+        if not has_grid(self.sum.kernel, len(Y)):
+            return None
+        plane, n = Y, Y.shape[1]
+        if len(Y) == 1:  # along the rows of the grid, which threads share
+            plane = np.concatenate([np.zeros_like(Y), Y])
+        placement = self.sum.plan(plane)
+        if placement is None:
+            return None
+        cost = placement.plan.cost * (1 if self.joint else 2) + SETTING_OUT
+        if cost > PAIR * n * n and not self.always:
+            return None
+        sums = self.sum.at(plane, placement)
+        Z = sums.value - 1.0  # without the point itself
+        least = LEAST_SHARE[sums.value.dtype]
+        if self.joint:
+            total = Z.sum(dtype=np.float64)
+            if not total > least * n:
+                return None
+            forces = (sums.forces[-len(Y) :] / total).astype(Y.dtype)
+            return Repulsion(forces, np.log(total))
+        if not Z.min() > least * sums.value.max():
+            return None
+        forces = (sums.forces / Z + self.sum.at(plane, placement, 1 / Z).forces) / 2
+        return Repulsion(forces[-len(Y) :].astype(Y.dtype), np.log(Z))

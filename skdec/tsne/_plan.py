@@ -1,0 +1,182 @@
+"""Where the grid of the fast sum lies, how fine it is, and which pairs are near."""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy import fft
+
+from skdec.kernels import grid
+from skdec.kernels.types import GAUSSIAN, Lattice
+from skdec.tsne._split import (
+    DOUBLE,
+    LARGEST_DOF,
+    LEAST_DOF,
+    Split,
+    Spreading,
+    levelled,
+)
+
+# What work costs, in nanoseconds of a thread on the machines it was measured on.  They
+# stand for a rule, not for a clock: what they lead to is the same on every machine.
+NEAR_PAIR, FAR_PAIR, PAIR = 0.7, 2.0, 0.2  # of an ordered pair
+NODE, POINT = 10.0, 150.0
+
+# τ is tried in steps of √2 downwards from T.
+TAUS = 16
+
+# A plan leaves the map so much room on every side, in units of its extent.
+ROOM = 0.04
+
+# Up to this extent, in widths of the kernel, forces are differences of potentials that
+# are nearly equal, and the grid has to be the better one.
+SMALL = 2.0
+
+# The largest share of points that may lie off the grid, because they are far from the
+# rest, and the τ at which the size of a grid without them is judged.
+MOST_FAR, JUDGED_TAU = 1 / 64, 0.5
+
+# No larger grid is made: it would take more than a gigabyte.
+MOST_NODES = 2**27
+
+# A cell without near pairs is so many nodes wide: their windows share the cache.
+CELL_NODES = 8
+
+
+@lru_cache(maxsize=2)
+def spreading(quality):
+    """The window of a quality, which is made once."""
+    return Spreading(quality)
+
+
+def has_grid(kernel, n_components):
+    """Whether a similarity has a grid."""
+    student_t = LEAST_DOF <= float(kernel.dof) <= LARGEST_DOF
+    return n_components <= 2 and (kernel.kind == GAUSSIAN or student_t)
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """Nodes in the plane, and the cyclic grid of at least twice as many."""
+
+    lattice: Lattice
+    split: Split
+
+    @property
+    def periods(self):
+        """Rows and columns of the cyclic grid, both even."""
+        margin = self.split.quality.margin
+        return tuple(
+            2 * fft.next_fast_len(n + margin // 2, real=True)
+            for n in (self.lattice.n_rows, self.lattice.n_columns)
+        )
+
+    @property
+    def cost(self):
+        """Of its transforms."""
+        size = self.split.quality.dtype.itemsize / 4
+        return NODE * size * math.prod(self.periods)
+
+
+def transform(split, periods):
+    """F̂/φ̂² at the frequencies of a cyclic grid: one quarter, the rest is even."""
+    quality, window = split.quality, spreading(split.quality)
+    squares, windows = [], []
+    for period in periods:
+        t = np.arange(period // 2 + 1.0)
+        level = levelled(t, (period - quality.margin) / 2, period / 2, quality.flatness)
+        squares.append(np.square(split.spacing * level))
+        windows.append(np.square(window.transform(2 * np.pi / period * t)))
+    F = split.far(squares[0][:, None] + squares[1])
+    F = fft.dctn(F, type=1, overwrite_x=True)
+    F /= windows[0][:, None] * windows[1]
+    return F.astype(quality.dtype)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A grid for the points within its cells; those beyond are summed by pairs."""
+
+    mesh: Mesh
+    cells: Lattice
+    n_far: int
+    cost: float
+
+    @property
+    def tau(self):
+        """What the kernels are told: 0 for no near pairs."""
+        tau = self.mesh.split.tau
+        return tau if tau < np.inf else 0.0
+
+
+def make_plan(Y, kernel, quality):
+    """The cheapest plan for a map Y of (2, n); None if all grids are too large."""
+    low, high, n_far = core(Y.astype(np.float64), kernel, quality)
+    extent = (high - low).max()
+    if extent < SMALL * kernel.width:
+        quality = DOUBLE
+    room = max(ROOM * extent, 1e-6 * kernel.width)
+    low, high = low - room, high + room
+    taus = [np.inf]
+    if kernel.kind != GAUSSIAN and kernel.dof == 1:
+        steps = 2.0 ** (-np.arange(1, TAUS) / 2)
+        taus = [*(quality.truncation * steps[::-1]), np.inf]
+    best = None
+    for tau in taus:  # the grids cost more and more
+        split = Split(kernel, tau, quality)
+        cells = _cells(low, high, split)
+        mesh = _mesh(cells, split)
+        too_large = mesh.lattice.n_rows * mesh.lattice.n_columns > MOST_NODES / 4
+        if too_large or (best is not None and mesh.cost >= best.cost):
+            break
+        cost = mesh.cost + n_far * FAR_PAIR * 2 * Y.shape[1] + POINT * Y.shape[1]
+        if tau < np.inf:
+            cost += NEAR_PAIR * near_pairs(Y, cells)
+        if best is None or cost < best.cost:
+            best = Plan(mesh, cells, n_far, cost)
+    return best
+
+
+def _cells(low, high, split):
+    side = split.reach / grid.REACH if split.reach else CELL_NODES * split.spacing
+    columns, rows = (int(extent / side) + 1 for extent in high - low)
+    return Lattice(float(low[0]), float(low[1]), 1 / side, columns, rows)
+
+
+def _mesh(cells, split):
+    """The nodes whose windows hold the points of all cells."""
+    per_unit, beyond = 1 / split.spacing, split.quality.n_nodes + 1
+    columns, rows = (
+        int(n / cells.per_unit * per_unit) + beyond
+        for n in (cells.n_columns, cells.n_rows)
+    )
+    return Mesh(Lattice(cells.x, cells.y, per_unit, columns, rows), split)
+
+
+def near_pairs(Y, cells):
+    """About how many pairs are met in neighbouring cells."""
+    cell = np.empty(Y.shape[1], np.int32)
+    grid.cell_rows(Y, cells, 0, len(cell), cell)
+    counts = np.empty(cells.n_rows * cells.n_columns, np.int32)
+    grid.count_cells(cell, counts)
+    return (2 * grid.REACH + 1) ** 2 * np.square(counts, dtype=np.float64).sum()
+
+
+def core(Y, kernel, quality):
+    """The box of all points but those so far out that a grid for them costs more.
+
+    Returns its low and high corners and how many points are left out of it.
+    """
+    center = np.median(Y, axis=1)
+    distance = np.abs(Y - center[:, None]).max(axis=0)
+    n, spacing = len(distance), Split(kernel, JUDGED_TAU, quality).spacing
+    left_out = [0, *(2 ** np.arange(int(np.log2(max(1, n * MOST_FAR))) + 1))]
+    largest = np.partition(distance, [n - 1 - m for m in left_out if m < n])
+    costs = [
+        NODE * (4 * largest[n - 1 - m] / spacing) ** 2 + 2 * FAR_PAIR * n * m
+        for m in left_out
+    ]
+    n_far = left_out[int(np.argmin(costs))]
+    inside = Y[:, distance <= largest[n - 1 - n_far]]
+    return inside.min(axis=1), inside.max(axis=1), n_far

@@ -1,0 +1,161 @@
+"""The similarity as a part that falls off fast and a part that is smooth.
+
+s = N + F (docs/tsne.md, "All pairs in n log n"): N is summed over near pairs, and the
+Fourier transform of F ends early, so that a grid carries it.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import betainc, kve
+
+from skdec.kernels.types import GAUSSIAN, Kernel, Window
+
+# Degrees of freedom between which the transform of s is known to end where it should.
+LEAST_DOF, LARGEST_DOF = 0.25, 100.0
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How exact the sum is.
+
+    Attributes
+    ----------
+    truncation : float
+        T: what is below e^(−T) is left out.
+    n_nodes : int
+        Nodes that a window reaches; ``kernels/lanes.py`` knows as many for each dtype.
+    degree : int
+        Of the polynomials that stand for a window between two nodes.
+    oversampling : float
+        Frequencies of the grid for each one that F has.
+    margin : int
+        Nodes over which F levels off between the largest distance and the half period.
+    flatness : int
+        Derivatives that vanish at both ends of it.
+    dtype : dtype
+        Of the grid.
+    """
+
+    truncation: float
+    n_nodes: int
+    degree: int
+    oversampling: float
+    margin: int
+    flatness: int
+    dtype: np.dtype
+
+
+SINGLE = Quality(14.0, 12, 13, 1.25, 24, 5, np.dtype(np.float32))
+DOUBLE = Quality(34.0, 20, 22, 1.5, 96, 7, np.dtype(np.float64))
+
+
+@dataclass(frozen=True)
+class Split:
+    """s = N + F, cut at τ; with τ = ∞ all of s is in F."""
+
+    kernel: Kernel
+    tau: float
+    quality: Quality
+
+    @property
+    def reach(self):
+        """The distance beyond which N is left out: u = 1 + D/ν = T/τ there."""
+        ratio = self.quality.truncation / self.tau
+        return self.kernel.width * math.sqrt(ratio - 1) if ratio > 1 else 0.0
+
+    @property
+    def spacing(self):
+        """The distance of nodes that carry all frequencies of F."""
+        return math.pi / (self.quality.oversampling * self._highest)
+
+    @property
+    def _highest(self):
+        """k beyond which the transform of F is below e^(−T) of what it has near 0."""
+        T, tau = self.quality.truncation, self.tau
+        if self.kernel.kind == GAUSSIAN:
+            return 2 * math.sqrt(T)  # of e^(−k²/4)
+        if tau < T:
+            k = 2 * math.sqrt(tau * (T - tau)) if tau < T / 2 else T
+        else:
+            # the transform of s is k^m K_m(k) up to a factor, m = (ν − 1)/2
+            m = (float(self.kernel.dof) - 1) / 2
+
+            def height(k):
+                return m * math.log(k) + math.log(kve(abs(m), k)) - k
+
+            end = 10 * (T + math.sqrt(T * (abs(m) + 1)))
+            k = brentq(lambda k: height(k) - height(1.0) + T, 1.0, end)
+        return k / self.kernel.width
+
+    def far(self, D):
+        """F of squared distances, for τ < ∞ at ν = 1: (1 − e^(−τu))/u, u = 1 + D."""
+        if self.kernel.kind == GAUSSIAN:
+            return np.exp(-D)
+        u = 1 + D / float(self.kernel.dof)
+        if self.tau < np.inf:
+            return -np.expm1(-self.tau * u) / u
+        return u ** (-(float(self.kernel.dof) + 1) / 2)
+
+
+class Spreading:
+    """The window φ that takes points to nodes and back: the exponential of semicircle.
+
+    φ(t) = exp β (√(1 − (2t/W)²) − 1), t in distances of nodes (Barnett, Magland, af
+    Klinteberg: A parallel nonuniform fast Fourier transform library based on an
+    "exponential of semicircle" kernel, SISC 2019, eq. 1.8).
+    """
+
+    def __init__(self, quality):
+        self.n_nodes = quality.n_nodes
+        oversampling = 1 - 1 / (2 * quality.oversampling)
+        self.beta = 0.976 * math.pi * oversampling * quality.n_nodes
+        # Gauss's rule over the window, for its transform
+        t, weights = np.polynomial.legendre.leggauss(8 * self.n_nodes)
+        self._t = t * self.n_nodes / 2
+        self._weights = weights * self.n_nodes / 2 * self.at(self._t)
+        # between two nodes, from the node to the left: Chebyshev's points
+        z, degree = np.polynomial.chebyshev.chebpts1(2 * quality.degree), quality.degree
+        nodes = np.arange(self.n_nodes)
+        t = (z[:, None] + 1) / 2 + (self.n_nodes / 2 - 1 - nodes)
+        self.polynomials = Window(
+            *(
+                self._fitted(z, values, degree).astype(quality.dtype)
+                for values in (self.at(t), self.slope_at(t))
+            )
+        )
+
+    @staticmethod
+    def _fitted(z, values, degree):
+        series = np.polynomial.chebyshev.chebfit(z, values, degree)
+        powers = [np.polynomial.chebyshev.cheb2poly(column) for column in series.T]
+        return np.ascontiguousarray(np.array(powers)[:, ::-1].T)
+
+    def _root(self, t):
+        return np.sqrt(np.maximum(1 - (2 * t / self.n_nodes) ** 2, 0))
+
+    def at(self, t):
+        """φ(t)."""
+        return np.exp(self.beta * (self._root(t) - 1))
+
+    def slope_at(self, t):
+        """dφ/dt."""
+        return -self.beta * 4 * t / self.n_nodes**2 / self._root(t) * self.at(t)
+
+    def transform(self, k):
+        """∫ φ(t) cos(kt) dt, k in units of a node."""
+        return np.cos(np.outer(k, self._t)) @ self._weights
+
+
+def levelled(t, largest, half, flatness):
+    """t up to the largest distance of points, level from there to the half period.
+
+    F of it instead of t is smooth on the cyclic grid, which it would not be where the
+    period ends: the derivative falls from 1 to 0 like a regularised beta function.
+    """
+    z = np.clip((t - largest) / (half - largest), 0, 1)
+    beta, beyond = betainc(flatness, flatness, z), betainc(flatness + 1, flatness, z)
+    rest = z - z * beta + beyond / 2
+    return np.where(t <= largest, t, largest + (half - largest) * rest)

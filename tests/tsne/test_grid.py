@@ -1,0 +1,331 @@
+"""The repulsion of all pairs by a grid, on maps of every kind."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+
+from skdec import ExactTSNE
+from skdec.kernels.types import GAUSSIAN, KERNELS, STUDENT_T, Kernel
+from skdec.tsne._affinities import from_graph
+from skdec.tsne._grid import LIFETIME, GridRepulsion, GridSum
+from skdec.tsne._objective import EmbeddingObjective
+from skdec.tsne._plan import make_plan
+from skdec.tsne._split import DOUBLE, SINGLE, Split, Spreading, levelled
+from skdec.utils.threads import Threads
+from tests import naive
+from tests.tsne.common import DIGITS
+
+N = 1500
+ROUNDING = 5e-6
+
+
+def disc(n, radius, seed=0):
+    rng = np.random.default_rng(seed)
+    r, angle = radius * np.sqrt(rng.random(n)), 2 * np.pi * rng.random(n)
+    return np.array([r * np.cos(angle), r * np.sin(angle)])
+
+
+def maps():
+    """Maps as a descent meets them, and as it should not."""
+    yield "early", disc(N, 1e-4)
+    yield "unfolding", disc(N, 0.8)
+    yield "unfolded", disc(N, 2.5)
+    yield "middle", disc(N, 8)
+    yield "final", disc(N, 60)
+    heap = disc(N * 9 // 10, 0.5), disc(N // 10, 40, seed=1)
+    yield "one heap", np.concatenate(heap, axis=1)
+    outliers = disc(N - 10, 20), disc(10, 2000, seed=1)
+    yield "outliers", np.concatenate(outliers, axis=1)
+    centers = disc(10, 60, seed=1)
+    clusters = [disc(N // 10, 1, seed) + c[:, None] for seed, c in enumerate(centers.T)]
+    yield "clusters", np.concatenate(clusters, axis=1)
+    yield "line", np.array([np.linspace(-40, 40, N), np.zeros(N)])
+    yield "upright line", np.array([np.ones(N), np.linspace(-40, 40, N)])
+    lattice = np.meshgrid(np.arange(38.0), np.arange(38.0))
+    yield "lattice", np.reshape(lattice, (2, -1))
+    yield "duplicates", np.repeat(disc(N // 10, 20), 10, axis=1)
+    yield "far from 0", disc(N, 10) + np.array([[1e3], [-1e3]])
+
+
+def pair_sums(Y, kind=STUDENT_T, dof=1.0, charges=1.0):
+    """Φ and −∇Φ pair by pair in double precision."""
+    Y = Y.astype(np.float64)
+    value, forces = np.empty(Y.shape[1]), np.empty(Y.shape)
+    for i in range(Y.shape[1]):
+        differences = Y[:, i : i + 1] - Y
+        D = np.square(differences).sum(axis=0)
+        if kind == GAUSSIAN:
+            s, weight = np.exp(-D), 2.0
+        else:
+            s, weight = (1 + D / dof) ** (-(dof + 1) / 2), (dof + 1) / (dof + D)
+        value[i] = (s * charges).sum()
+        forces[:, i] = (weight * s * charges * differences).sum(axis=1)
+    return value, forces
+
+
+def off(found, expected):
+    """Root mean square of the difference beside that of what is expected."""
+    return np.linalg.norm(found - expected) / np.linalg.norm(expected)
+
+
+def grid_sum(Y, kernel=(STUDENT_T, 1.0), charges=None, n_jobs=2):
+    quality = SINGLE if Y.dtype == np.float32 else DOUBLE
+    with Threads(n_jobs) as threads:
+        sums = GridSum(Kernel(kernel[0], Y.dtype.type(kernel[1])), quality, threads)
+        placement = sums.plan(Y)
+        return sums.at(Y, placement, charges), placement.plan
+
+
+def test_pair_sums_are_those_of_the_formulas():
+    Y = disc(6, 2)
+    for name, dof in (("student_t", 0.5), ("gaussian", 1.0)):
+        value, forces = pair_sums(Y, KERNELS[name], dof)
+        for i in range(6):
+            total, force = 0.0, np.zeros(2)
+            for j in range(6):
+                D = naive.squared_distance(Y[:, i], Y[:, j])
+                s = np.exp(naive.log_similarity(D, dof, name))
+                total += s
+                force += naive.weight_2g(D, dof, name) * s * (Y[:, i] - Y[:, j])
+            assert_allclose(value[i], total)
+            assert_allclose(forces[:, i], force, atol=1e-12)
+
+
+@pytest.mark.parametrize(("name", "Y"), maps(), ids=[name for name, _ in maps()])
+def test_sums_are_those_of_all_pairs(name, Y):
+    single = Y.astype(np.float32)
+    sums, plan = grid_sum(single)
+    value, forces = pair_sums(single)
+    assert off(sums.forces, forces) < ROUNDING
+    assert abs((sums.value - 1).sum() / (value - 1).sum() - 1) < ROUNDING
+    assert plan.n_far > 0 or name != "outliers"
+    sums, _ = grid_sum(Y)
+    value, forces = pair_sums(Y)
+    # forces are small differences of potentials that all are n
+    assert off(sums.forces, forces) < (1e-8 if name == "early" else 1e-11)
+    assert abs((sums.value - 1).sum() / (value - 1).sum() - 1) < 1e-11
+
+
+def test_both_near_pairs_and_none():
+    taus = [grid_sum(disc(N, r).astype(np.float32))[1].tau for r in (8, 60)]
+    assert taus[0] == 0 < taus[1]
+
+
+@pytest.mark.parametrize("radius", [5, 25])
+@pytest.mark.parametrize("dof", [0.25, 0.5, 2.0, 5.0, 30.0, 100.0, "gaussian"])
+def test_every_kernel(dof, radius):
+    kernel = (GAUSSIAN, 1.0) if dof == "gaussian" else (STUDENT_T, dof)
+    Y = disc(600, radius)
+    for dtype, rounding in ((np.float32, ROUNDING), (np.float64, 1e-11)):
+        sums, _ = grid_sum(Y.astype(dtype), kernel)
+        value, forces = pair_sums(Y.astype(dtype), *kernel)
+        assert off(sums.forces, forces) < rounding
+        assert off(sums.value, value) < rounding
+
+
+@pytest.mark.parametrize("radius", [5, 60])
+def test_charges(radius):
+    Y, charges = disc(N, radius), np.random.default_rng(0).uniform(0.1, 3, N)
+    Y = np.concatenate([Y, [[4e3], [0.0]]], axis=1)
+    charges = np.append(charges, 2.0)
+    sums, plan = grid_sum(Y, charges=charges)
+    assert plan.n_far > 0
+    value, forces = pair_sums(Y, charges=charges)
+    assert off(sums.value, value) < 1e-11
+    assert off(sums.forces, forces) < 1e-11
+
+
+@pytest.mark.parametrize("radius", [30, 60])
+def test_the_same_for_every_number_of_threads_and_order(radius):
+    Y = disc(6000, radius).astype(np.float32)
+    Y[:, :3] *= 200
+    one, _ = grid_sum(Y, n_jobs=1)
+    for n_jobs in (2, 3):
+        sums, plan = grid_sum(Y, n_jobs=n_jobs)
+        assert_array_equal(sums.value, one.value)
+        assert_array_equal(sums.forces, one.forces)
+    assert plan.cost > 1e6  # enough for several threads
+    order = np.random.default_rng(0).permutation(6000)
+    shuffled, _ = grid_sum(Y[:, order])
+    assert off(shuffled.forces, one.forces[:, order]) < ROUNDING
+
+
+def objectives(Y, name, dof, joint, dtype, threads):
+    """By pairs in double precision, and by a grid."""
+    n = Y.shape[1]
+    P = sparse.random_array((n, n), density=0.02, rng=np.random.default_rng(0))
+    P /= P.sum()
+    form = Kernel(KERNELS[name], dof), joint, threads
+    yield EmbeddingObjective(from_graph(P, np.float64), *form)
+    yield EmbeddingObjective(from_graph(P, dtype), *form, repulsion="grid")
+
+
+@pytest.mark.parametrize("n_components", [1, 2])
+@pytest.mark.parametrize("joint", [True, False])
+@pytest.mark.parametrize(
+    ("name", "dof"), [("student_t", 1.0), ("student_t", 3.0), ("gaussian", 1.0)]
+)
+def test_gradients(name, dof, joint, n_components):
+    for radius in (1e-2, 6, 20):
+        for dtype, rounding in ((np.float32, ROUNDING), (np.float64, 1e-9)):
+            Y = disc(500, radius)[:n_components].astype(dtype)
+            with Threads(2) as threads:
+                pairs, grid = objectives(Y, name, dof, joint, dtype, threads)
+                expected, log_Z = pairs.gradient(Y.astype(np.float64), 4.0)
+                gradient, its_log_Z = grid.gradient(Y, 4.0)
+            assert (pairs.repulsion, grid.repulsion) == ("pairs", "grid")
+            assert off(gradient, expected) < rounding
+            assert_allclose(its_log_Z, log_Z, rtol=rounding, atol=rounding)
+
+
+def test_points_all_far_apart_are_a_matter_of_pairs():
+    Y = 12 * np.reshape(np.meshgrid(np.arange(12.0), np.arange(12.0)), (2, -1))
+    with Threads(1) as threads:
+        for joint in (True, False):
+            pairs, grid = objectives(Y, "gaussian", 1.0, joint, np.float64, threads)
+            expected, log_Z = pairs.gradient(Y)
+            gradient, its_log_Z = grid.gradient(Y)
+            assert grid.repulsion == "pairs"
+            assert_allclose(gradient, expected, rtol=1e-10)
+            assert_allclose(its_log_Z, log_Z, rtol=1e-10)
+
+
+def test_the_rule():
+    """A grid if it costs less than pairs, by n and the extent of the map alone."""
+    with Threads(1) as threads:
+        for n, radius, expected in ((1000, 10, None), (30_000, 60, "grid")):
+            repulsion = GridRepulsion(
+                Kernel(STUDENT_T, 1.0),
+                True,
+                np.dtype(np.float32),
+                threads,
+                always=False,
+            )
+            found = repulsion(disc(n, radius).astype(np.float32))
+            assert (found is None) == (expected is None)
+        far_apart = disc(1500, 3e4).astype(np.float32)
+        assert repulsion(far_apart) is None
+        assert repulsion(np.zeros((3, 5), np.float32)) is None
+
+
+def test_a_plan_serves_while_the_map_is_within():
+    Y = disc(N, 20).astype(np.float32)
+    with Threads(1) as threads:
+        sums = GridSum(Kernel(STUDENT_T, np.float32(1)), SINGLE, threads)
+        first = sums.plan(Y).plan
+        assert sums.plan(Y * np.float32(1.02)).plan is first
+        wider, cell = sums.plan(Y * np.float32(1.5))
+        assert wider is not first
+        assert cell.min() >= 0
+        for _ in range(LIFETIME - 1):
+            assert sums.plan(Y * np.float32(1.5)).plan is wider
+        assert sums.plan(Y * np.float32(1.5)).plan is not wider
+        # a few that leave the grid are summed by pairs
+        strays = Y * np.float32(1.5)
+        strays[:, :5] *= 3
+        placement = sums.plan(strays)
+        assert np.count_nonzero(placement.cell < 0) > 0
+        sums_of_strays = sums.at(strays, placement)
+    assert off(sums_of_strays.forces, pair_sums(strays)[1]) < ROUNDING
+
+
+def test_points_that_coincide():
+    Y = np.full((2, 50), 3.0)
+    sums, _ = grid_sum(Y)
+    assert_allclose(sums.value, 50, rtol=1e-11)
+    assert_allclose(sums.forces, 0, atol=1e-9)
+
+
+@pytest.mark.parametrize("tau", [0.1, 2.0, 13.0])
+@pytest.mark.parametrize("quality", [SINGLE, DOUBLE], ids=["single", "double"])
+def test_the_split_is_exact(tau, quality):
+    split = Split(Kernel(STUDENT_T, 1.0), tau, quality)
+    D = np.linspace(0, 200, 999)
+    near = np.exp(-tau * (1 + D)) / (1 + D)
+    assert_allclose(split.far(D) + near, 1 / (1 + D), rtol=1e-12)
+    u = 1 + split.reach**2
+    assert_allclose(tau * u, quality.truncation)
+
+
+@pytest.mark.parametrize("quality", [SINGLE, DOUBLE], ids=["single", "double"])
+def test_windows(quality):
+    """Polynomials and transform of φ are those of φ."""
+    window, half = Spreading(quality), quality.n_nodes / 2
+    nodes, rounding = np.arange(quality.n_nodes), 1e-6 if quality is SINGLE else 1e-12
+    for share in (0.02, 0.3, 0.98):
+        t = share + half - 1 - nodes
+        for coefficients, values in (
+            (window.polynomials.values, window.at(t)),
+            (window.polynomials.slopes, window.slope_at(t)),
+        ):
+            found = [np.polyval(c.astype(float), 2 * share - 1) for c in coefficients.T]
+            assert_allclose(found, values, atol=rounding)
+        step = 1e-6
+        slope = (window.at(t + step) - window.at(t - step)) / (2 * step)
+        assert_allclose(window.slope_at(t), slope, atol=1e-7)
+    t = np.linspace(-half, half, 20_001)
+    for k in (0.0, 0.5, 2.0):
+        expected = np.trapezoid(window.at(t) * np.cos(k * t), t)
+        assert_allclose(window.transform(np.array([k]))[0], expected, atol=1e-6)
+
+
+def test_levelling():
+    t = np.linspace(0, 30, 3001)
+    level = levelled(t, 10, 30, 5)
+    assert_array_equal(level[t <= 10], t[t <= 10])
+    slope = np.gradient(level, t)
+    assert np.all(np.diff(slope[t > 9]) < 1e-9)
+    assert_allclose(slope[-1], 0, atol=1e-4)
+
+
+def test_far_points_are_left_off_when_a_grid_for_them_costs_more():
+    Y = disc(3000, 20)
+    kernel = Kernel(STUDENT_T, np.float32(1))
+    assert make_plan(Y, kernel, SINGLE).n_far == 0
+    Y[:, :4] *= 1e4
+    plan = make_plan(Y, kernel, SINGLE)
+    assert plan.n_far >= 4
+    assert plan.mesh.lattice.n_rows < 500
+
+
+def test_no_grid_is_larger_than_memory():
+    for radius in (1e7, 1e15):
+        Y = disc(300, radius)
+        with Threads(1) as threads:
+            form = Kernel(GAUSSIAN, 1.0), True, Y.dtype, threads
+            assert GridRepulsion(*form, always=True)(Y) is None
+
+
+def test_a_fit_by_a_grid():
+    settings = {"affinities": "neighbors", "max_iter": 12, "random_state": 0}
+    X = DIGITS[:600]
+    grid = ExactTSNE(repulsion="grid", **settings).fit(X)
+    pairs = ExactTSNE(repulsion="pairs", **settings).fit(X)
+    assert (grid.repulsion_, pairs.repulsion_) == ("grid", "pairs")
+    assert_allclose(grid.embedding_, pairs.embedding_, rtol=1e-3, atol=1e-8)
+    assert_allclose(grid.kl_divergence_, pairs.kl_divergence_, rtol=1e-4)
+    assert ExactTSNE(**settings).fit(X).repulsion_ == "pairs"  # so few points
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"affinities": "exact"},
+        {"affinities": "neighbors", "n_components": 3},
+        {"affinities": "neighbors", "dof": 0.1},
+        {"affinities": "neighbors", "dof": 1e3},
+    ],
+)
+def test_where_there_is_no_grid(settings):
+    with pytest.raises(ValueError, match="repulsion='grid' needs"):
+        ExactTSNE(repulsion="grid", **settings).fit(DIGITS[:50])
+
+
+def test_automatic_affinities(monkeypatch):
+    monkeypatch.setattr("skdec.tsne._estimator.ALL_PAIRS", 100)
+    for n, expected in ((100, "exact"), (101, "neighbors")):
+        tsne = ExactTSNE(max_iter=5, perplexity=10).fit(DIGITS[:n])
+        assert tsne.affinities_ == expected
+        assert tsne.transform(DIGITS[:n] + 1).shape == (n, 2)
