@@ -145,7 +145,7 @@ def near_points(points, cells, row, column, found):
     return n
 
 
-@stage
+@kernel
 def most_near(points, cells):
     """A number of points that no surroundings of a cell exceed."""
     most = 0
@@ -157,13 +157,38 @@ def most_near(points, cells):
     return (2 * REACH + 1) * most + AT_ONCE
 
 
+@stage
+def far_potential(x, y, mesh, window, nodes, windows):
+    """What the nodes give at a place: Σ c F and its gradient, per distance of nodes."""
+    number, (v, slope_v, w, slope_w) = nodes.dtype.type, windows
+    s, t = (x - mesh.x) * mesh.per_unit, (y - mesh.y) * mesh.per_unit
+    column, row = int(s), int(t)
+    polynomials(window.values, number(2 * (s - column) - 1), w)
+    polynomials(window.slopes, number(2 * (s - column) - 1), slope_w)
+    polynomials(window.values, number(2 * (t - row) - 1), v)
+    polynomials(window.slopes, number(2 * (t - row) - 1), slope_v)
+    at = row * mesh.n_columns + column
+    return sum_patch(nodes.reshape(-1), at, mesh.n_columns, v, slope_v, w, slope_w)
+
+
+@stage
+def room_for_windows(window):
+    """Where values and slopes along both axes go."""
+    shape = window.values.shape[1]
+    return (
+        np.empty(shape, window.values.dtype),
+        np.empty(shape, window.values.dtype),
+        np.empty(shape, window.values.dtype),
+        np.empty(shape, window.values.dtype),
+    )
+
+
 @kernel
-def potential_bands(points, bands, cells, mesh, window, grid, tau, start, stop, out):
+def potential_bands(points, bands, cells, mesh, window, nodes, tau, start, stop, out):
     """Φ and −∇Φ at every point; without near pairs if τ is 0."""
-    number, per_unit = grid.dtype.type, grid.dtype.type(mesh.per_unit)
-    windows = np.empty((4, window.values.shape[1]), grid.dtype)
-    v, slope_v, w, slope_w = windows[0], windows[1], windows[2], windows[3]
-    near = np.empty((3, most_near(points, cells) if tau > 0 else 0), grid.dtype)
+    number, per_unit = nodes.dtype.type, nodes.dtype.type(mesh.per_unit)
+    windows = room_for_windows(window)
+    near = np.empty((3, most_near(points, cells) if tau > 0 else 0), nodes.dtype)
     tau = number(tau)
     for row in range(bands.rows[start], bands.rows[stop]):
         for column in range(cells.n_columns):
@@ -172,29 +197,43 @@ def potential_bands(points, bands, cells, mesh, window, grid, tau, start, stop, 
                 continue
             m = near_points(points, cells, row, column, near) if tau > 0 else 0
             for p in range(points.edges[c], points.edges[c + 1]):
+                x, y = points.x[p], points.y[p]
                 total, force_x, force_y = near_sums(
-                    number(points.x[p]),
-                    number(points.y[p]),
-                    near[0][:m],
-                    near[1][:m],
-                    near[2][:m],
-                    tau,
+                    number(x), number(y), near[0][:m], near[1][:m], near[2][:m], tau
                 )
-                s = (points.x[p] - mesh.x) * mesh.per_unit
-                t = (points.y[p] - mesh.y) * mesh.per_unit
-                j, r = int(s), int(t)
-                polynomials(window.values, number(2 * (s - j) - 1), w)
-                polynomials(window.slopes, number(2 * (s - j) - 1), slope_w)
-                polynomials(window.values, number(2 * (t - r) - 1), v)
-                polynomials(window.slopes, number(2 * (t - r) - 1), slope_v)
-                flat, width = grid.reshape(-1), grid.shape[1]
-                far, far_x, far_y = sum_patch(
-                    flat, r * width + j, width, v, slope_v, w, slope_w
-                )
+                far, far_x, far_y = far_potential(x, y, mesh, window, nodes, windows)
                 i = points.order[p]
                 out.value[i] = total + far
                 out.forces[0, i] = 2 * force_x - per_unit * far_x
                 out.forces[1, i] = 2 * force_y - per_unit * far_y
+
+
+@kernel
+def field_rows(V, points, cells, mesh, window, nodes, tau, most, start, stop, out):
+    """Φ and −∇Φ at any places V of (2, n); infinite beyond the cells.
+
+    ``most`` is what ``most_near`` finds, 0 if there are no near pairs.
+    """
+    number, per_unit = nodes.dtype.type, nodes.dtype.type(mesh.per_unit)
+    windows = room_for_windows(window)
+    near = np.empty((3, most), nodes.dtype)
+    cell = np.empty(V.shape[1], np.int32)
+    cell_rows(V, cells, start, stop, cell)
+    tau = number(tau)
+    for i in range(start, stop):
+        if cell[i] < 0:
+            out.value[i] = np.inf
+            continue
+        row, column = cell[i] // cells.n_columns, cell[i] % cells.n_columns
+        m = near_points(points, cells, row, column, near) if tau > 0 else 0
+        x, y = V[0, i], V[1, i]
+        total, force_x, force_y = near_sums(
+            number(x), number(y), near[0][:m], near[1][:m], near[2][:m], tau
+        )
+        far, far_x, far_y = far_potential(x, y, mesh, window, nodes, windows)
+        out.value[i] = total + far
+        out.forces[0, i] = 2 * force_x - per_unit * far_x
+        out.forces[1, i] = 2 * force_y - per_unit * far_y
 
 
 @kernel

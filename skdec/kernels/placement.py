@@ -14,6 +14,7 @@ from skdec.kernels.similarity import (
     similarities,
     squared_distances,
     sum_of,
+    weight,
     weighted_differences,
     weights,
 )
@@ -44,3 +45,46 @@ def placement_rows(V, rows, Y, P, kernel, start, stop, out):
             G[j] *= P_t[j] - S[j] * share
         for d in range(len(Y)):
             out.gradient[t, d] = weighted_differences(G, V[t, d], Y[d])
+
+
+@kernel
+def repulsion_rows(V, Y, kernel, start, stop, out):
+    """log Φ(v) and −∇ log Φ(v) = Σ_j 2g_j q_j (v − y_j), Φ(v) = Σ_j s_j."""
+    buffer = np.empty((4, Y.shape[1]), Y.dtype)
+    D, T, S, G = buffer[0], buffer[1], buffer[2], buffer[3]
+    for t in range(start, stop):
+        squared_distances(V[t], Y, D)
+        fill(G, least(D))
+        nearest = G[0]
+        similarities(D, G, kernel, T, S)
+        sum_s = sum_of(S)
+        weights(D, kernel, G)
+        out.value[t] = math.log(sum_s) - energy(nearest, kernel)
+        share = 1 / sum_s
+        for j in range(len(D)):
+            G[j] *= S[j] * share
+        for d in range(len(Y)):
+            out.forces[d, t] = weighted_differences(G, V[t, d], Y[d])
+
+
+@kernel
+def neighbor_rows(V, rows, Y, neighbors, P, kernel, repulsion, start, stop, out):
+    """``placement_rows`` with p over some of the y_j and the repulsion known.
+
+    ``P[r, t]`` is that of the point ``neighbors[r, t]``.
+    """
+    for t in range(start, stop):
+        r, c = rows[t], V.shape[1]
+        value, curvature = repulsion.value[t], 0.0
+        for d in range(c):
+            out.gradient[t, d] = -repulsion.forces[d, t]
+        for k in range(P.shape[1]):
+            j, D = neighbors[r, k], 0.0
+            for d in range(c):
+                D += (V[t, d] - Y[d, j]) ** 2
+            attraction = weight(D, kernel) * P[r, k]
+            curvature += attraction
+            value += P[r, k] * energy(D, kernel)
+            for d in range(c):
+                out.gradient[t, d] += attraction * (V[t, d] - Y[d, j])
+        out.value[t], out.curvature[t] = value, curvature

@@ -42,6 +42,14 @@ class Placement(NamedTuple):
     cell: np.ndarray
 
 
+class Prepared(NamedTuple):
+    """What a sum is read from: near pairs of the points, and the nodes."""
+
+    points: SortedPoints
+    bands: Bands
+    nodes: np.ndarray
+
+
 class GridSum:
     """Φ(y_i) = Σ_j c_j s(‖y_i − y_j‖²) of all points of a map, and −∇Φ.
 
@@ -91,9 +99,7 @@ class GridSum:
         dtype = plan.mesh.split.quality.dtype
         out = Potential(np.empty(Y.shape[1], dtype), np.empty(Y.shape, dtype))
         charges = np.empty(0, dtype) if charges is None else charges.astype(dtype)
-        points = self._sorted(Y, charges, cell, plan)
-        bands = self._bands(points, plan)
-        nodes = self._convolved(self._spread(points, bands, plan), plan)
+        points, bands, nodes = self.prepared(Y, placement, charges)
         window = spreading(plan.mesh.split.quality).polynomials
         self._run(
             lambda start, stop: grid.potential_bands(
@@ -105,6 +111,14 @@ class GridSum:
         )  # fmt: skip
         self._add_far(Y, charges, cell, points.order, out)
         return out
+
+    def prepared(self, Y, placement, charges):
+        """The points by cells, their bands, and F summed up at the nodes."""
+        plan, cell = placement
+        points = self._sorted(Y, charges, cell, plan)
+        bands = self._bands(points, plan)
+        nodes = self._convolved(self._spread(points, bands, plan), plan)
+        return Prepared(points, bands, nodes)
 
     def _run(self, task, n_rows, cost):
         # what takes a nanosecond counts as one pair

@@ -198,9 +198,9 @@ def nearest_in_graph(graph, n_neighbors, own):
         i = int(stored.argmin())
         besides = ", the sample itself not counted" if own else ""
         raise ValueError(
-            f"X is a sparse graph of distances to neighbours: {n_neighbors} neighbors per "
-            f"samples are required (3 times the perplexity{besides}), but row {i} has "
-            f"only {stored[i]}. Decrease perplexity, or store more neighbours in X"
+            f"X is a sparse graph of distances to neighbours: {n_neighbors} neighbors "
+            f"per samples are required (3 times the perplexity{besides}), but row {i} "
+            f"has only {stored[i]}. Decrease perplexity, or store more neighbours in X"
         )
     # columns are in order, so that the lower one comes first among equal distances
     order = np.lexsort((graph.data, np.repeat(np.arange(len(stored)), stored)))

@@ -10,6 +10,7 @@ from skdec.kernels.types import Bandwidths, Evaluation, Kernel
 from skdec.tsne._affinities import conditional_rows, neighbour_rows
 from skdec.tsne._bfgs import minimise_rows
 from skdec.tsne._distances import SquaredDistances
+from skdec.tsne._field import repulsion_of
 
 # A new point is placed at most so far out, in units of the map's reach; a warning tells
 # of points beyond the second.
@@ -41,84 +42,153 @@ class Placing:
         known = self.distances.identical(rows)
         positions = embedding[known].astype(X.dtype, copy=False)
         new, n_lost = np.flatnonzero(known < 0), 0
-        size = max(1, PLACEMENT_BATCH_ELEMENTS // len(embedding))
+        if len(new) == 0:
+            return Placed(positions, 0)
+        fitted = FittedMap(embedding, self.kernel, threads)
+        n_affinities = self.n_neighbors or len(embedding)
+        size = max(1, PLACEMENT_BATCH_ELEMENTS // n_affinities)
         for first in range(0, len(new), size):
             chosen = new[first : first + size]
-            P = self._affinities(rows[chosen], threads, n_jobs)
-            placed = place_points(embedding, P, self.kernel, threads)
+            placed = place_points(
+                fitted, self._objective(fitted, rows[chosen], threads, n_jobs)
+            )
             positions[chosen] = placed.positions
             n_lost += placed.n_lost
         return Placed(positions, n_lost)
 
-    def _affinities(self, rows, threads, n_jobs):
-        """p_{j|new} over all training rows, or over the nearest as in the fit."""
-        distances, n_new = self.distances, rows.shape[0]
+    def _objective(self, fitted, rows, threads, n_jobs):
+        """KL of p over all training rows, or over the nearest as in the fit."""
+        distances, bandwidths = self.distances, self.bandwidths
         if self.n_neighbors is None:
-            own = np.full(n_new, -1)
-            return conditional_rows(
-                distances, rows, own, self.bandwidths, np.float64, threads
-            )
+            own = np.full(rows.shape[0], -1)
+            P = conditional_rows(distances, rows, own, bandwidths, np.float64, threads)
+            return AllPairsObjective(fitted, P)
         found = distances.nearest(self.n_neighbors, rows, n_jobs)
-        P = np.zeros((n_new, distances.n_samples))
-        shares = neighbour_rows(found.D, self.bandwidths, threads).P
-        np.put_along_axis(P, found.columns, shares, axis=1)
-        return P
+        P = neighbour_rows(found.D, bandwidths, threads).P
+        return NeighborObjective(fitted, found.columns, P)
 
 
-def place_points(embedding, P, kernel, threads):
-    """Place new points, from their affinities P of shape (n_new, n_samples)."""
-    fitted = embedding.astype(np.float64)
-    center = fitted.mean(axis=0)
-    fitted -= center
-    objective = PlacementObjective(fitted, P, kernel, threads)
-    # the mean of neighbours in two clusters can lie in a third, from where descent
-    # leads out of the map; then the nearest neighbour is the better start.  Each mean
-    # is computed alone, because a product of matrices rounds by their shape
-    V = np.array([p @ fitted for p in P]).reshape(len(P), fitted.shape[1])
-    nearest = fitted[P.argmax(axis=1)]
-    everyone = np.arange(len(V))
-    at_start, at_nearest = objective(V, everyone), objective(nearest, everyone)
-    worse = at_start.value > at_nearest.value
-    V[worse] = nearest[worse]
-    for value, other in zip(at_start, at_nearest, strict=True):
-        value[worse] = other[worse]
-    # KL changes over the length of the map, or of the kernel where that is wider
-    width = np.hypot(np.linalg.norm(fitted.std(axis=0)), kernel.width)
-    reach = max(width, np.linalg.norm(fitted, axis=1).max())
-    lost = np.zeros(len(V), bool)
-    lost[minimise_rows(objective, V, at_start, width, limit=RIM * reach)] = True
-    lost |= np.linalg.norm(V, axis=1) > OUTSIDE * reach
-    return Placed(V + center, np.count_nonzero(lost))
-
-
-class PlacementObjective:
-    """KL of each new point alone: its p over the fitted points, q per row.
+class FittedMap:
+    """The fitted points, about their mean, and how they act on new ones.
 
     Parameters
     ----------
-    points : ndarray of shape (n_samples, n_components)
-        The fitted points, which stay where they are.
-    P : ndarray of shape (n_new, n_samples)
-        Conditional affinities of the new points, rows sum to 1.
+    embedding : ndarray of shape (n_samples, n_components)
+        The map.
     kernel : Kernel
         The similarity s.
     threads : Threads
         Where rows run.
     """
 
-    def __init__(self, points, P, kernel, threads):
-        self.Y = np.ascontiguousarray(points.T, dtype=np.float64)
-        self.P, self.threads = P, threads
-        self.kernel = kernel._replace(dof=float(kernel.dof))
+    def __init__(self, embedding, kernel, threads):
+        points = embedding.astype(np.float64)
+        self.center = points.mean(axis=0)
+        self.points = points - self.center
+        self.Y = np.ascontiguousarray(self.points.T)
+        self.kernel, self.threads = kernel._replace(dof=float(kernel.dof)), threads
+        # KL changes over the length of the map, or of the kernel where that is wider
+        spread = np.linalg.norm(self.points.std(axis=0))
+        self.width = np.hypot(spread, kernel.width)
+        self.reach = max(self.width, np.linalg.norm(self.points, axis=1).max())
+        self._repulsion = None
+
+    @property
+    def repulsion(self):
+        """log Φ and −∇ log Φ as a function; made when it is needed."""
+        if self._repulsion is None:
+            self._repulsion = repulsion_of(self.Y, self.kernel, self.threads)
+        return self._repulsion
+
+
+def place_points(fitted, objective):
+    """Place new points, of which ``objective`` has KL."""
+    # the mean of neighbours in two clusters can lie in a third, from where descent
+    # leads out of the map; then the nearest neighbour is the better start
+    V, nearest = objective.starts()
+    everyone = np.arange(len(V))
+    at_start, at_nearest = objective(V, everyone), objective(nearest, everyone)
+    worse = at_start.value > at_nearest.value
+    V[worse] = nearest[worse]
+    for value, other in zip(at_start, at_nearest, strict=True):
+        value[worse] = other[worse]
+    lost = np.zeros(len(V), bool)
+    limit = RIM * fitted.reach
+    lost[minimise_rows(objective, V, at_start, fitted.width, limit=limit)] = True
+    lost |= np.linalg.norm(V, axis=1) > OUTSIDE * fitted.reach
+    return Placed(V + fitted.center, np.count_nonzero(lost))
+
+
+class AllPairsObjective:
+    """KL of each new point alone: its p over the fitted points, q per row.
+
+    Parameters
+    ----------
+    fitted : FittedMap
+        The fitted points, which stay where they are.
+    P : ndarray of shape (n_new, n_samples)
+        Conditional affinities of the new points, rows sum to 1.
+    """
+
+    def __init__(self, fitted, P):
+        self.fitted, self.P = fitted, P
+
+    def starts(self):
+        """The p-weighted means of the fitted points, and the most probable ones."""
+        points = self.fitted.points
+        # each mean alone, because a product of matrices rounds by their shape
+        means = np.array([p @ points for p in self.P])
+        return means.reshape(len(self.P), -1), points[self.P.argmax(axis=1)]
 
     def __call__(self, V, rows):
         """KL less Σ p log p, ∂KL/∂v and Σ_j 2g_j p_j of new points ``rows`` at V."""
-        out = Evaluation(np.empty(len(rows)), np.empty(V.shape), np.empty(len(rows)))
-        self.threads.run_ranges(
+        fitted, out = self.fitted, _room(V)
+        fitted.threads.run_ranges(
             lambda start, stop: placement.placement_rows(
-                V, rows, self.Y, self.P, self.kernel, start, stop, out
+                V, rows, fitted.Y, self.P, fitted.kernel, start, stop, out
             ),
             len(rows),
             len(rows) * self.P.shape[1],
         )
         return out
+
+
+class NeighborObjective:
+    """The same for p over neighbours.
+
+    Parameters
+    ----------
+    fitted : FittedMap
+        The fitted points, which stay where they are.
+    neighbors : ndarray of shape (n_new, n_neighbors)
+        Which of them are neighbours of each new point.
+    P : ndarray of shape (n_new, n_neighbors)
+        Conditional affinities of the new points to them, rows sum to 1.
+    """
+
+    def __init__(self, fitted, neighbors, P):
+        self.fitted, self.neighbors, self.P = fitted, neighbors, P
+
+    def starts(self):
+        """The p-weighted means of the neighbours, and the most probable ones."""
+        theirs = self.fitted.points[self.neighbors]
+        means = np.einsum("rk,rkd->rd", self.P, theirs)
+        return means, theirs[np.arange(len(theirs)), self.P.argmax(axis=1)]
+
+    def __call__(self, V, rows):
+        """KL less Σ p log p, ∂KL/∂v and Σ_j 2g_j p_j of new points ``rows`` at V."""
+        fitted, out = self.fitted, _room(V)
+        repulsion = fitted.repulsion(V)
+        fitted.threads.run_ranges(
+            lambda start, stop: placement.neighbor_rows(
+                V, rows, fitted.Y, self.neighbors, self.P, fitted.kernel, repulsion,
+                start, stop, out,
+            ),
+            len(rows),
+            len(rows) * self.P.shape[1],
+        )  # fmt: skip
+        return out
+
+
+def _room(V):
+    return Evaluation(np.empty(len(V)), np.empty(V.shape), np.empty(len(V)))

@@ -52,7 +52,7 @@ def placing(X):
 PHASES = {
     "calibration": (
         "skdec.tsne._affinities:_calibrate",
-        lambda: ExactTSNE(max_iter=3).fit(rows(30_000, 5)),
+        lambda: ExactTSNE(max_iter=3, affinities="exact").fit(rows(30_000, 5)),
     ),
     "neighbours": (
         "skdec.tsne._neighbors:ExactIndex.search_by_differences",
@@ -72,7 +72,11 @@ PHASES = {
     ),
     "long iterations": (
         "skdec.tsne._gradient_descent:Descent.run",
-        lambda: graph_map().fit(on_a_curve(60_000)),
+        lambda: graph_map(repulsion="pairs").fit(on_a_curve(60_000)),
+    ),
+    "a grid": (
+        "skdec.tsne._gradient_descent:Descent.run",
+        lambda: graph_map(repulsion="grid").fit(on_a_curve(60_000)),
     ),
     "k-means starts": (
         "skdec.clustering._starts:_k_means",

@@ -153,6 +153,16 @@ def test_near_and_far_potential(rng, dtype, tau):
         grid.potential_bands(
             points, bands, cells, mesh, window, nodes, tau, band, band + 1, out
         )
+    most = grid.most_near(points, cells) if tau else 0
+    V = np.concatenate([Y, [[-3], [2]]], axis=1).astype(dtype)
+    field = Potential(np.empty(31, dtype), np.empty((2, 31), dtype))
+    for start, stop in ((0, 12), (12, 31)):
+        grid.field_rows(
+            V, points, cells, mesh, window, nodes, tau, most, start, stop, field
+        )
+    assert_allclose(field.value[:30], out.value, rtol=RTOL[dtype])
+    assert_allclose(field.forces[:, :30], out.forces, rtol=RTOL[dtype])
+    assert field.value[30] == np.inf
     Y = Y.astype(float)
     value, forces = np.zeros(30), np.zeros((2, 30))
     column, row = np.floor((Y[0] + 2) / 1.5), np.floor((Y[1] - 1) / 1.5)

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from skdec.kernels.types import KERNELS, Kernel
-from skdec.tsne._placement import PlacementObjective
+from skdec.tsne._placement import AllPairsObjective, FittedMap, NeighborObjective
 from skdec.utils.threads import Threads
 from tests import naive
 from tests.kernels.common import FORMS
@@ -18,9 +18,23 @@ def test_placement_objective(rng, kernel, dof):
     P[1, 2] = 0
     P /= P.sum(axis=1, keepdims=True)
     rows = np.array([1, 3, 0])
+    neighbors = np.array([rng.permutation(8) for _ in P])
     with Threads(1) as threads:
-        objective = PlacementObjective(Y, P, Kernel(KERNELS[kernel], dof), threads)
-        loss, gradient, curvature = objective(V, rows)
+        fitted = FittedMap(Y, Kernel(KERNELS[kernel], dof), threads)
+        at = V - fitted.center
+        loss, gradient, curvature = AllPairsObjective(fitted, P)(at, rows)
+        shares = np.take_along_axis(P, neighbors, axis=1)
+        same = NeighborObjective(fitted, neighbors, shares)(at, rows)
+        fewer = NeighborObjective(fitted, neighbors[:, :3], shares[:, :3])(at, rows)
+        P_of_fewer = np.zeros_like(P)
+        np.put_along_axis(P_of_fewer, neighbors[:, :3], shares[:, :3], axis=1)
+        as_many = AllPairsObjective(fitted, P_of_fewer)(at, rows)
+    for a, b in zip(same, (loss, gradient, curvature), strict=True):
+        assert_allclose(a, b, rtol=1e-10, atol=1e-12)
+    assert_allclose(fewer.value, as_many.value)
+    assert_allclose(fewer.curvature, as_many.curvature)
+    # q sums to 1 in both, p of the fewer does not
+    assert_allclose(fewer.gradient, as_many.gradient, atol=1e-12)
     for t, row in enumerate(rows):
         p, long = P[row], Y.astype(np.longdouble)
         entropy = sum(v * np.log(v) for v in p if v > 0)

@@ -11,7 +11,8 @@ from sklearn.neighbors import (
 
 from skdec import ExactTSNE
 from skdec.kernels.types import STUDENT_T, Kernel
-from skdec.tsne._placement import place_points
+from skdec.tsne._field import GridField, PairField, repulsion_of
+from skdec.tsne._placement import AllPairsObjective, FittedMap, place_points
 from skdec.utils.threads import Threads
 from tests import naive
 from tests.tsne.common import DIGITS, IRIS, TRUTH
@@ -28,7 +29,8 @@ def test_new_points_are_placed_at_a_minimum(rng, dof, share):
     P[3] += share * P[2]
     P /= P.sum(axis=1, keepdims=True)
     with Threads(1) as threads:
-        V, n_lost = place_points(Y, P, Kernel(STUDENT_T, dof), threads)
+        fitted = FittedMap(Y, Kernel(STUDENT_T, dof), threads)
+        V, n_lost = place_points(fitted, AllPairsObjective(fitted, P))
     # those beyond twice the reach of the map are told of
     away, reach = V - Y.mean(axis=0), np.linalg.norm(Y - Y.mean(axis=0), axis=1).max()
     assert n_lost == sum(np.linalg.norm(a) > 2 * reach for a in away)
@@ -143,3 +145,57 @@ def test_a_row_alone_is_placed_as_in_a_batch():
     batch = tsne.transform(X[900:1000])
     single = np.vstack([tsne.transform(row[None]) for row in X[900:1000]])
     assert_array_equal(single, batch)
+
+
+@pytest.mark.parametrize("radius", [0.3, 6, 60])
+def test_the_field_of_a_map_by_a_grid(radius, monkeypatch):
+    """At any place, within the map, at its rim and far from it."""
+    rng = np.random.default_rng(0)
+    Y = radius * rng.normal(size=(2, 1500)) / 2
+    V = radius * rng.uniform(-1, 1, (60, 2))
+    V[:8] *= 5
+    V[8] = Y[:, 0]
+    with Threads(2) as threads:
+        pairs = repulsion_of(Y, Kernel(STUDENT_T, 1.0), threads)
+        assert type(pairs) is PairField
+        monkeypatch.setattr("skdec.tsne._field.PAIRS_UP_TO", 1000)
+        grid = repulsion_of(Y, Kernel(STUDENT_T, 1.0), threads)
+        assert type(grid) is GridField
+        found, expected = grid(V), pairs(V)
+        alone = grid(V[5:6]), grid(V[9:10])
+    for v, value, force in zip(V, expected.value, expected.forces.T, strict=True):
+        D = np.square(Y.T - v).sum(axis=1)
+        assert_allclose(value, np.log((1 / (1 + D)).sum()))
+        pushes = 2 / (1 + D) ** 2 @ (v - Y.T)
+        assert_allclose(force, pushes / (1 / (1 + D)).sum(), rtol=1e-9, atol=1e-12)
+    assert_allclose(found.value, expected.value, rtol=1e-11, atol=1e-11)
+    scale = np.abs(expected.forces).max()
+    assert_allclose(found.forces, expected.forces, rtol=1e-9, atol=1e-10 * scale)
+    assert_array_equal([a.value[0] for a in alone], found.value[[5, 9]])
+
+
+@pytest.mark.parametrize("dof", [1.0, 3.0, 100.0])
+def test_a_field_with_few_digits_is_taken_from_pairs(dof, monkeypatch):
+    monkeypatch.setattr("skdec.tsne._field.PAIRS_UP_TO", 100)
+    heaps = np.random.default_rng(0).normal(size=(2, 300))
+    Y = np.concatenate([heaps, heaps + 60], axis=1)
+    V = np.linspace(0, 60, 21)[:, None] * [1.0, 1.0]
+    with Threads(1) as threads:
+        found = repulsion_of(Y, Kernel(STUDENT_T, dof), threads)(V)
+        expected = PairField(Y, Kernel(STUDENT_T, dof), threads)(V)
+    assert_allclose(found.value, expected.value, rtol=1e-7, atol=1e-7)
+    scale = np.abs(expected.forces).max()
+    assert_allclose(found.forces, expected.forces, rtol=1e-6, atol=1e-7 * scale)
+
+
+def test_new_points_by_a_grid_and_by_pairs(monkeypatch):
+    X = DIGITS[:800]
+    tsne = ExactTSNE(affinities="neighbors", max_iter=300, random_state=0).fit(X)
+    new = DIGITS[800:900]
+    by_pairs = tsne.transform(new)
+    monkeypatch.setattr("skdec.tsne._field.PAIRS_UP_TO", 100)
+    by_grid = tsne.transform(new)
+    assert_allclose(by_grid, by_pairs, rtol=1e-5, atol=1e-5)
+    order = np.random.default_rng(0).permutation(100)
+    assert_allclose(tsne.transform(new[order]), by_grid[order], rtol=1e-6, atol=1e-6)
+    assert_array_equal(tsne.transform(X[:50]), tsne.embedding_[:50])

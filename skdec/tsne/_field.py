@@ -1,0 +1,105 @@
+"""What pushes new points from the fitted ones, at any place of the map."""
+
+import numpy as np
+
+from skdec.kernels import grid, placement
+from skdec.kernels.types import STUDENT_T, Potential
+from skdec.tsne._grid import GridSum
+from skdec.tsne._plan import has_grid, spreading
+from skdec.tsne._split import DOUBLE
+
+# Up to so many fitted points every one of them is met: that takes no preparation.
+PAIRS_UP_TO = 20_000
+
+# Where Φ is a smaller share of its largest value the grid has too few digits of it.
+LEAST_SHARE = 1e-6
+
+
+def repulsion_of(Y, kernel, threads):
+    """log Φ and −∇ log Φ of fitted points Y of (n_components, n), as a function."""
+    plane = len(Y) == 2 and kernel.kind == STUDENT_T and has_grid(kernel, 2)
+    pairs = PairField(Y, kernel, threads)
+    if not plane or Y.shape[1] <= PAIRS_UP_TO:
+        return pairs
+    sums = GridSum(kernel, DOUBLE, threads)
+    placed = sums.plan(Y)
+    return pairs if placed is None else GridField(Y, sums, placed, pairs)
+
+
+class PairField:
+    """The same from every pair of a new and a fitted point."""
+
+    def __init__(self, Y, kernel, threads):
+        self.Y, self.kernel, self.threads = Y, kernel, threads
+
+    def __call__(self, V):
+        """At places V of (n_new, n_components)."""
+        out = Potential(np.empty(len(V)), np.empty(V.T.shape))
+        self.threads.run_ranges(
+            lambda start, stop: placement.repulsion_rows(
+                V, self.Y, self.kernel, start, stop, out
+            ),
+            len(V),
+            V.shape[0] * self.Y.shape[1],
+        )
+        return out
+
+
+class GridField:
+    """The same from a grid: near points and nodes, in a time that n does not change.
+
+    Parameters
+    ----------
+    Y : ndarray of shape (2, n_samples)
+        The fitted points.
+    sums : GridSum
+        Their sum.
+    placed : Placement
+        Where they are on its grid, and which are off it.
+    pairs : PairField
+        For places off the grid.
+    """
+
+    def __init__(self, Y, sums, placed, pairs):
+        self.plan, self.threads, self.pairs = placed.plan, sums.threads, pairs
+        self.points, _, self.nodes = sums.prepared(Y, placed, np.empty(0))
+        self.window = spreading(self.plan.mesh.split.quality).polynomials
+        cells, near = self.plan.cells, self.plan.tau > 0
+        self.most = grid.most_near(self.points, cells) if near else 0
+        self.far = np.ascontiguousarray(Y[:, placed.cell < 0])
+        some = np.ascontiguousarray(Y[:, :: max(1, Y.shape[1] // 1000)])
+        values = self._read(some).value
+        self.least = LEAST_SHARE * values.max(initial=0, where=values < np.inf)
+
+    def _read(self, V):
+        """Φ and −∇Φ at places V of (2, n_new); infinite off the grid."""
+        plan, out = self.plan, Potential(np.empty(V.shape[1]), np.zeros(V.shape))
+        self.threads.run_ranges(
+            lambda start, stop: grid.field_rows(
+                V, self.points, plan.cells, plan.mesh.lattice, self.window, self.nodes,
+                plan.tau, self.most, start, stop, out,
+            ),
+            V.shape[1],
+            V.shape[1] * (self.most + 1000),
+        )  # fmt: skip
+        everywhere, charges = np.arange(V.shape[1]), np.ones(self.far.shape[1])
+        self.threads.run_ranges(
+            lambda start, stop: grid.add_rows(
+                V, everywhere, self.far, charges, self.pairs.kernel, start, stop, out
+            ),
+            V.shape[1],
+            V.shape[1] * len(charges),
+        )
+        return out
+
+    def __call__(self, V):
+        """At places V of (n_new, 2)."""
+        out = self._read(np.ascontiguousarray(V.T))
+        off = np.flatnonzero(~((out.value > self.least) & (out.value < np.inf)))
+        out.value[off] = 1
+        out.forces[:] /= out.value
+        log_phi = np.log(out.value)
+        if len(off):
+            beyond = self.pairs(V[off])
+            log_phi[off], out.forces[:, off] = beyond.value, beyond.forces
+        return Potential(log_phi, out.forces)
