@@ -58,7 +58,7 @@ class Placing:
             return conditional_rows(
                 distances, rows, own, self.bandwidths, np.float64, threads
             )
-        found = distances.nearest(self.n_neighbors, rows, n_jobs)
+        found = distances.nearest(self.n_neighbors, threads, rows)
         P = np.zeros((n_new, distances.n_samples))
         shares = neighbour_rows(found.D, self.bandwidths, threads).P
         np.put_along_axis(P, found.columns, shares, axis=1)
