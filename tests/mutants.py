@@ -252,7 +252,7 @@ MUTANTS = [
         "kernels/neighbors.py",
         ("tests/kernels/test_neighbors.py",),
         count_of_others=("scores[t] <= limit)", "scores[t] > limit)"),
-        bisection_side=("if n >= kept:", "if n > kept:"),
+        bisection_side=("if n >= kept:", "if n < kept:"),
         bisection_of_part=("low + half * (high - low)", "half * (high - low)"),
         all_below_the_limit=("n_equal > 0)", "n_equal > 1)"),
         equals_beyond=("n_equal -= equal", "pass"),

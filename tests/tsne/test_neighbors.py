@@ -1,5 +1,7 @@
 """Neighbours, and P over them alone."""
 
+import pickle
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -224,6 +226,8 @@ def mixture(rng, n, d=8):
 def test_approximate_neighbours_of_many_points(rng, monkeypatch):
     pytest.importorskip("faiss")
     monkeypatch.setattr("skdec.tsne._neighbors.APPROXIMATE_FROM", 1000)
+    # so few that they must be doubled
+    monkeypatch.setattr("skdec.tsne._approximate_search.PROBES", 2)
     X = mixture(rng, 6100)
     X, new = X[:6000], X[6000:]
     found = []
@@ -261,8 +265,11 @@ def test_rows_of_short_lists_are_searched_exactly(rng):
     with Threads(2, hold_blas=True) as threads:
         index = ListIndex(rows, 30, threads)
         found = index.search(rows, 890, threads, np.arange(900))
+        few = index.search(rows[:5], 30, threads)
+        copied = pickle.loads(pickle.dumps(index)).search(rows[:5], 30, threads)
     columns, _ = nearest_by_loops(rows, rows, 890, own=True)
     assert_array_equal(found.columns, columns)
+    assert_array_equal(copied.columns, few.columns)
 
 
 def test_exact_search_where_lists_miss_too_many(rng, monkeypatch):
