@@ -42,6 +42,7 @@ OPTIMIZERS = (
 GRADIENTS = "tests/contract/test_gradients.py"
 EXTREMES = "tests/contract/test_extremes.py"
 NEIGHBOURS = "tests/tsne -k 'neighbours or sigma or symmetric'"
+SEARCH = "tests/tsne/test_neighbors.py -k 'nearest or products or blocks'"
 CHUNKS = "tests/tsne/test_objective.py"
 TRANSFORM = "tests/tsne/test_placement.py -k 'transform or place'"
 RATE = "tests/tsne/test_schedule.py -k pull_of_neighbours"
@@ -246,6 +247,36 @@ MUTANTS = [
         half_of_the_pairs=("plogp(mine) + plogp(theirs)", "2 * plogp(mine)"),
         pairs_twice=("for lane in range(m, half)", "for lane in range(m + 1, half)"),
         entropy_in_bits=("p[lane] * math.log(p[lane])", "p[lane] * math.log2(p[lane])"),
+    ),
+    *mutants(
+        "kernels/neighbors.py",
+        ("tests/kernels/test_neighbors.py",),
+        count_of_others=("scores[t] <= limit)", "scores[t] > limit)"),
+        bisection_side=("if n >= kept:", "if n < kept:"),
+        bisection_of_part=("low + half * (high - low)", "half * (high - low)"),
+        all_below_the_limit=("n_equal > 0)", "n_equal > 1)"),
+        equals_beyond=("n_equal -= equal", "pass"),
+        buffer_overrun=("n + below > capacity", "n > capacity"),
+        limit_stays=(
+            "limit, n = keep_least(best[:n], columns[:n], kept), kept",
+            "n = kept\n                keep_least(best, columns, kept)",
+        ),
+        last_of_equals=("if group[lane] < limit", "if group[lane] <= limit"),
+        column_of_block=("first + start + lane", "start + lane"),
+        not_cut=("if n > kept:", "if n > kept + 1:"),
+    ),
+    *mutants(
+        "tsne/_exact_search.py",
+        (SEARCH,),
+        no_proof=("least - margin > farthest", "least - margin > -1.0"),
+        equal_is_proof=("least - margin > farthest", "least >= farthest"),
+        without_row=("square + 2 * candidates.limit", "2 * candidates.limit"),
+        score_once=("square + 2 * candidates.limit", "square + candidates.limit"),
+        margin_once=("return 2 * (gamma", "return 0.01 * (gamma"),
+        whole_norm=("centred, centred) / 2", "centred, centred)"),
+        by_row_order=('kind="stable")[:, :n', ")[:, ::-1][:, :n"),
+        with_itself=("D[columns == own[:, None]] = np.inf", "pass"),
+        candidates_unordered=("columns = np.sort(columns, axis=1)", "pass"),
     ),
     *mutants(
         "kernels/embedding.py",

@@ -176,3 +176,12 @@ class Potential(NamedTuple):
 
     value: np.ndarray
     forces: np.ndarray
+
+
+class Candidates(NamedTuple):
+    """Columns with the least scores of each row, and room for a group more."""
+
+    scores: np.ndarray  # of (n_rows, capacity), the first ``found`` of each row
+    columns: np.ndarray  # which columns they are
+    found: np.ndarray
+    limit: np.ndarray  # what is no candidate has a score of at least so much

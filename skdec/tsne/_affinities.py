@@ -56,6 +56,8 @@ class Affinities:
         The mean bandwidth 1/√β, in units of the distances.
     truncated_mass : float
         What of the conditional p over all other points is left out.
+    neighbor_recall : float
+        The share of true neighbours among those p is over.
     """
 
     P: np.ndarray
@@ -63,6 +65,7 @@ class Affinities:
     mass: np.ndarray
     sigma: float = np.nan
     truncated_mass: float = 0.0
+    neighbor_recall: float = 1.0
 
     @property
     def n_samples(self):

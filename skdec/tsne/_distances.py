@@ -194,33 +194,35 @@ class SquaredDistances:
         self._check_far(D)
         return np.square(D, out=D)
 
-    def nearest(self, n_neighbors, rows=None, n_jobs=None):
+    def nearest(self, n_neighbors, threads, rows=None):
         """The nearest training rows of prepared rows, and D to them.
 
         Without ``rows``, those of the training rows, themselves left out.
         """
-        own = rows is None
         if self.metric == "precomputed":
-            given = self.rows if own else rows
-            found = self._nearest_given(given, n_neighbors, own)
+            given = self.rows if rows is None else rows
+            found = self._nearest_given(given, n_neighbors, rows is None)
+            return Neighbors(found.columns, self._squared(found.distances), 1.0)
+        if rows is None:
+            metric = "euclidean" if self.euclidean else self.metric
+            params = self.metric_params or None
+            self._index = build_index(self.rows, metric, params, n_neighbors, threads)
+            rows, own = self.rows, np.arange(self.n_samples)
         else:
-            if own:
-                metric = "euclidean" if self.euclidean else self.metric
-                params = self.metric_params or None
-                self._index = build_index(
-                    self.rows, metric, params, n_neighbors, n_jobs
-                )
-            if self.euclidean and self._index.exact and not self._sparse:
-                found = self._index.search_by_differences(rows, n_neighbors)
-                return Neighbors(found.columns, found.distances)
-            found = self._index.search(rows, n_neighbors)
-        D = found.distances.astype(np.float64)
+            own = None
+        found = self._index.search(rows, n_neighbors, threads, own)
+        D = found.distances if self._index.squared else self._squared(found.distances)
+        return Neighbors(found.columns, D, self._index.recall)
+
+    def _squared(self, distances):
+        """D of the distances that an index or a matrix has."""
+        D = distances.astype(np.float64)
         if not self.euclidean:
             if self.metric != "precomputed":
                 self._check_distances(D)
             D /= self.unit
             self._check_far(D)
-        return Neighbors(found.columns, np.square(D, out=D))
+        return np.square(D, out=D)
 
     @staticmethod
     def _nearest_given(rows, n_neighbors, own):

@@ -7,17 +7,15 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import gen_batches
 
-from skdec.kernels.affinities import squared_distances_to
+from skdec.tsne._exact_search import Found, ProductIndex
 
-# Above so many samples neighbours are searched for approximately, if that is possible.
-APPROXIMATE_FROM = 100_000
+# Dense Euclidean rows are searched approximately, if that is possible, above so many
+# n_samples² · (n_features + 64): a minute or two of exact search on two cores.
+APPROXIMATE_FROM = 10**13
 
 # Distances that are searched at a time.  Those of a matrix take a few megabytes; those
 # of an index take less than a second, because Ctrl-C is seen between two searches only.
 ELEMENTS_PER_BLOCK, ELEMENTS_PER_SEARCH = 400_000, 2**27
-
-# At least so many neighbours are asked for beyond those needed.
-SPARE = 8
 
 
 class Neighbors(NamedTuple):
@@ -25,26 +23,24 @@ class Neighbors(NamedTuple):
 
     columns: np.ndarray  # which training rows they are
     D: np.ndarray  # squared distances to them, in the unit of the distances
-
-
-class Found(NamedTuple):
-    """What an index finds for each row."""
-
-    distances: np.ndarray  # to its nearest rows, by increasing distance
-    columns: np.ndarray  # which rows they are
+    recall: float  # share of the nearest that are among them, as far as is known
 
 
 class NeighborIndex(Protocol):
     """Finds the nearest of some rows, which it has been built of."""
 
-    exact: bool  # whether those found are the nearest
+    recall: float  # share of the nearest that it finds; 1 if it is exact
+    squared: bool  # whether it gives squared distances
 
-    def search(self, rows: Any, n_neighbors: int) -> Found:
-        """The nearest of ``rows``; without them of the indexed ones, themselves not."""
+    def search(self, rows: Any, n_neighbors: int, threads: Any, own: Any) -> Found:
+        """The nearest of ``rows``.
+
+        ``own`` tells which of the indexed rows they are, to leave those out, or None.
+        """
 
 
-def build_index(rows, metric, metric_params, n_neighbors, n_jobs) -> NeighborIndex:
-    """An index by scikit-learn, or by pynndescent if rows are many.
+def build_index(rows, metric, metric_params, n_neighbors, threads) -> NeighborIndex:
+    """By products for dense Euclidean rows, of many by faiss, or by scikit-learn.
 
     Parameters
     ----------
@@ -56,115 +52,58 @@ def build_index(rows, metric, metric_params, n_neighbors, n_jobs) -> NeighborInd
         Its parameters.
     n_neighbors : int
         How many will be asked for.
-    n_jobs : int or None
-        Threads of the search.
+    threads : Threads
+        Of the search, with BLAS held.
     """
-    if rows.shape[0] > APPROXIMATE_FROM and known_to_pynndescent(rows, metric):
-        return ApproximateIndex(rows, metric, metric_params, n_neighbors, n_jobs)
-    return ExactIndex(rows, metric, metric_params, n_jobs)
+    if sparse.issparse(rows) or metric != "euclidean" or metric_params:
+        return ScikitLearnIndex(rows, metric, metric_params, threads)
+    if is_large(*rows.shape) and find_spec("faiss"):
+        # importing faiss takes a tenth of a second
+        from skdec.tsne._approximate_search import RECALL, ListIndex
+
+        index = ListIndex(rows, n_neighbors, threads)
+        if index.recall >= RECALL:
+            return index
+    return ProductIndex(rows)
 
 
-class ApproximateIndex:
-    """Neighbours by pynndescent; parameters are those of ``build_index``."""
-
-    exact = False
-
-    def __init__(self, rows, metric, metric_params, n_neighbors, n_jobs):
-        from pynndescent import NNDescent
-
-        self._index = NNDescent(
-            rows,
-            metric=metric,
-            metric_kwds=metric_params,
-            n_neighbors=n_neighbors + 1,
-            random_state=0,
-            n_jobs=n_jobs,
-        )
-
-    def search(self, rows: Any, n_neighbors: int) -> Found:
-        """The nearest of ``rows``; without them of the indexed ones, themselves not."""
-        if rows is None:
-            columns, D = self._index.neighbor_graph
-            return besides_itself(Found(D, columns), np.arange(len(columns)), -1)
-        columns, D = self._index.query(rows, n_neighbors)
-        return Found(D, columns)
+def is_large(n_samples, n_features):
+    """Whether an exact search would take minutes."""
+    return n_samples**2 * (n_features + 64) > APPROXIMATE_FROM
 
 
-class ExactIndex:
-    """Neighbours by scikit-learn; parameters are those of ``build_index``."""
+class ScikitLearnIndex:
+    """Neighbours by any metric; parameters are those of ``build_index``."""
 
-    exact = True
+    recall, squared = 1.0, False
 
-    def __init__(self, rows, metric, metric_params, n_jobs):
+    def __init__(self, rows, metric, metric_params, threads):
         # importing it takes a tenth of a second
         from sklearn.neighbors import NearestNeighbors
 
-        self.rows = rows
+        self._n_samples = rows.shape[0]
         self._index = NearestNeighbors(
-            metric=metric, metric_params=metric_params, n_jobs=n_jobs
+            metric=metric, metric_params=metric_params, n_jobs=threads.n_threads
         ).fit(rows)
 
-    def search(self, rows: Any, n_neighbors: int) -> Found:
-        """The nearest of ``rows``; without them of the indexed ones, themselves not."""
-        return _joined(self._batches(rows, n_neighbors))
-
-    def search_by_differences(self, rows: Any, n_neighbors: int) -> Found:
-        """The same for dense rows, with squared Euclidean distances.
-
-        The index rounds by the batch and by the number of threads, and so picks among
-        distances that are equal up to rounding: it is asked for a few more, of which
-        differences decide.
-        """
-        others = len(self.rows) - (rows is None)
-        n_asked = min(others, n_neighbors + max(SPARE, n_neighbors // 4))
-        start, found = 0, []
-        for _, columns in self._batches(rows, n_asked):
-            columns = np.sort(columns, axis=1)  # equal ones by column
-            stop, D = start + len(columns), np.empty(columns.shape)
-            batch = (self.rows if rows is None else rows)[start:stop]
-            squared_distances_to(batch, self.rows, columns, D)
-            order = np.argsort(D, axis=1, kind="stable")[:, :n_neighbors]
-            parts = (np.take_along_axis(a, order, axis=1) for a in (D, columns))
-            found.append(Found(*parts))
-            start = stop
-        return _joined(found)
-
-    def _batches(self, rows, n_asked):
-        own, rows = rows is None, self.rows if rows is None else rows
-        size = max(1, ELEMENTS_PER_SEARCH // self.rows.shape[0])
+    def search(self, rows, n_neighbors, threads, own=None):
+        """The nearest of rows, as ``NeighborIndex`` has it."""
+        n_asked = n_neighbors if own is None else n_neighbors + 1
+        size, found = max(1, ELEMENTS_PER_SEARCH // self._n_samples), []
         for b in gen_batches(rows.shape[0], size):
-            found = Found(*self._index.kneighbors(rows[b], n_asked + own))
-            if own:
-                found = besides_itself(found, np.arange(b.start, b.stop), 0)
-            yield found
+            part = Found(*self._index.kneighbors(rows[b], n_asked))
+            found.append(part if own is None else besides_itself(part, own[b]))
+        return Found(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
 
-def _joined(found):
-    """What was found batch by batch."""
-    return Found(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
-
-
-def known_to_pynndescent(rows, metric):
-    """Whether pynndescent is installed and knows the metric, between dense rows."""
-    if (
-        sparse.issparse(rows)
-        or not isinstance(metric, str)
-        or not find_spec("pynndescent")
-    ):
-        return False
-    from pynndescent.distances import named_distances
-
-    return metric in named_distances
-
-
-def besides_itself(found, own, otherwise):
+def besides_itself(found, own):
     """What was found for the samples ``own``, without themselves.
 
-    Where the sample is not among them, because more rows equal it or because it was
-    missed, the one at the position ``otherwise`` is left out.
+    Where so many rows equal the sample that it is not among them, the first is left
+    out.
     """
     keep = found.columns != own[:, None]
-    keep[keep.all(axis=1), otherwise] = False
+    keep[keep.all(axis=1), 0] = False
     return Found(*(part[keep].reshape(len(own), -1) for part in found))
 
 

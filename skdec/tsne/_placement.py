@@ -36,7 +36,7 @@ class Placing:
     kernel: Kernel
     n_neighbors: int | None  # None: p is over all pairs
 
-    def place(self, embedding, X, threads, n_jobs):
+    def place(self, embedding, X, threads):
         """Positions of rows X, each alone; of training rows, their own."""
         rows = self.distances.prepare(X)
         known = self.distances.identical(rows)
@@ -50,20 +50,20 @@ class Placing:
         for first in range(0, len(new), size):
             chosen = new[first : first + size]
             placed = place_points(
-                fitted, self._objective(fitted, rows[chosen], threads, n_jobs)
+                fitted, self._objective(fitted, rows[chosen], threads)
             )
             positions[chosen] = placed.positions
             n_lost += placed.n_lost
         return Placed(positions, n_lost)
 
-    def _objective(self, fitted, rows, threads, n_jobs):
+    def _objective(self, fitted, rows, threads):
         """KL of p over all training rows, or over the nearest as in the fit."""
         distances, bandwidths = self.distances, self.bandwidths
         if self.n_neighbors is None:
             own = np.full(rows.shape[0], -1)
             P = conditional_rows(distances, rows, own, bandwidths, np.float64, threads)
             return AllPairsObjective(fitted, P)
-        found = distances.nearest(self.n_neighbors, rows, n_jobs)
+        found = distances.nearest(self.n_neighbors, threads, rows)
         P = neighbour_rows(found.D, bandwidths, threads).P
         return NeighborObjective(fitted, found.columns, P)
 

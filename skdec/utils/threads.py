@@ -150,8 +150,8 @@ def _next(ranges):
 
 
 @lru_cache(maxsize=1)
-def _blas(n_modules):
-    """The BLAS libraries in use, looked for again once more modules are loaded."""
+def _libraries(n_modules):
+    """The BLAS and OpenMP libraries in use, looked for again with more modules."""
     return ThreadpoolController()
 
 
@@ -170,7 +170,7 @@ class _HeldBlas:
     def __enter__(self):
         with self._lock:
             if self._count == 0:
-                self._blas = _blas(len(sys.modules))
+                self._blas = _libraries(len(sys.modules))
                 self._limiter = self._blas.limit(limits=1, user_api="blas")
                 self._let_others_set()
             self._count += 1
@@ -201,6 +201,15 @@ class _HeldBlas:
 
 
 _held_blas = _HeldBlas()
+
+
+def openmp_alone():
+    """Hold OpenMP to one thread for what the calling thread runs in the block.
+
+    The limit belongs to that thread, so that nobody else is disturbed.
+    """
+    return _libraries(len(sys.modules)).limit(limits=1, user_api="openmp")
+
 
 # GNU's OpenMP, of scikit-learn's wheels, waits for ever in a forked process for the
 # threads that its parent had; with one thread it asks for none.

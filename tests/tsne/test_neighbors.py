@@ -1,24 +1,23 @@
 """Neighbours, and P over them alone."""
 
-import warnings
+import pickle
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.metrics import pairwise_distances
-from sklearn.neighbors import (
-    KNeighborsClassifier,
-    KNeighborsTransformer,
-)
+from sklearn.neighbors import KNeighborsTransformer
 from sklearn.pipeline import make_pipeline
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info
 
 from skdec import ExactTSNE
 from skdec.tsne._distances import SquaredDistances
-from skdec.tsne._neighbors import Found, besides_itself, known_to_pynndescent
+from skdec.tsne._exact_search import Found, ProductIndex, _rounding_of_products
+from skdec.tsne._neighbors import besides_itself, build_index, is_large
+from skdec.utils.threads import Threads
 from tests import naive
-from tests.tsne.common import DIGITS, IRIS, SHORT, TRUTH
+from tests.tsne.common import DIGITS, IRIS, SHORT
 
 
 def neighbours_only(X, perplexity, k):
@@ -79,44 +78,231 @@ def test_neighbours_with_sigma(sigma):
     assert np.isfinite(tsne.embedding_).all()
 
 
-@pytest.mark.slow  # pynndescent compiles for half a minute
-def test_approximate_neighbours_of_many_points(monkeypatch):
-    pynndescent = pytest.importorskip("pynndescent")
-    settings = {"affinities": "neighbors", "random_state": 0, "max_iter": 150}
-    exact = ExactTSNE(**settings).fit(DIGITS[:1200])
+def nearest_by_loops(rows, others, k, own):
+    """Columns of the k nearest and D to them, equal ones by column."""
+    columns, distances = [], []
+    for i, row in enumerate(rows):
+        D = ((row - others) ** 2).sum(axis=1)
+        if own:
+            D[i] = np.inf
+        columns.append(sorted(range(len(others)), key=lambda j: (D[j], j))[:k])
+        distances.append(D[columns[-1]])
+    return np.array(columns), np.array(distances)
+
+
+def product_search(rows, k, new=None, n_jobs=2):
+    """What products find, and whether they prove it of each row."""
+    index = ProductIndex(rows)
+    own = np.arange(len(rows)) if new is None else None
+    new = rows if new is None else new
+    with Threads(n_jobs, hold_blas=True) as threads:
+        found = index.search(new, k, threads, own)
+        proved = index._search_by_products(new, k, threads, own).proved
+    return found, proved
+
+
+def integers(rng, shape, largest):
+    # whose distances are exact, so that there is one answer only
+    return rng.integers(-largest, largest + 1, shape).astype(float)
+
+
+FAR = 2.0**20 * np.arange(3)[:, None]
+ROWS = {
+    "scattered": (lambda rng: integers(rng, (700, 6), 10**4), 1.0),
+    "offset": (lambda rng: integers(rng, (700, 6), 10**4) + 2.0**40, 1.0),
+    "clusters": (
+        lambda rng: integers(rng, (700, 6), 9) + FAR[np.arange(700) % 3],
+        1 / 3,
+    ),
+    "duplicates": (lambda rng: integers(rng, (700, 2), 1), 0.0),
+    "alike": (lambda rng: np.full((300, 3), 7.0), 0.0),
+    "tiny": (lambda rng: integers(rng, (300, 3), 10**4) * 2.0**-140, 0.0),
+    "few": (lambda rng: integers(rng, (12, 3), 10**4), 1.0),
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("k", [1, 11, "all"])
+def test_nearest_are_exact(rng, name, k):
+    make, share = ROWS[name]
+    rows = make(rng)
+    before, k = rows.copy(), len(rows) - 1 if k == "all" else k
+    found, proved = product_search(rows, k)
+    columns, D = nearest_by_loops(rows, rows, k, own=True)
+    assert_array_equal(found.columns, columns)
+    assert_array_equal(found.distances, D)
+    assert_array_equal(rows, before)
+    if k == 11:
+        # what products do not prove, differences find
+        assert_allclose(proved.mean(), share, atol=0.02)
+
+
+@pytest.mark.parametrize("scale", [2.0**-500, 2.0**-100, 2.0**100, 2.0**500])
+def test_nearest_at_any_scale(rng, scale):
+    rows = integers(rng, (300, 3), 10**4)
+    rows -= np.round(rows.mean(axis=0))
+    rows[0] -= rows.sum(axis=0)  # so that the mean is 0 and nothing is rounded
+    columns, D = nearest_by_loops(rows, rows, 11, own=True)
+    distances = SquaredDistances(rows * scale)
+    with Threads(2, hold_blas=True) as threads:
+        found = distances.nearest(11, threads)
+    assert_array_equal(found.columns, columns)
+    assert_array_equal(found.D * (distances.unit / scale) ** 2, D)
+    assert found.recall == 1
+
+
+def test_one_row_far_out_leaves_products_good_enough(rng):
+    rows = integers(rng, (700, 6), 10**4)
+    rows[5] = 2.0**60
+    found, proved = product_search(rows, 11)
+    columns, _ = nearest_by_loops(rows, rows, 11, own=True)
+    near = np.arange(700) != 5
+    assert_array_equal(found.columns[near], columns[near])
+    assert proved[near].all() and not proved[5]
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0**10, 2.0**60, 2.0**400])
+def test_nearest_of_new_rows(rng, scale):
+    rows = integers(rng, (700, 6), 10**3)
+    new = integers(rng, (40, 6), 10**3) * scale
+    new[3] = rows[9]
+    found, proved = product_search(rows, 11, new)
+    columns, D = nearest_by_loops(new, rows, 11, own=False)
+    assert_array_equal(found.columns[3], columns[3])
+    assert_array_equal(found.distances[3], D[3])
+    if scale < 2.0**20:
+        assert_array_equal(found.columns, columns)
+    assert_allclose(found.distances, D)
+    assert proved[3]
+    assert not proved[np.arange(40) != 3].any() or scale < 2.0**40
+
+
+def test_blocks_that_end_anywhere(rng, monkeypatch):
+    rows = integers(rng, (300, 6), 10**4)
+    columns, _ = nearest_by_loops(rows, rows, 20, own=True)
+    monkeypatch.setattr("skdec.tsne._exact_search.LEAST_ROWS", 7)
+    monkeypatch.setattr("skdec.tsne._exact_search.OTHERS_PER_BLOCK", 31)
+    assert_array_equal(product_search(rows, 20)[0].columns, columns)
+    # no proof is good enough
+    monkeypatch.setattr("skdec.tsne._exact_search.ROUNDOFF", 1.0)
+    found, proved = product_search(rows, 20)
+    assert_array_equal(found.columns, columns)
+    assert not proved.any()
+
+
+def test_rounding_of_products_is_bounded(rng):
+    """The score that float32 gives is within the margin of the one in longdouble."""
+    for offset in (0.0, 1.0, 100.0):
+        x, y = (rng.normal(size=(200, 30)) + offset for _ in range(2))
+        score = (x.astype(np.float32) * -y.astype(np.float32)).cumsum(axis=1)[:, -1]
+        score += (np.square(y).sum(axis=1) / 2).astype(np.float32)
+        x, y = x.astype(np.longdouble), y.astype(np.longdouble)
+        D = np.square(x - y).sum(axis=1)
+        norm = np.sqrt(np.square(x).sum(axis=1)).astype(float)
+        found = norm**2 + 2 * score.astype(float)
+        margin = _rounding_of_products(norm, D.astype(float), 30)
+        assert (np.abs(found - D) < margin).all()
+        # and not so far above that nothing would be proved
+        assert (margin < 1e-5 * (norm**2 + D)).all()
+
+
+def test_nearest_are_bitwise_the_same_for_every_n_jobs(rng, monkeypatch):
+    monkeypatch.setattr("numba.config.NUMBA_NUM_THREADS", 4)
+    monkeypatch.setattr("skdec.utils.threads.SERIAL_PAIRS", 1)
+    rows = rng.normal(size=(700, 6)) + FAR[np.arange(700) % 3]
+    serial, proved = product_search(rows, 20, n_jobs=1)
+    assert 0 < proved.mean() < 1
+    for n_jobs in (2, 3):
+        found, _ = product_search(rows, 20, n_jobs=n_jobs)
+        assert_array_equal(found.columns, serial.columns)
+        assert_array_equal(found.distances, serial.distances)
+
+
+def mixture(rng, n, d=8):
+    centers = 4 * rng.normal(size=(30, d))
+    return centers[rng.integers(30, size=n)] + rng.normal(size=(n, d))
+
+
+def test_approximate_neighbours_of_many_points(rng, monkeypatch):
+    pytest.importorskip("faiss")
     monkeypatch.setattr("skdec.tsne._neighbors.APPROXIMATE_FROM", 1000)
-    built = []
+    # so few that they must be doubled
+    monkeypatch.setattr("skdec.tsne._approximate_search.PROBES", 2)
+    X = mixture(rng, 6100)
+    X, new = X[:6000], X[6000:]
+    found = []
+    before = threadpool_info()
+    for n_jobs in (1, 2, 2):
+        distances = SquaredDistances(X)
+        with Threads(n_jobs, hold_blas=True) as threads:
+            nearest = distances.nearest(30, threads)
+            placed = distances.nearest(30, threads, distances.prepare(new))
+        found.append([*nearest, *placed])
+    limits = {library["filepath"]: library["num_threads"] for library in before}
+    for library in threadpool_info():
+        assert limits.get(library["filepath"], 0) in (0, library["num_threads"])
+    for other in found[1:]:
+        for part, expected in zip(other, found[0], strict=True):
+            assert_array_equal(part, expected)
+    exact = ProductIndex(distances.rows)
+    with Threads(2, hold_blas=True) as threads:
+        expected = exact.search(distances.rows, 30, threads, np.arange(6000))
+    missed = nearest.D - expected.distances[:, -1:] > 0
+    assert 0 < missed.mean() < 0.06
+    assert 0.95 <= nearest.recall < 1
+    assert_allclose(1 - missed.mean(), nearest.recall, atol=0.02)
+    rows = np.arange(6000)[:, None]
+    assert (nearest.columns != rows).all()
+    D = np.square(distances.rows[rows] - distances.rows[nearest.columns]).sum(axis=2)
+    assert_allclose(nearest.D, D)
 
-    class Recorded(pynndescent.NNDescent):
-        def __init__(self, *arguments, **named):
-            built.append(self)
-            super().__init__(*arguments, **named)
 
-    monkeypatch.setattr(pynndescent, "NNDescent", Recorded)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pynndescent's own
-        found = ExactTSNE(**settings).fit(DIGITS[:1200])
-        new = found.transform(DIGITS[1200:1300])
-    assert len(built) == 1
-    # few are missed, and what is missed is counted
-    assert found.truncated_mass_ < exact.truncated_mass_ + 0.02
-    classifier = KNeighborsClassifier(5).fit(found.embedding_, TRUTH[:1200])
-    assert classifier.score(new, TRUTH[1200:1300]) > 0.9
+def test_rows_of_short_lists_are_searched_exactly(rng):
+    pytest.importorskip("faiss")
+    from skdec.tsne._approximate_search import ListIndex
+
+    rows = mixture(rng, 900)
+    with Threads(2, hold_blas=True) as threads:
+        index = ListIndex(rows, 30, threads)
+        found = index.search(rows, 890, threads, np.arange(900))
+        few = index.search(rows[:5], 30, threads)
+        copied = pickle.loads(pickle.dumps(index)).search(rows[:5], 30, threads)
+    columns, _ = nearest_by_loops(rows, rows, 890, own=True)
+    assert_array_equal(found.columns, columns)
+    assert_array_equal(copied.columns, few.columns)
 
 
-def test_metrics_that_approximate_search_does_not_take():
-    assert not known_to_pynndescent(sparse.eye(3).tocsr(), "euclidean")
-    assert not known_to_pynndescent(IRIS, lambda a, b: 0.0)
-    assert not known_to_pynndescent(IRIS, "precomputed")
+def test_exact_search_where_lists_miss_too_many(rng, monkeypatch):
+    pytest.importorskip("faiss")
+    monkeypatch.setattr("skdec.tsne._neighbors.APPROXIMATE_FROM", 1000)
+    monkeypatch.setattr("skdec.tsne._approximate_search.RECALL", 1.01)
+    rows = mixture(rng, 1000)
+    with Threads(2, hold_blas=True) as threads:
+        index = build_index(rows, "euclidean", None, 30, threads)
+    assert isinstance(index, ProductIndex)
+    assert index.recall == 1
+
+
+def test_what_is_searched_approximately():
+    assert not is_large(70_000, 50)
+    assert is_large(1_000_000, 50)
+    assert is_large(200_000, 784)
+    with Threads(hold_blas=True) as threads:
+        for rows, metric in (
+            (IRIS, "manhattan"),
+            (sparse.csr_array(IRIS), "euclidean"),
+        ):
+            index = build_index(rows, metric, None, 5, threads)
+            assert index.recall == 1 and not index.squared
 
 
 def test_a_point_that_was_not_found_among_its_own_neighbours():
-    # as approximate search may return: rows with and without the point itself
+    # as there are where many rows are alike
     columns = np.array([[0, 2, 1], [2, 0, 3], [2, 1, 0], [3, 0, 1]])
     distances = np.array([[0.0, 1, 2], [1, 2, 3], [0, 4, 5], [0, 6, 7]])
-    D, chosen = besides_itself(Found(distances, columns), np.arange(4), -1)
-    assert_array_equal(chosen, [[2, 1], [2, 0], [1, 0], [0, 1]])
-    assert_array_equal(D, [[1, 2], [1, 2], [4, 5], [6, 7]])
+    D, chosen = besides_itself(Found(distances, columns), np.arange(4))
+    assert_array_equal(chosen, [[2, 1], [0, 3], [1, 0], [0, 1]])
+    assert_array_equal(D, [[1, 2], [2, 3], [4, 5], [6, 7]])
 
 
 def test_graph_of_neighbours_from_a_pipeline():
@@ -165,14 +351,15 @@ def test_neighbours_depend_on_neither_batch_nor_threads():
     X = DIGITS[np.random.default_rng(0).permutation(1797)]
     distances = SquaredDistances(X[:900])
     found = []
-    for n_threads in (1, 2):
-        with threadpool_limits(n_threads):
-            found.append(distances.nearest(90))
-    assert_array_equal(found[0][0], found[1][0])
-    assert_array_equal(found[0][1], found[1][1])
-    rows = distances.prepare(X[900:1000])
-    columns, D = distances.nearest(90, rows)
-    for i in range(len(rows)):
-        one_columns, one_D = distances.nearest(90, rows[i : i + 1])
-        assert_array_equal(one_columns[0], columns[i])
-        assert_array_equal(one_D[0], D[i])
+    for n_jobs in (1, 2):
+        with Threads(n_jobs, hold_blas=True) as threads:
+            found.append(distances.nearest(90, threads))
+            rows = distances.prepare(X[900:1000])
+            columns, D, _ = distances.nearest(90, threads, rows)
+    assert_array_equal(found[0].columns, found[1].columns)
+    assert_array_equal(found[0].D, found[1].D)
+    with Threads(2, hold_blas=True) as threads:
+        for i in range(len(rows)):
+            one = distances.nearest(90, threads, rows[i : i + 1])
+            assert_array_equal(one.columns[0], columns[i])
+            assert_array_equal(one.D[0], D[i])

@@ -1,0 +1,212 @@
+"""The nearest rows, exactly, at the speed of matrix products in single precision.
+
+Products choose more candidates than are wanted, and differences decide among them.
+Where the rounding of the products might have hidden a nearer row, the whole row is
+searched again by differences.  So what is found does not depend on blocks or threads.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from skdec.kernels.affinities import squared_distances_to
+from skdec.kernels.neighbors import GROUP, collect, cut
+from skdec.kernels.types import Candidates
+
+# Products of so many rows with so many others are formed at a time, 512 kB of them.
+ROWS_PER_BLOCK, OTHERS_PER_BLOCK = 512, 256
+
+# A block of rows takes at most so many multiplications, half a second: Ctrl-C is seen
+# between two blocks.  Products of fewer rows than the least are slow.
+PRODUCTS_PER_BLOCK, LEAST_ROWS = 2**35, 64
+
+# Room for candidates beyond those kept: more are found before the limit falls.
+ROOM = 256
+
+# Candidates beyond those wanted: a tenth, and at least so many.
+SPARE = 8
+
+# The unit roundoff of single precision, and a bound of what underflows in an operation,
+# whether subnormal numbers are kept or flushed to 0.
+ROUNDOFF, UNDERFLOW = 2.0**-24, 2.0**-120
+
+# Rows further out than this are brought back before they overflow; no proof holds for
+# them, and differences are taken.
+FARTHEST_SINGLE = 1e15
+
+
+class Found(NamedTuple):
+    """What an index finds for each row."""
+
+    distances: np.ndarray  # to its nearest rows, by increasing distance
+    columns: np.ndarray  # which rows they are
+
+
+class Nearest(NamedTuple):
+    """What products find for each row."""
+
+    D: np.ndarray
+    columns: np.ndarray
+    proved: np.ndarray  # of a row, whether no other can be nearer
+
+
+class ProductIndex:
+    """Euclidean neighbours of dense rows.
+
+    A row y is kept as (−y, ‖y‖²/2), around a centre, so that the product with (x, 1) is
+    the score ‖y‖²/2 − x·y = (‖x − y‖² − ‖x‖²)/2.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_samples, n_features)
+        Where neighbours are looked for, in double precision and near 1 or below.
+    """
+
+    recall, squared = 1.0, True
+
+    def __init__(self, rows):
+        n, d = rows.shape
+        self.rows = rows
+        # any centre will do; of this one a few rows far out change little
+        self._center = np.median(rows[:: -(-n // 1000)], axis=0)
+        # in random order, so that rows that come ever nearer are no worst case
+        self._order = np.random.RandomState(0).permutation(n).astype(index_dtype(n))
+        self._others = np.empty((n, d + 1), np.float32)
+        for start in range(0, n, ROWS_PER_BLOCK):
+            block = slice(start, start + ROWS_PER_BLOCK)
+            centred = rows[self._order[block]] - self._center
+            self._others[block, :d] = -centred
+            self._others[block, d] = np.einsum("ij,ij->i", centred, centred) / 2
+
+    def search(self, rows, n_neighbors, threads, own=None):
+        """The nearest of rows, as ``NeighborIndex`` has it."""
+        found = self._search_by_products(rows, n_neighbors, threads, own)
+        doubtful = np.flatnonzero(~found.proved)
+
+        def task(first, last):
+            for start in range(first, last, LEAST_ROWS):
+                block = doubtful[start : min(start + LEAST_ROWS, last)]
+                itself = None if own is None else own[block]
+                nearest = self._by_differences(rows[block], n_neighbors, itself)
+                found.D[block] = nearest.distances
+                found.columns[block] = nearest.columns
+
+        threads.run_ranges(task, len(doubtful), self._n_pairs(len(doubtful)))
+        return Found(found.D, found.columns)
+
+    def _search_by_products(self, rows, n_neighbors, threads, own):
+        shape, size = (len(rows), n_neighbors), self._rows_per_block(len(rows))
+        proved = np.empty(len(rows), bool)
+        found = Nearest(np.empty(shape), np.empty(shape, self._order.dtype), proved)
+
+        def task(first, last):
+            for start in range(first * size, min(last * size, len(rows)), size):
+                block = slice(start, start + size)
+                itself = None if own is None else own[block]
+                nearest = self._by_products(rows[block], n_neighbors, itself)
+                for whole, part in zip(found, nearest, strict=True):
+                    whole[block] = part
+
+        threads.run_ranges(task, -(-len(rows) // size), self._n_pairs(len(rows)))
+        return found
+
+    def _n_pairs(self, n_rows):
+        # of long rows each counts more than once
+        return n_rows * len(self.rows) * (1 + self.rows.shape[1] // 64)
+
+    def _rows_per_block(self, n_rows):
+        n, d = self.rows.shape
+        most = max(LEAST_ROWS, PRODUCTS_PER_BLOCK // (n * (d + 64)))
+        return min(ROWS_PER_BLOCK, most, max(LEAST_ROWS, n_rows // 16))
+
+    def _by_products(self, rows, n_neighbors, own):
+        """What products find, and whether they prove it."""
+        n, d = self.rows.shape
+        n_left_out = 0 if own is None else 1
+        kept = min(n, n_neighbors + n_left_out + max(SPARE, n_neighbors // 10))
+        centred = rows - self._center
+        candidates = self._candidates(centred, kept)
+        columns = self._order[candidates.columns[:, :kept]]
+        found = decided(rows, self.rows, columns, n_neighbors, own)
+        square = np.einsum("ij,ij->i", centred, centred)
+        least = square + 2 * candidates.limit.astype(np.float64)
+        farthest = found.distances[:, -1]
+        margin = _rounding_of_products(np.sqrt(square), farthest, d)
+        return Nearest(found.distances, found.columns, least - margin > farthest)
+
+    def _candidates(self, centred, kept):
+        """Those of the least scores, and their limit: infinite if they are all."""
+        n, d = self.rows.shape
+        candidates = _none_yet(len(centred), kept, n, np.float32, self._order.dtype)
+        left = np.ones((len(centred), d + 1), np.float32)
+        left[:, :d] = np.clip(centred, -FARTHEST_SINGLE, FARTHEST_SINGLE)
+        # memory that is asked for again at every block would be cleared each time
+        products = np.empty((len(centred), OTHERS_PER_BLOCK), np.float32)
+        for first in range(0, n, OTHERS_PER_BLOCK):
+            others = self._others[first : first + OTHERS_PER_BLOCK]
+            scores = products[:, : len(others)]
+            np.matmul(left, others.T, out=scores)
+            collect(scores, first, kept, candidates)
+        cut(kept, candidates)
+        return candidates
+
+    def _by_differences(self, rows, n_neighbors, own):
+        """The same by differences, of which those of equal distance come by column."""
+        n, index = len(self.rows), self._order.dtype
+        candidates = _none_yet(len(rows), n_neighbors, n, np.float64, index)
+        for first in range(0, n, OTHERS_PER_BLOCK):
+            others = np.arange(first, min(first + OTHERS_PER_BLOCK, n), dtype=index)
+            D = _distances(rows, self.rows, np.tile(others, (len(rows), 1)), own)
+            collect(D, first, n_neighbors, candidates)
+        cut(n_neighbors, candidates)
+        return _least_of(
+            candidates.scores[:, :n_neighbors],
+            candidates.columns[:, :n_neighbors],
+            n_neighbors,
+        )
+
+
+def index_dtype(n):
+    """The type that the numbers of n rows are kept in."""
+    return np.int32 if n < 2**31 else np.int64
+
+
+def decided(rows, others, columns, n_neighbors, own):
+    """The nearest among candidates by their differences, equal ones by column."""
+    columns = np.sort(columns, axis=1)
+    return _least_of(_distances(rows, others, columns, own), columns, n_neighbors)
+
+
+def _distances(rows, others, columns, own):
+    D = np.empty(columns.shape)
+    squared_distances_to(rows, others, columns, D)
+    if own is not None:
+        D[columns == own[:, None]] = np.inf
+    return D
+
+
+def _least_of(D, columns, n_neighbors):
+    order = np.argsort(D, axis=1, kind="stable")[:, :n_neighbors]
+    return Found(*(np.take_along_axis(a, order, axis=1) for a in (D, columns)))
+
+
+def _none_yet(n_rows, kept, n, dtype, index):
+    """Room for ``kept`` columns of each row, and for those that are found meanwhile."""
+    shape = (n_rows, kept + max(GROUP, min(ROOM, n)))
+    count, limit = np.zeros(n_rows, np.intp), np.full(n_rows, np.inf, dtype)
+    return Candidates(np.empty(shape, dtype), np.empty(shape, index), count, limit)
+
+
+def _rounding_of_products(norm, farthest, n_features):
+    """How far products may put a row y nearer to x than it is, if D(x, y) ≤ farthest.
+
+    Then ‖y‖ ≤ r = ‖x‖ + √farthest; any other is farther anyway.  The score is a sum of
+    n = d + 1 products of rounded factors, (d + 4) roundings in all, whatever their
+    order: its error is at most γ (‖x‖ r + r²/2) with γ = (d + 4) u / (1 − (d + 4) u).
+    That is far above the rounding of ‖x‖² and of the differences, in double precision.
+    """
+    share = (n_features + 4) * ROUNDOFF
+    gamma = share / (1 - share) if share < 0.5 else np.inf
+    reach = (norm + np.sqrt(farthest)) * (1 + 1e-6) + UNDERFLOW
+    tiny = UNDERFLOW * (n_features + 4) * (1 + norm + reach)
+    return 2 * (gamma * (norm * reach + reach**2 / 2) + tiny)
