@@ -62,10 +62,10 @@ class GridField:
 
     def __init__(self, Y, sums, placed, pairs):
         self.plan, self.threads, self.pairs = placed.plan, sums.threads, pairs
-        self.points, _, self.nodes = sums.prepared(Y, placed, np.empty(0))
+        self.prepared = sums.prepared(Y, placed, np.empty(0))
         self.window = spreading(self.plan.mesh.split.quality).polynomials
         cells, near = self.plan.cells, self.plan.tau > 0
-        self.most = grid.most_near(self.points, cells) if near else 0
+        self.most = grid.most_near(self.prepared.points, cells) if near else 0
         self.far = np.ascontiguousarray(Y[:, placed.cell < 0])
         some = np.ascontiguousarray(Y[:, :: max(1, Y.shape[1] // 1000)])
         values = self._read(some).value
@@ -73,15 +73,17 @@ class GridField:
 
     def _read(self, V):
         """Φ and −∇Φ at places V of (2, n_new); infinite off the grid."""
-        plan, out = self.plan, Potential(np.empty(V.shape[1]), np.zeros(V.shape))
+        plan, (points, _, nodes, constant) = self.plan, self.prepared
+        out = Potential(np.empty(V.shape[1]), np.zeros(V.shape))
         self.threads.run_ranges(
             lambda start, stop: grid.field_rows(
-                V, self.points, plan.cells, plan.mesh.lattice, self.window, self.nodes,
-                plan.tau, self.most, start, stop, out,
+                V, points, plan.cells, plan.mesh.lattice, self.window, nodes, plan.tau,
+                self.most, start, stop, out,
             ),
             V.shape[1],
             V.shape[1] * (self.most + 1000),
         )  # fmt: skip
+        out.value[:] += constant
         everywhere, charges = np.arange(V.shape[1]), np.ones(self.far.shape[1])
         self.threads.run_ranges(
             lambda start, stop: grid.add_rows(

@@ -48,6 +48,7 @@ class Prepared(NamedTuple):
     points: SortedPoints
     bands: Bands
     nodes: np.ndarray
+    constant: float  # that Φ from the nodes is short of everywhere
 
 
 class GridSum:
@@ -99,7 +100,7 @@ class GridSum:
         dtype = plan.mesh.split.quality.dtype
         out = Potential(np.empty(Y.shape[1], dtype), np.empty(Y.shape, dtype))
         charges = np.empty(0, dtype) if charges is None else charges.astype(dtype)
-        points, bands, nodes = self.prepared(Y, placement, charges)
+        points, bands, nodes, constant = self.prepared(Y, placement, charges)
         window = spreading(plan.mesh.split.quality).polynomials
         self._run(
             lambda start, stop: grid.potential_bands(
@@ -109,6 +110,7 @@ class GridSum:
             len(bands.nodes),
             plan.cost,
         )  # fmt: skip
+        out.value[points.order] += dtype.type(constant)
         self._add_far(Y, charges, cell, points.order, out)
         return out
 
@@ -117,8 +119,8 @@ class GridSum:
         plan, cell = placement
         points = self._sorted(Y, charges, cell, plan)
         bands = self._bands(points, plan)
-        nodes = self._convolved(self._spread(points, bands, plan), plan)
-        return Prepared(points, bands, nodes)
+        nodes, constant = self._convolved(self._spread(points, bands, plan), plan)
+        return Prepared(points, bands, nodes, constant)
 
     def _run(self, task, n_rows, cost):
         # what takes a nanosecond counts as one pair
@@ -191,10 +193,12 @@ class GridSum:
         return nodes
 
     def _convolved(self, nodes, plan):
-        """What is at the nodes, convolved with F and made ready for φ.
+        """What is at the nodes, convolved with F and made ready for φ; and a constant.
 
         The half of the rows that are zero, or not wanted, are never transformed; one
-        range of columns goes there and back while it is in the cache.
+        range of columns goes there and back while it is in the cache.  A constant is
+        taken off before the last transform, so that its rounding, which φ′ enlarges, is
+        that of how the potential varies.
         """
         (n_rows, n_columns), (rows, columns) = nodes.shape, plan.mesh.periods
         F, half = self._transformed(plan.mesh), rows // 2
@@ -203,19 +207,30 @@ class GridSum:
         def forward(b):
             by_rows[b] = fft.rfft(nodes[b], columns, axis=1)
 
+        def through(lines, F):
+            waves = fft.fft(lines, rows, axis=0)
+            waves[: half + 1] *= F
+            waves[half + 1 :] *= F[half - 1 : 0 : -1]
+            return fft.ifft(waves, axis=0, overwrite_x=True)[:n_rows]
+
         def convolve(b):
-            waves = fft.fft(by_rows[:, b], rows, axis=0)
-            waves[: half + 1] *= F[:, b]
-            waves[half + 1 :] *= F[half - 1 : 0 : -1, b]
-            by_rows[:, b] = fft.ifft(waves, axis=0, overwrite_x=True)[:n_rows]
+            by_rows[:, b] = through(by_rows[:, b], F[:, b])
 
         def backward(b):
             nodes[b] = fft.irfft(by_rows[b], columns, axis=1)[:, :n_columns]
 
         self._by_lines(forward, n_rows, columns)
+        # the sums of the rows, which hold the constant
+        sums = through(by_rows[:, :1].astype(complex), F[:, :1].astype(float))
         self._by_lines(convolve, by_rows.shape[1], rows)
+        middle = fft.irfft(by_rows[n_rows // 2].astype(complex), columns)[:n_columns]
+        constant = float(middle.mean())
+        by_rows[:, :1] = sums - constant * columns
         self._by_lines(backward, n_rows, columns)
-        return nodes
+        # in the sum with φ, whose values at the nodes add up to its integral
+        quality = plan.mesh.split.quality
+        integral = spreading(quality).transform(np.zeros(1))[0]
+        return nodes, constant * integral**2
 
     def _by_lines(self, transform, n_lines, period):
         """Call it with slices of lines, as many as stay in the cache."""

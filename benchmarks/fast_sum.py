@@ -1,0 +1,116 @@
+"""Z and the forces of all pairs: by pairs, by a grid, and by the approximations."""
+
+from statistics import median
+from time import perf_counter
+
+import numpy as np
+
+from skdec.kernels.types import STUDENT_T, Kernel
+from skdec.tsne._grid import GridSum
+from skdec.tsne._split import DOUBLE, SINGLE
+from skdec.utils.threads import Threads
+
+# Points whose forces are summed pair by pair in double precision, to judge by.
+JUDGED = 500
+
+# The radius of a disc of so many points: about that of their final map.
+RADII = {10_000: 70, 70_000: 100, 1_000_000: 250}
+
+
+def disc(n, radius):
+    """Points spread evenly over a disc, (2, n)."""
+    rng = np.random.default_rng(0)
+    r, angle = radius * np.sqrt(rng.random(n)), 2 * np.pi * rng.random(n)
+    return np.array([r * np.cos(angle), r * np.sin(angle)])
+
+
+def of_pairs(Y, chosen):
+    """Σ_j s² (y_i − y_j) and Σ_j s of some points, in double precision."""
+    forces, sums = np.empty((len(chosen), 2)), np.empty(len(chosen))
+    for t, i in enumerate(chosen):
+        differences = Y[:, i : i + 1] - Y
+        s = 1 / (1 + np.square(differences).sum(axis=0))
+        forces[t], sums[t] = differences @ (s * s), s.sum() - 1
+    return forces, sums
+
+
+def ours(quality):
+    """A sum by a grid, as a function of a map."""
+
+    def prepared(Y, threads):
+        Y = np.ascontiguousarray(Y, dtype=quality.dtype)
+        sums = GridSum(Kernel(STUDENT_T, Y.dtype.type(1)), quality, threads)
+
+        def evaluate():
+            found = sums.at(Y, sums.plan(Y))
+            Z = found.value.sum(dtype=np.float64) - Y.shape[1]
+            return found.forces.T / (2 * Z)
+
+        return evaluate
+
+    return prepared
+
+
+def open_tsne(method):
+    """openTSNE's repulsion at its defaults."""
+
+    def prepared(Y, threads):
+        from openTSNE import _tsne
+        from openTSNE.quad_tree import QuadTree
+
+        points = np.ascontiguousarray(Y.T)
+
+        def evaluate():
+            gradient = np.zeros_like(points)
+            if method == "fft":
+                _tsne.estimate_negative_gradient_fft_2d(points, gradient)
+            else:
+                tree = QuadTree(points)
+                _tsne.estimate_negative_gradient_bh(
+                    tree, points, gradient, 0.5, 1, threads.n_threads
+                )
+            return -gradient
+
+        return evaluate
+
+    return prepared
+
+
+METHODS = {
+    "ExactTSNE, grid, single precision": ours(SINGLE),
+    "ExactTSNE, grid, double precision": ours(DOUBLE),
+    "openTSNE FFT": open_tsne("fft"),
+    "openTSNE Barnes-Hut": open_tsne("bh"),
+}
+
+
+def sums(options):
+    """Time and error of one evaluation; the forces are those of q, with Z in them."""
+    print("\n**Z and forces of an even disc**\n")
+    print("| n | method | ms | error of the forces, rms |\n|---|---|---|---|")
+    for n, radius in RADII.items():
+        # what both precisions can hold
+        Y = disc(n, radius).astype(np.float32).astype(np.float64)
+        chosen = np.random.default_rng(1).choice(n, JUDGED, replace=False)
+        forces, some = of_pairs(Y, chosen)
+        # Z from the method that is right to 1e-11; its rows are those of the pairs
+        with Threads(options.threads) as threads:
+            exact = GridSum(Kernel(STUDENT_T, 1.0), DOUBLE, threads)
+            value = exact.at(Y, exact.plan(Y)).value - 1
+            assert np.allclose(value[chosen], some, rtol=1e-9)
+            expected = forces / value.sum()
+            for name, prepared in METHODS.items():
+                try:
+                    evaluate = prepared(Y, threads)
+                    found = evaluate()[chosen]
+                except ImportError as error:
+                    print(f"| {n:,} | {name} | not installed: {error} | |")
+                    continue
+                seconds = []
+                for _ in range(options.rounds):
+                    start = perf_counter()
+                    evaluate()
+                    seconds.append(perf_counter() - start)
+                off = np.linalg.norm(found - expected) / np.linalg.norm(expected)
+                ms = 1e3 * median(seconds)
+                print(f"| {n:,} | {name} | {ms:.1f} | {off:.1e} |", flush=True)
