@@ -7,7 +7,6 @@ from skdec.kernels.pairs import add_scaled, exchange, lane_distances, n_met
 from skdec.kernels.similarity import (
     dot,
     energies,
-    energy,
     fill,
     least,
     similarities,
@@ -148,10 +147,18 @@ def energy_rows(Y, P, kernel, start, stop, out):
 @kernel
 def graph_energy_rows(Y, graph, kernel, start, stop, out):
     """Σ_j p_ij · (−log s_ij) of a sparse P."""
+    most = 0
     for i in range(start, stop):
-        out[i] = 0
-        for t in range(graph.edges[i], graph.edges[i + 1]):
-            D = 0.0
-            for d in range(len(Y)):
-                D += float(Y[d, i] - Y[d, graph.columns[t]]) ** 2
-            out[i] += graph.values[t] * energy(D, kernel)
+        most = max(most, graph.edges[i + 1] - graph.edges[i])
+    buffer = np.empty(most, Y.dtype)
+    for i in range(start, stop):
+        entries = slice(graph.edges[i], graph.edges[i + 1])
+        columns, values = graph.columns[entries], graph.values[entries]
+        D = buffer[: len(columns)]
+        fill(D, 0)
+        for d in range(len(Y)):
+            for t in range(len(D)):
+                difference = Y[d, i] - Y[d, columns[t]]
+                D[t] += difference * difference
+        energies(D, kernel)
+        out[i] = dot(D, values)
