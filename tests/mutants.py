@@ -41,7 +41,7 @@ OPTIMIZERS = (
 )
 GRADIENTS = "tests/contract/test_gradients.py"
 EXTREMES = "tests/contract/test_extremes.py"
-NEIGHBOURS = "tests/tsne -k 'neighbours or sigma or symmetric'"
+NEIGHBOURS = "tests/tsne -k 'neighbours or sigma or symmetric or truncated'"
 CHUNKS = "tests/tsne/test_objective.py"
 TRANSFORM = "tests/tsne/test_placement.py -k 'transform or place'"
 RATE = "tests/tsne/test_schedule.py -k pull_of_neighbours"
@@ -243,9 +243,34 @@ MUTANTS = [
         joint_once=("1 / (2 * n) if joint", "1 / n if joint"),
         their_distance=("near[i + 1 : i + 1 + half]", "near[i : i + half]"),
         their_beta=("beta_s[i + 1 : i + 1 + half]", "beta_s[i : i + half]"),
-        half_of_the_pairs=("plogp(mine) + plogp(theirs)", "2 * plogp(mine)"),
+        half_of_the_pairs=("plogp(mine, E) + plogp(theirs, E)", "2 * plogp(mine, E)"),
         pairs_twice=("for lane in range(m, half)", "for lane in range(m + 1, half)"),
-        entropy_in_bits=("p[lane] * math.log(p[lane])", "p[lane] * math.log2(p[lane])"),
+        plogp_without_p=("p[lane] * logs[lane]", "logs[lane]"),
+    ),
+    *mutants(
+        "kernels/graphs.py",
+        (AFFINITIES,),
+        in_edges_of_the_row=("counts[columns[i, t]] += 1", "counts[i] += 1"),
+        stripe_without_first=("if 0 <= c < n_points", "if 0 < c < n_points"),
+        stripe_of_one_more=("columns[i, t] - first", "columns[i, t] - first + 1"),
+        list_not_longer=("end[c] = e + 1", "end[c] = e"),
+        scales_of_first=("scales.near[rows[lane]]", "scales.near[rows[0]]"),
+        scales_summed=("total[rows[lane]] * n_scales", "total[rows[lane]]"),
+        other_row_later=(
+            "columns[a] <= their_columns[b]",
+            "columns[a] >= their_columns[b]",
+        ),
+        own_p_alone=("out[end - 1] += value", "pass"),
+        position_bits=("keys[r, t] >> own.bits", "keys[r, t] >> (own.bits - 1)"),
+        distance_of_another=(
+            "D[i, keys[r, t] & ((1 << own.bits) - 1)]",
+            "D[i, t]",
+        ),
+        joint_once=("1 / (2 * len(scales.near)) if", "1 / len(scales.near) if"),
+        conditional_half=("if joint else 0.5", "if joint else 1.0"),
+        zeros_kept=("end += P[end] > 0", "end += 1"),
+        entropy_of_the_other=("p if joint else mine", "mine if joint else p"),
+        mass_of_own=("sum_of(p)", "sum_of(mine)"),
     ),
     *mutants(
         "kernels/embedding.py",
@@ -501,14 +526,27 @@ MUTANTS = [
         half_matrix_row=("i >= n // 2))", "i > n // 2))"),
         several_scales=("total * len(total)", "total"),
         negentropy_once=("= 2 * pieces", "= pieces"),
-        graph_joint=("2 * n if joint else 2", "2 * n"),
-        graph_negentropy=(".sum() if joint else conditional", ".sum()"),
+        graph_mass=(
+            "graph.sums.mass if joint else",
+            "graph.sums.mass if not joint else",
+        ),
         truncated=("1 - kept.mean()", "kept.mean()"),
+        truncated_itself=("columns[own[b]], axis", "columns[b], axis"),
         sigma_squared=("1 / np.sqrt(beta[beta > 0])", "1 / beta[beta > 0]"),
         callable_joint=("(P + P.T) / (2 * n) if joint", "(P + P.T) / n if joint"),
         block_short=(
             "min((block + 1) * size, n_rows)",
             "min((block + 1) * size, n_rows - 1)",
+        ),
+    ),
+    *mutants(
+        "tsne/_graph.py",
+        (AFFINITIES,),
+        stripes_of_rows=("n_edges * np.arange", "len(edges_before) * np.arange"),
+        keys_not_sorted=("keys.sort(axis=1)", "pass"),
+        not_closed_up=(
+            "part[edges[first] : edges[last]] = part",
+            "part[start : start + length] = part",
         ),
     ),
     *mutants(

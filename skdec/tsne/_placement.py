@@ -60,7 +60,7 @@ class Placing:
             )
         found = distances.nearest(self.n_neighbors, rows, n_jobs)
         P = np.zeros((n_new, distances.n_samples))
-        shares = neighbour_rows(found.D, self.bandwidths, threads).P
+        shares = neighbour_rows(found.D, self.bandwidths, threads)
         np.put_along_axis(P, found.columns, shares, axis=1)
         return P
 
