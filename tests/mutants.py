@@ -550,6 +550,25 @@ MUTANTS = [
         ),
     ),
     *mutants(
+        "utils/duplicates.py",
+        ("tests/utils/test_duplicates.py",),
+        hash_of_last_column=("h ^= column", "h[:] = column"),
+        hash_of_high_bits=("h ^= h >> np.uint64(32)", "pass"),
+        none_alike=("count[which] > 1", "count[which] > 2"),
+        first_of_alike=(
+            "= alike[first_occurrences(row_keys(X[alike]))]",
+            "= first_occurrences(row_keys(X[alike]))",
+        ),
+        no_zero_of_minus_zero=("X + X.dtype.type(0))", "X)"),
+    ),
+    *mutants(
+        "tsne/_checks.py",
+        ("tests/utils/test_memory.py",),
+        neighbour_P_once=("P = 2 * n_samples", "P = n_samples"),
+        neighbour_lists=("n_neighbors * (8 + 8)", "n_neighbors * 8"),
+        neighbour_rows=("+ n_samples * n_features * 8", ""),
+    ),
+    *mutants(
         "tsne/_distances.py",
         (AFFINITIES, EMBEDDING, NEIGHBOURS),
         sigma_not_squared=(
