@@ -13,6 +13,7 @@ Overview
           mixture       means and densities of the mixture that q stands for
         pairs         every pair of points once, in cyclic order
           affinities    calibration, and P in that order
+            graphs        P over neighbours, from their lists both ways round
           embedding     attraction, repulsion and KL of an embedding, for every kernel
           embedding_fused   the usual kernels in one loop, in the plane and in space
         placement     new points against a fitted embedding

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from skdec.kernels.elementary import exponentials
+from skdec.kernels.elementary import exponentials, logarithms
 from skdec.kernels.jit import kernel, reduction, stage
 from skdec.kernels.pairs import n_met
 from skdec.kernels.similarity import fill, least, sum_of
@@ -240,14 +240,18 @@ def symmetric_rows(D, first, twice, joint, P, negentropy):
         for lane in range(half):
             P_i[lane] = (mine[lane] + theirs[lane]) * share
         if not joint:
-            negentropy[i] = plogp(mine) + plogp(theirs)
+            negentropy[i] = plogp(mine, E) + plogp(theirs, E)
 
 
 @stage
-def plogp(p):
-    """Σ p log p."""
+def plogp(p, L):
+    """Σ p log p; L is scratch."""
+    logs = L[: len(p)]
+    for lane in range(len(p)):
+        logs[lane] = p[lane]
+    logarithms(logs)
     total = 0.0
     for lane in range(len(p)):
-        if p[lane] > 0:
-            total += p[lane] * math.log(p[lane])
+        # of p = 0 the logarithm is some number, and not infinite
+        total += p[lane] * logs[lane]
     return total

@@ -59,7 +59,7 @@ def repulsion_rows(V, Y, kernel, start, stop, out):
         similarities(D, G, kernel, T, S)
         sum_s = sum_of(S)
         weights(D, kernel, G)
-        out.value[t] = math.log(sum_s) - energy(nearest, kernel)
+        out.value[t] = -energy(nearest, kernel) + math.log(sum_s)
         share = 1 / sum_s
         for j in range(len(D)):
             G[j] *= S[j] * share

@@ -34,6 +34,25 @@ class CSRGraph(NamedTuple):
     edges: np.ndarray  # row i has the entries edges[i] … edges[i + 1]
 
 
+class OwnLists(NamedTuple):
+    """The neighbours of points ``first``, ``first`` + 1, … by column.
+
+    A key is 2^bits times the column, plus where it is among the distances.
+    """
+
+    keys: np.ndarray  # of (n_points, n_neighbors), int64, each row in order
+    bits: int
+    first: int
+
+
+class RowSums(NamedTuple):
+    """What becomes of each row of a graph."""
+
+    length: np.ndarray  # how many entries it has
+    mass: np.ndarray  # Σ_j p_ij
+    negentropy: np.ndarray  # Σ_j p log p, of the p_{j|i} if conditional
+
+
 class Bandwidths(NamedTuple):
     """What sets β: perplexities, or one β for all rows (NaN if there are some)."""
 

@@ -9,6 +9,7 @@ from scipy.special import xlogy
 
 from skdec.kernels import affinities
 from skdec.kernels.types import Scales
+from skdec.tsne._graph import symmetric_graph
 from skdec.utils.warn import warn
 
 # A thread holds this many float64 distances at a time: a few megabytes.
@@ -143,35 +144,40 @@ def graph_affinities(neighbors, bandwidths, joint, dtype, threads, *, again=Fals
     ``neighbors`` are ``Neighbors`` of each point.  ``again``: of rows that have been
     calibrated before, so that what is to be said of them has been said.
     """
-    columns, D = neighbors.columns, neighbors.D
-    n = len(D)
-    P, scales = neighbour_rows(D, bandwidths, threads, again=again)
-    edges = np.arange(0, D.size + 1, D.shape[1])
-    P = sparse.csr_array((P.ravel(), columns.ravel(), edges), shape=(n, n))
-    conditional = xlogy(P.data, P.data).sum()
-    P = ((P + P.T) / (2 * n if joint else 2)).tocsr()
-    P.sort_indices()
-    negentropy = xlogy(P.data, P.data).sum() if joint else conditional
-    mass = P.sum(axis=1) if joint else np.ones(n)
-    return Affinities(P.astype(dtype), negentropy, mass, _mean_sigma(scales))
+    scales = _neighbour_scales(neighbors.D, bandwidths, threads, again)
+    graph = symmetric_graph(neighbors, scales, joint, dtype, threads)
+    mass = graph.sums.mass if joint else np.ones(len(neighbors.D))
+    negentropy = graph.sums.negentropy.sum()
+    return Affinities(graph.P, negentropy, mass, _mean_sigma(scales))
 
 
-def neighbour_rows(D, bandwidths, threads, *, again=False):
-    """p_{j|i} over given neighbours, from the squared distances, and its scales."""
+def neighbour_rows(D, bandwidths, threads):
+    """p_{j|i} over given neighbours, from the squared distances."""
+    scales, P = _neighbour_scales(D, bandwidths, threads, False), np.empty(D.shape)
+
+    def task(first, last):
+        b = slice(first, last)
+        block, own = np.ascontiguousarray(D[b]), np.full(last - first, -1)
+        affinities.conditional_rows(block, own, _part(scales, b), P[b])
+
+    _by_blocks(task, len(D), D.shape[1], threads)
+    return P
+
+
+def _neighbour_scales(D, bandwidths, threads, again):
+    """The scales of rows, from the squared distances to their neighbours."""
     own = np.full(len(D), -1)
-    P = np.empty(D.shape)
     scales, calibrated = _empty_scales(len(D), bandwidths)
 
     def task(first, last):
         b = slice(first, last)
         block, part = np.ascontiguousarray(D[b]), _part(scales, b)
         affinities.calibrate_rows(block, own[b], bandwidths, part, calibrated[b])
-        affinities.conditional_rows(block, own[b], part, P[b])
 
     _by_blocks(task, len(D), D.shape[1], threads)
     if not again:
         _warn_if_missed(calibrated)
-    return Conditional(P, scales)
+    return scales
 
 
 def truncated_mass(distances, columns, bandwidths, threads):
@@ -183,11 +189,19 @@ def truncated_mass(distances, columns, bandwidths, threads):
         return np.nan
     n = distances.n_samples
     own = np.unique(np.linspace(0, n - 1, TRUNCATION_ROWS).astype(np.intp))
-    rows = distances.rows[own]
-    P = conditional_rows(
-        distances, rows, own, bandwidths, np.float32, threads, again=True
-    )
-    kept = np.take_along_axis(P, columns[own], axis=1).sum(axis=1, dtype=np.float64)
+    rows, kept = distances.rows[own], np.empty(len(own))
+    scales, calibrated = _empty_scales(len(own), bandwidths)
+
+    def task(first, last):
+        b = slice(first, last)
+        D, part = distances.between(rows[b]), _part(scales, b)
+        affinities.calibrate_rows(D, own[b], bandwidths, part, calibrated[b])
+        D = np.take_along_axis(D, columns[own[b]], axis=1)
+        P = np.empty(D.shape)
+        affinities.conditional_rows(D, np.full(len(D), -1), part, P)
+        kept[b] = P.sum(axis=1)
+
+    _by_blocks(task, len(own), n, threads)
     return max(0.0, 1 - kept.mean())
 
 

@@ -81,6 +81,25 @@ def check_memory(n_samples, itemsize):
         )
 
 
+def check_neighbour_memory(n_samples, n_neighbors, n_features, itemsize):
+    """The same of neighbours: their lists, the rows that are searched, and P.
+
+    A neighbour takes its column and D in float64.  P has a column and a value for it,
+    and where the two are not neighbours of each other as much the other way round.
+    """
+    lists = n_samples * n_neighbors * (8 + 8)
+    P = 2 * n_samples * n_neighbors * (4 + itemsize)
+    needed, there_is = lists + P + n_samples * n_features * 8, available()
+    if needed > there_is:
+        raise MemoryError(
+            f"affinities='neighbors' with {n_neighbors} neighbors of each of "
+            f"{n_samples} samples need {needed / 1e9:.3g} GB of memory, and "
+            f"{there_is / 1e9:.3g} GB are available. A smaller perplexity needs less, "
+            "three neighbors for each unit"
+            + ("; precision='single' a smaller P" if itemsize == 8 else "")
+        )
+
+
 def zero_distance(X):
     """The largest precomputed distance that is zero up to rounding."""
     return largest_distance(X) * ZERO_DISTANCE[X.dtype]

@@ -16,8 +16,13 @@ from skdec.tsne._neighbors import (
     nearest_in_graph,
     nearest_in_matrix,
 )
-from skdec.utils.duplicates import digests, first_occurrences, row_keys
-from skdec.utils.numbers import power_of_two
+from skdec.utils.duplicates import (
+    digests,
+    first_identical,
+    first_occurrences,
+    identical_rows,
+)
+from skdec.utils.numbers import largest_magnitude, power_of_two
 from skdec.utils.warn import warn
 
 # The expanded form ‖a‖² + ‖b‖² − 2a·b keeps about 16 − log10((‖a‖² + ‖b‖²)/D) digits:
@@ -78,16 +83,20 @@ class SquaredDistances:
             self.unit = power_of_two(float(self._distances(self.rows[:1]).max()))
 
     def _centre(self, X):
-        scale = power_of_two(float(np.abs(X).max()))
-        mean, spread = 0.0, 1.0
-        if not sparse.issparse(X):  # which centring would fill
-            rows = np.divide(X, scale, dtype=np.float64, order="C")
-            mean = rows.mean(axis=0)
-            spread = power_of_two(float(np.abs(rows - mean).max()))
-        self._centring = Centring(scale, mean, spread)
-        self.rows = self.prepare(X)
+        scale = power_of_two(largest_magnitude(X))
+        if sparse.issparse(X):  # which centring would fill
+            self._centring = Centring(scale, 0.0, 1.0)
+            self.rows = self.prepare(X)
+        else:
+            # as ``prepare`` does it, in one array
+            self.rows = np.divide(X, scale, dtype=np.float64, order="C")
+            mean = self.rows.mean(axis=0)
+            self.rows -= mean
+            spread = power_of_two(largest_magnitude(self.rows))
+            self.rows /= spread
+            self._centring = Centring(scale, mean, spread)
         self._norms = _squared_norms(self.rows)
-        self.unit = scale * spread
+        self.unit = scale * self._centring.spread
 
     def _estimate_metric_params(self):
         # as scikit-learn does when X is compared with itself
@@ -125,10 +134,10 @@ class SquaredDistances:
             rows = np.divide(X, centring.scale, dtype=np.float64, order="C")
             rows -= centring.mean
             rows /= centring.spread
-        if np.abs(rows).max() > FARTHEST:
+        if largest_magnitude(rows) > FARTHEST:
             raise ValueError(
                 f"X must stay within {FARTHEST:g} times the spread of the training "
-                f"rows; got a row {np.abs(rows).max():g} times as far"
+                f"rows; got a row {largest_magnitude(rows):g} times as far"
             )
         return rows
 
@@ -162,7 +171,7 @@ class SquaredDistances:
         against the largest may be large against all others.
         """
         if self.metric != "precomputed":
-            return first_occurrences(row_keys(self.rows))
+            return first_identical(self.rows)
         keys = digests(self.rows)
         first = first_occurrences(keys)
         if sparse.issparse(self.rows):
@@ -177,13 +186,10 @@ class SquaredDistances:
 
     def identical(self, rows):
         """For each prepared row, a training row identical to it, or −1."""
-        if self.metric == "precomputed":
-            keys = digests(rows.astype(self.rows.dtype, copy=False))
-            known = self._known
-        else:
-            keys = row_keys(rows)
-            known = {key: i for i, key in enumerate(row_keys(self.rows))}
-        return np.array([known.get(key, -1) for key in keys], np.intp)
+        if self.metric != "precomputed":
+            return identical_rows(rows, self.rows)
+        keys = digests(rows.astype(self.rows.dtype, copy=False))
+        return np.array([self._known.get(key, -1) for key in keys], np.intp)
 
     def between(self, rows, columns=None):
         """D between prepared rows and the (given) training rows, float64."""

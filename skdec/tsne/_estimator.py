@@ -31,6 +31,7 @@ from skdec.tsne._checks import (
     PERPLEXITY,
     check_distances,
     check_memory,
+    check_neighbour_memory,
     check_precomputed,
     resolve_perplexities,
 )
@@ -445,6 +446,9 @@ class ExactTSNE(
             check_given_start(self.init, (n_samples, self.n_components), dtype)
         if exact:
             check_memory(n_samples, dtype.itemsize)
+        elif not sparse.issparse(X):
+            n_features = 0 if self.metric == "precomputed" else X.shape[1]
+            check_neighbour_memory(n_samples, n_neighbors, n_features, dtype.itemsize)
         dof = float(max(self.n_components - 1, 1)) if self.dof == "auto" else self.dof
         kernel = Kernel(KERNELS[self.kernel], dof)
         self._check_repulsion(kernel, exact)

@@ -23,7 +23,7 @@ class Neighbors(NamedTuple):
 
     columns: np.ndarray  # which training rows they are
     D: np.ndarray  # squared distances to them, in the unit of the distances
-    recall: float  # share of the nearest that are among them, as far as is known
+    recall: float = 1.0  # share of the nearest that are among them, as far as is known
 
 
 class NeighborIndex(Protocol):

@@ -84,13 +84,14 @@ class EmbeddingObjective:
         Returns it with log Σ s: one number, or one for each row under conditional
         normalisation.
         """
-        gradient = np.empty_like(Y)
+        gradient, number = np.empty_like(Y), Y.dtype.type
+        pull = number(2 * exaggeration)
         if self.graph is not None:
             self._attract(Y, gradient)
         by_grid = self._grid(Y) if self._grid is not None else None
         self.repulsion = "pairs" if by_grid is None else "grid"
         if by_grid is not None:
-            gradient *= Y.dtype.type(2 * exaggeration)
+            gradient *= pull
             gradient -= 2 * by_grid.forces
             return gradient, by_grid.log_Z
         normaliser = self._normaliser(Y)
@@ -102,10 +103,7 @@ class EmbeddingObjective:
             self._check(total, total)
             share /= total
             log_Z = np.log(total) - self._energy(float(near[0]))
-        number = Y.dtype.type
-        embedding.fold_slots(
-            slots, self.size, number(share), number(2 * exaggeration), gradient
-        )
+        embedding.fold_slots(slots, self.size, number(share), pull, gradient)
         return gradient, log_Z
 
     def _attract(self, Y, attraction):

@@ -64,7 +64,7 @@ class Placing:
             P = conditional_rows(distances, rows, own, bandwidths, np.float64, threads)
             return AllPairsObjective(fitted, P)
         found = distances.nearest(self.n_neighbors, threads, rows)
-        P = neighbour_rows(found.D, bandwidths, threads).P
+        P = neighbour_rows(found.D, bandwidths, threads)
         return NeighborObjective(fitted, found.columns, P)
 
 

@@ -55,11 +55,11 @@ PHASES = {
         lambda: ExactTSNE(max_iter=3, affinities="exact").fit(rows(30_000, 5)),
     ),
     "neighbours": (
-        "skdec.tsne._neighbors:ExactIndex.search_by_differences",
+        "skdec.tsne._exact_search:ProductIndex.search",
         lambda: graph_map().fit(rows(60_000, 80)),
     ),
     "neighbours of cosines": (
-        "skdec.tsne._neighbors:ExactIndex.search",
+        "skdec.tsne._neighbors:ScikitLearnIndex.search",
         lambda: graph_map(metric="cosine").fit(rows(60_000, 40)),
     ),
     "spectral start": (

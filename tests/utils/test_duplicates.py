@@ -6,7 +6,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from skdec import StudentTClustering
-from skdec.utils.duplicates import merge_rows
+from skdec.utils import duplicates
+from skdec.utils.duplicates import (
+    first_identical,
+    identical_rows,
+    merge_rows,
+    row_hashes,
+)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -45,3 +51,51 @@ def test_64_bit_indices(rng):
     model = StudentTClustering(3, random_state=0).fit(wide)
     assert wide.indices.dtype == np.int64
     assert_array_equal(model.transform(wide), narrow.transform(X))
+
+
+def first_of(row, others):
+    """The first of other rows with the same values, by comparing them all; or −1."""
+    same = [i for i, other in enumerate(others) if (other == row).all()]
+    return same[0] if same else -1
+
+
+def few_values(rng, dtype, n):
+    X = rng.integers(0, 3, (n, 4)).astype(dtype)
+    return X if dtype is bool else X * X.dtype.type(-0.5)  # with −0.0 for 0
+
+
+@pytest.mark.parametrize("hashed_rows", [7, 4096])
+@pytest.mark.parametrize("container", [np.asarray, np.asfortranarray, sparse.csr_array])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, bool])
+def test_identical_rows_are_found(rng, monkeypatch, dtype, container, hashed_rows):
+    monkeypatch.setattr(duplicates, "HASHED_ROWS", hashed_rows)
+    X, rows = few_values(rng, dtype, 60), few_values(rng, dtype, 20)
+    X[3], rows[0] = X[50], X[50]
+    if dtype is not bool:
+        X[3] += X.dtype.type(0)  # 0.0 for −0.0
+        rows[5] = 9
+    first = [first_of(row, X) for row in X]
+    assert_array_equal(first_identical(container(X)), first)
+    found = identical_rows(container(rows), container(X))
+    expected = [first_of(row, X) for row in rows]
+    assert_array_equal(found < 0, np.array(expected) < 0)
+    assert_array_equal(X[found[found >= 0]], rows[found >= 0])
+    assert len(np.unique(first)) < 60 and expected[0] >= 0
+
+
+def test_rows_of_the_same_hash_are_still_told_apart(rng, monkeypatch):
+    monkeypatch.setattr(duplicates, "MULTIPLIER", np.uint64(0))
+    X = few_values(rng, np.float64, 60)
+    assert len(np.unique(row_hashes(X))) == 1
+    assert_array_equal(first_identical(X), [first_of(row, X) for row in X])
+    rows = few_values(rng, np.float64, 9)
+    found = identical_rows(rows, X)
+    assert_array_equal(found < 0, [first_of(row, X) < 0 for row in rows])
+    assert_array_equal(X[found[found >= 0]], rows[found >= 0])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_hashes_tell_whole_numbers_apart(rng, dtype):
+    X = np.unique(rng.integers(0, 256, (3000, 5)), axis=0).astype(dtype)
+    X = np.vstack([X, X[:, ::-1]])
+    assert len(np.unique(row_hashes(X))) == len(np.unique(X, axis=0))

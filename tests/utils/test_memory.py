@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from skdec import ExactTSNE
+from skdec.tsne._checks import check_neighbour_memory
 from skdec.utils import memory
 from tests.tsne.common import SHORT
 
@@ -28,9 +29,27 @@ def test_memory_is_asked_for_before_work_begins(precision, size, monkeypatch):
             tsne.fit(X)
         with pytest.raises(MemoryError, match=r"4e-05 GB are available.*'neighbors'"):
             tsne.fit(X)
-    tsne.set_params(affinities="neighbors", perplexity=5).fit(X)
+    with monkeypatch.context() as patch:
+        patch.setattr("skdec.tsne._estimator.SquaredDistances", too_late)
+        with pytest.raises(MemoryError, match="A smaller perplexity needs less"):
+            tsne.set_params(affinities="neighbors", perplexity=5).fit(X)
+    tsne.set_params(perplexity=2).fit(X)
     monkeypatch.setattr("skdec.tsne._checks.available", lambda: 90_000)
     tsne.set_params(affinities="exact").fit(X)
+
+
+@pytest.mark.parametrize("itemsize, needed", [(4, 16_720), (8, 19_120)])
+def test_memory_of_neighbours(itemsize, needed, monkeypatch):
+    # 10 · 30 neighbours of 16 bytes, 2 · 300 entries of P, 10 · 89 numbers of X
+    there_is = "skdec.tsne._checks.available"
+    assert needed == 10 * 30 * 16 + 2 * 300 * (4 + itemsize) + 10 * 89 * 8
+    monkeypatch.setattr(there_is, lambda: needed)
+    check_neighbour_memory(10, 30, 89, itemsize)
+    monkeypatch.setattr(there_is, lambda: needed - 1)
+    size = f"{needed / 1e9:.3g}"
+    with pytest.raises(MemoryError, match=f"need {size} GB.*A smaller perplex") as e:
+        check_neighbour_memory(10, 30, 89, itemsize)
+    assert ("precision='single'" in str(e.value)) == (itemsize == 8)
 
 
 def test_memory_that_there_is(monkeypatch, tmp_path):

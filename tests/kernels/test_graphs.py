@@ -1,0 +1,165 @@
+"""Symmetric affinities over lists of neighbours."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+
+from skdec.kernels import graphs
+from skdec.kernels.types import Bandwidths, CSRGraph
+from skdec.tsne import _graph
+from skdec.tsne._affinities import graph_affinities
+from skdec.tsne._neighbors import Neighbors
+from skdec.utils.threads import Threads
+from tests import naive
+from tests.kernels.common import DTYPES
+
+
+def random_lists(rng, n, k):
+    """Any others, some of them at the same distance."""
+    columns = np.array([rng.permutation(np.delete(np.arange(n), i)) for i in range(n)])
+    return Neighbors(columns[:, :k], np.sort(rng.integers(1, 9, (n, k)), axis=1) * 1.0)
+
+
+def everybody_points_to_one(rng, n, k):
+    """Of point 0; the last two are nobody's neighbours."""
+    columns = np.tile(np.arange(k), (n, 1))
+    columns[:k] += np.arange(k) >= np.arange(k)[:, None]
+    return Neighbors(columns, np.sort(rng.uniform(1, 2, (n, k)), axis=1))
+
+
+def far_ones(rng, n, k):
+    """All but one neighbour so far that their p are 0."""
+    near = random_lists(rng, n, k)
+    return Neighbors(near.columns, np.tile([1.0] + [1e6] * (k - 1), (n, 1)))
+
+
+def of_lists(lists, joint, perplexity=None, beta=None):
+    """Dense P of the lists by plain loops, and Σ p log p of what is normalised."""
+    n = len(lists.D)
+    P = np.zeros((n, n))
+    for i, (columns, D) in enumerate(zip(lists.columns, lists.D, strict=True)):
+        if beta is not None:
+            P[i, columns] = naive.row_given_beta(D, beta)
+        else:
+            rows = [naive.row_given_perplexity(D, p) for p in perplexity]
+            P[i, columns] = sum(rows) / len(rows)
+    M = naive.joint_affinities(P) if joint else (P + P.T) / 2
+    whose = M if joint else P
+    return M, sum(p * np.log(p) for p in whose.ravel() if p > 0)
+
+
+def found(lists, joint, perplexity=(), beta=np.nan, dtype=np.float64, n_jobs=1):
+    bandwidths = Bandwidths(np.array(perplexity, np.float64), beta)
+    with Threads(n_jobs) as threads:
+        return graph_affinities(lists, bandwidths, joint, dtype, threads, again=True)
+
+
+@pytest.fixture
+def small_stripes(monkeypatch):
+    monkeypatch.setattr(_graph, "EDGES_PER_STRIPE", 12)
+    monkeypatch.setattr(_graph, "EDGES_PER_COUNT", 12)
+
+
+@pytest.mark.parametrize("make", [random_lists, everybody_points_to_one, far_ones])
+@pytest.mark.parametrize("joint", [True, False])
+@pytest.mark.parametrize(
+    "scale", [{"perplexity": [1.6]}, {"perplexity": [1.3, 2.2]}, {"beta": 0.7}]
+)
+def test_symmetric_affinities_of_lists(rng, small_stripes, scale, joint, make):
+    lists = make(rng, 11, 3)
+    if make is far_ones:
+        scale = {"beta": 0.7}
+    graph = found(lists, joint, **scale)
+    M, entropy = of_lists(lists, joint, **scale)
+    assert_allclose(graph.P.toarray(), M, rtol=1e-6)
+    assert_allclose(graph.negentropy, entropy, rtol=1e-7)
+    assert_allclose(graph.mass, M.sum(axis=1) if joint else np.ones(11), rtol=1e-7)
+    # no two entries of a pair, and none without p
+    assert_array_equal(graph.P.indptr, np.r_[0, np.cumsum((M > 0).sum(axis=1))])
+    assert_array_equal(graph.P.indices, np.nonzero(M)[1])
+    assert_array_equal(graph.P.toarray(), graph.P.toarray().T)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("integer", [np.int32, np.int64, np.uint32])
+@pytest.mark.parametrize("joint", [True, False])
+def test_graphs_are_those_of_scipy(rng, small_stripes, joint, integer, dtype):
+    n, k = 17, 4
+    lists = random_lists(rng, n, k)
+    P = np.array([naive.row_given_beta(D, 0.3) for D in lists.D])
+    edges = np.arange(0, n * k + 1, k)
+    P = sparse.csr_array((P.ravel(), lists.columns.ravel(), edges), shape=(n, n))
+    expected = ((P + P.T) / (2 * n if joint else 2)).tocsr()
+    expected.sort_indices()
+    columns = lists.columns.astype(integer)
+    graph = found(Neighbors(columns, lists.D), joint, beta=0.3, dtype=dtype).P
+    assert graph.dtype == dtype
+    assert graph.indices.dtype == graph.indptr.dtype == np.int32
+    assert graph.has_canonical_format
+    assert_array_equal(graph.indices, expected.indices)
+    assert_array_equal(graph.indptr, expected.indptr)
+    assert_allclose(graph.data, expected.data, rtol=np.finfo(dtype).eps * 8)
+
+
+def test_p_that_vanish_in_single_precision_are_left_out():
+    # e^−110 is none there, and e^−1000 is none anywhere
+    columns = np.array([[1, 2, 3], [0, 2, 3], [1, 0, 3], [0, 1, 2]])
+    lists = Neighbors(columns, np.tile([0.0, 110, 2000], (4, 1)))
+    single, double = (found(lists, False, beta=1.0, dtype=dtype).P for dtype in DTYPES)
+    M, _ = of_lists(lists, False, beta=1.0)
+    assert_array_equal(single.toarray() > 0, M > 1e-40)
+    assert_array_equal(double.toarray() > 0, M > 1e-300)
+    assert (M[M > 0] < 1e-40).any()
+    assert single.nnz == np.count_nonzero(M > 1e-40)
+    assert double.nnz == np.count_nonzero(M > 1e-300)
+
+
+@pytest.mark.parametrize("make", [random_lists, everybody_points_to_one])
+def test_graphs_do_not_depend_on_threads_or_stripes(rng, monkeypatch, make):
+    lists = make(rng, 90, 7)
+    before = lists.columns.copy(), lists.D.copy()
+    whole = found(lists, True, [2.5], dtype=np.float32)
+    monkeypatch.setattr("skdec.utils.threads.SERIAL_PAIRS", 0)
+    monkeypatch.setattr(_graph, "EDGES_PER_STRIPE", 100)
+    for n_jobs in (1, 2, 3):
+        graph = found(lists, True, [2.5], dtype=np.float32, n_jobs=n_jobs)
+        assert_array_equal(graph.P.data, whole.P.data)
+        assert_array_equal(graph.P.indices, whole.P.indices)
+        assert_array_equal(graph.P.indptr, whole.P.indptr)
+        assert_array_equal(graph.mass, whole.mass)
+        assert graph.negentropy == whole.negentropy
+    assert_array_equal(lists.columns, before[0])
+    assert_array_equal(lists.D, before[1])
+
+
+def test_stripes_have_about_the_same_number_of_edges(monkeypatch):
+    monkeypatch.setattr(_graph, "EDGES_PER_STRIPE", 10)
+    edges_before = np.cumsum([0, 2, 2, 2, 2, 2, 20, 2, 2, 2, 2, 2])
+    assert_array_equal(_graph._stripes(edges_before), [0, 5, 6, 11])
+    monkeypatch.setattr(_graph, "MAX_STRIPES", 2)
+    assert_array_equal(_graph._stripes(edges_before), [0, 6, 11])
+
+
+def test_lists_the_other_way_round(rng):
+    lists = random_lists(rng, 9, 3)
+    edges, entries = [0], []
+    for c in (4, 5, 6):
+        entries += [
+            (i, D)
+            for i in range(9)
+            for j, D in zip(lists.columns[i], lists.D[i], strict=True)
+            if j == c
+        ]
+        edges.append(len(entries))
+    sources, D = zip(*entries, strict=True)
+    counts = np.zeros(9, int)
+    graphs.count_in_edges(lists.columns, counts)
+    assert_array_equal(counts[4:7], np.diff(edges))
+    assert counts.sum() == 27
+    transposed = CSRGraph(
+        np.empty(edges[-1]), np.empty(edges[-1], int), np.array(edges)
+    )
+    graphs.transpose_stripe(lists.columns, lists.D, 4, transposed)
+    assert_array_equal(transposed.columns, sources)
+    assert_array_equal(transposed.values, D)
