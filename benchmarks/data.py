@@ -57,6 +57,21 @@ def accuracy(labels, truth):
     return table[linear_sum_assignment(-table)].sum() / len(truth)
 
 
+def gaussians(n, n_features=50, n_clusters=50):
+    """A mixture of Gaussians whose spreads fall off like MNIST's components, float32.
+
+    MNIST's first 50 components have standard deviations from 5.7 to 0.9 times their
+    last, about as i^(−1/2); each cluster has half of that, about a center that has the
+    other half.
+    """
+    rng = np.random.default_rng(0)
+    spreads = 5.7 / np.sqrt(np.arange(1, n_features + 1))
+    centers = 0.75 * spreads * rng.normal(size=(n_clusters, n_features))
+    labels = rng.integers(0, n_clusters, n)
+    X = centers[labels] + 0.66 * spreads * rng.normal(size=(n, n_features))
+    return X.astype(np.float32), labels
+
+
 def uneven_blobs(seed):
     """1,500 rows in 3 to 10 blobs of 2 to 20 dimensions, unequal in size and spread."""
     rng = np.random.default_rng(seed)

@@ -23,6 +23,7 @@ from threadpoolctl import threadpool_limits
 
 import skdec
 from benchmarks.data import accuracy, digits, full_kl, in_new_process, mnist
+from benchmarks.fast_sum import sums
 
 SETTINGS = {"perplexity": 30.0, "random_state": 0}
 LINE = re.compile(r"\((\d+) iterations in ([\d.]+)s\)")
@@ -241,6 +242,44 @@ def whole(options):
         )
 
 
+LARGE = """
+import contextlib, io, re
+from time import perf_counter
+from skdec import ExactTSNE
+from benchmarks.data import gaussians, peak_memory
+X, _ = gaussians({n})
+# compiled outside the clock
+ExactTSNE(max_iter=60, affinities="neighbors", repulsion="grid").fit(X[:3000])
+tsne = ExactTSNE(max_iter=500, tol=0, affinities="neighbors", verbose=1)
+printed, start = io.StringIO(), perf_counter()
+with contextlib.redirect_stdout(printed):
+    peak, before = peak_memory(lambda: tsne.fit(X))
+whole = perf_counter() - start
+neighbors = float(re.search(r"neighbors for .* in ([0-9.]+)s", printed.getvalue())[1])
+steps = [float(s) for s in re.findall(r"iterations in ([0-9.]+)s", printed.getvalue())]
+print(whole, neighbors, sum(steps), steps[-1], tsne.kl_divergence_,
+      tsne.neighbor_recall_, peak + X.nbytes)
+"""
+
+
+def large(options):
+    """Mixtures of 50 Gaussians in 50 dimensions, up to a million rows."""
+    print("\n**n × 50, 500 iterations**\n")
+    print(
+        "| n | whole fit, s | neighbours, s | recall | iterations, s | the last 50: "
+        "µs per point and iteration | KL | peak memory with X, GB |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    for n in options.sizes:
+        whole, found, steps, last, kl, recall, peak = in_new_process(LARGE.format(n=n))
+        each = 1e6 * last / 50 / n
+        print(
+            f"| {n:,} | {whole:.0f} | {found:.0f} | {recall:.3f} | {steps:.0f} | "
+            f"{each:.3f} | {kl:.3f} | {peak / 1e9:.2f} |",
+            flush=True,
+        )
+
+
 IMPORT = """
 import sklearn, numba
 from time import perf_counter
@@ -292,6 +331,8 @@ PARTS = {
     "memory": memory,
     "growth": growth,
     "whole": whole,
+    "sums": sums,
+    "large": large,
     "start_up": start_up,
 }
 
@@ -303,6 +344,8 @@ def main():
     parser.add_argument("--mnist", help="an .npz with X and y; else it is downloaded")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
+    sizes = 20_000, 70_000, 1_000_000
+    parser.add_argument("--sizes", type=int, nargs="+", default=sizes, help="of large")
     options = parser.parse_args()
     with threadpool_limits(limits=options.threads):
         for part in options.only:
