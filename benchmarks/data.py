@@ -11,9 +11,10 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.datasets import fetch_openml, load_digits
 from sklearn.decomposition import PCA
 from sklearn.metrics import confusion_matrix
+from sklearn.neighbors import NearestNeighbors
 
 from skdec.kernels.types import STUDENT_T, Bandwidths, Kernel
-from skdec.tsne._affinities import dense_affinities
+from skdec.tsne._affinities import dense_affinities, graph_affinities
 from skdec.tsne._distances import SquaredDistances
 from skdec.tsne._objective import EmbeddingObjective
 from skdec.utils.threads import Threads
@@ -42,13 +43,37 @@ def mnist(path, n=70_000):
 
 
 def full_kl(X, embedding, perplexity=30.0):
-    """KL over all pairs, on the one full P of the data, in double precision."""
+    """KL over all pairs on one P of the data, in double precision.
+
+    P is over all pairs too, or over 90 neighbours above 20,000 rows.
+    """
     with Threads(-1, hold_blas=True) as threads:
-        scales = Bandwidths(np.array([perplexity]), np.nan)
-        P = dense_affinities(SquaredDistances(X), scales, True, np.float64, threads)
-        objective = EmbeddingObjective(P, Kernel(STUDENT_T, 1.0), True, threads)
+        scales, distances = (
+            Bandwidths(np.array([perplexity]), np.nan),
+            SquaredDistances(X),
+        )
+        if len(X) <= 20_000:
+            P = dense_affinities(distances, scales, True, np.float64, threads)
+        else:
+            found = distances.nearest(90, threads)
+            P = graph_affinities(found, scales, True, np.float64, threads)
+        kernel = Kernel(STUDENT_T, 1.0)
+        objective = EmbeddingObjective(P, kernel, True, threads, repulsion="auto")
         Y = np.ascontiguousarray(np.asarray(embedding, dtype=np.float64).T)
         return objective.divergence(Y, objective.gradient(Y)[1])
+
+
+def kept_neighbors(X, embedding, k=10, n_judged=2000):
+    """The share of the k nearest rows of some that are nearest in the map as well."""
+    chosen = np.random.default_rng(0).choice(
+        len(X), min(n_judged, len(X)), replace=False
+    )
+    near = [
+        NearestNeighbors(n_neighbors=k + 1).fit(rows).kneighbors(rows[chosen])[1]
+        for rows in (X, np.asarray(embedding))
+    ]
+    shared = [len(np.intersect1d(a, b)) - 1 for a, b in zip(*near, strict=True)]
+    return np.mean(shared) / k
 
 
 def accuracy(labels, truth):

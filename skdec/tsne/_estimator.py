@@ -82,8 +82,8 @@ if TYPE_CHECKING:
 # The metrics that scikit-learn computes between sparse rows.
 SPARSE_METRICS = {"euclidean", "l2", "cosine", "cityblock", "manhattan", "l1"}
 
-# Up to so many samples affinities="auto" is over all pairs: 50 MB in single precision.
-ALL_PAIRS = 5000
+# Up to so many samples affinities="auto" is over all pairs: 18 MB in single precision.
+ALL_PAIRS = 3000
 
 # A warning tells of a map that, so many iterations after the exaggeration, is worse by
 # so many nats than points that all coincide.
@@ -186,7 +186,7 @@ class ExactTSNE(
         3 · perplexity nearest neighbours of each point, and 0 beyond them;
         ``truncated_mass_`` tells how much of P that leaves out.  Memory is then
         O(n_samples · perplexity); the repulsion still is that of all pairs.  "auto" is
-        "exact" up to 5,000 samples, and "neighbors" for more and for a sparse graph of
+        "exact" up to 3,000 samples, and "neighbors" for more and for a sparse graph of
         distances.  The neighbours are exact, except of dense rows with the Euclidean
         metric where n_samples² · (n_features + 64) is above 10^13, one to two minutes
         of exact search: these are found by faiss, if it is installed
@@ -453,7 +453,9 @@ class ExactTSNE(
         kernel = Kernel(KERNELS[self.kernel], dof)
         self._check_repulsion(kernel, exact)
         progress = Progress(self, X)
-        with Threads(self.n_jobs, hold_blas=True) as threads:
+        with Threads(
+            self.n_jobs, hold_blas=True, listener=progress.part_done
+        ) as threads:
             distances = SquaredDistances(X, self.metric, self.metric_params)
             first = distances.representatives()
             bandwidths = Bandwidths(perplexities, distances.precision(self.sigma))
@@ -466,6 +468,7 @@ class ExactTSNE(
             start = self._initial_embedding(
                 X, placing, n_neighbors, affinities, threads
             )
+            progress.end_of_work()
             Y = np.ascontiguousarray(start[first].T, dtype=dtype)
             objective = EmbeddingObjective(
                 affinities,
@@ -596,15 +599,16 @@ class ExactTSNE(
         n_samples, joint = distances.n_samples, self.normalization == "joint"
         progress.seconds()
         if placing.n_neighbors is None:
-            progress.say("Computing all pairwise distances and their affinities...")
+            progress.begin("Computing all pairwise distances and their affinities")
             affinities = dense_affinities(distances, bandwidths, joint, dtype, threads)
         else:
-            progress.say(f"Computing {n_neighbors} nearest neighbors...")
+            progress.begin(f"Computing {n_neighbors} nearest neighbors")
             found = distances.nearest(n_neighbors, threads)
             progress.say(
                 f"Computed neighbors for {n_samples} samples in "
                 f"{progress.seconds():.3f}s..."
             )
+            progress.begin("Computing their affinities")
             affinities = graph_affinities(found, bandwidths, joint, dtype, threads)
             left_out = truncated_mass(distances, found.columns, bandwidths, threads)
             affinities = replace(

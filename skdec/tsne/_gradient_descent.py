@@ -86,7 +86,7 @@ class Descent:
             if self.representatives is not None:
                 Y[:] = Y[:, self.representatives]
             n_iter += 1
-            stopped |= progress.end_iteration(Y)
+            stopped |= progress.end_iteration(n_iter, Y)
 
     def _reason(self, history, norm):
         """Why the descent should end now, if it should."""

@@ -93,6 +93,7 @@ class ScikitLearnIndex:
         for b in gen_batches(rows.shape[0], size):
             part = Found(*self._index.kneighbors(rows[b], n_asked))
             found.append(part if own is None else besides_itself(part, own[b]))
+            threads.report(b.stop / rows.shape[0])
         return Found(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
 

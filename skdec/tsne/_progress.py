@@ -6,6 +6,9 @@ import numpy as np
 
 from skdec.utils.sklearn_compat import callback_context
 
+# A verbose fit is not silent for longer than about twice so many seconds.
+SILENCE = 5.0
+
 
 class Progress:
     """Reports of one fit: printed lines, the user's callback, scikit-learn's callbacks.
@@ -28,6 +31,7 @@ class Progress:
         self.estimator, self.X = estimator, X
         self.verbose, self.callback = estimator.verbose, estimator.callback
         self._tick, self._last = perf_counter(), 0
+        self._said, self._work = self._tick, ""
         self.fitted = {}
         self._task = None
         self._context = callback_context(estimator, estimator.max_iter)
@@ -37,7 +41,22 @@ class Progress:
     def say(self, text):
         """Print a line if the fit is verbose."""
         if self.verbose:
-            print(f"[t-SNE] {text}")
+            print(f"[t-SNE] {text}", flush=True)
+            self._said = perf_counter()
+
+    def begin(self, work):
+        """Print that some work begins, of which ``part_done`` will tell."""
+        self._work = work
+        self.say(f"{work}...")
+
+    def end_of_work(self):
+        """What follows tells of itself."""
+        self._work = ""
+
+    def part_done(self, share):
+        """Print how far the work is if nothing has been printed for a while."""
+        if self.verbose and self._work and perf_counter() - self._said > SILENCE:
+            self.say(f"{self._work}: {share:.0%} of a step done")
 
     def seconds(self):
         """Time since this was last called."""
@@ -65,8 +84,12 @@ class Progress:
             self._task = self._context.subcontext(task_name="iteration")
             self._task.call_on_fit_task_begin(estimator=self.estimator, X=self.X)
 
-    def end_iteration(self, Y):
+    def end_iteration(self, n_iter, Y):
         """Tell them that it has ended; true if one of them wants no more."""
+        if self.verbose and perf_counter() - self._said > SILENCE:
+            n_done = n_iter - self._last
+            each = (perf_counter() - self._tick) / n_done
+            self.say(f"Iteration {n_iter}: {each:.3f}s each")
         if self._context is None:
             return False
         return self._task.call_on_fit_task_end(

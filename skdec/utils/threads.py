@@ -60,10 +60,13 @@ class Threads:
         joblib's worker processes lower so that they do not oversubscribe the machine.
     hold_blas : bool, default=False
         Hold BLAS to one thread inside the ``with`` block, for tasks that call it.
+    listener : callable, default=None
+        Told by the calling thread which share of the rows it has handed out is done,
+        whenever one of its own ranges is.
     """
 
-    def __init__(self, n_jobs=None, *, hold_blas=False):
-        self.hold_blas = hold_blas
+    def __init__(self, n_jobs=None, *, hold_blas=False, listener=None):
+        self.hold_blas, self.listener = hold_blas, listener
         # what there is inside the with block alone
         self._work = self._done = self._stack = None
         self.n_threads = min(
@@ -105,17 +108,23 @@ class Threads:
         n_threads = 1 if pairs < SERIAL_PAIRS else min(self.n_threads, n_rows)
         n_ranges = min(n_rows, max(n_threads, -(-pairs // PAIRS_PER_CALL)))
         edges = [n_rows * i // n_ranges for i in range(n_ranges + 1)]
-        run, n_handed = partial(_run_ranges, task, deque(pairwise(edges))), 0
+        ranges, n_handed = deque(pairwise(edges)), 0
+        run = partial(_run_ranges, task, ranges)
         try:
             for queue in self._work[: n_threads - 1]:
                 queue.put(run)
                 n_handed += 1
             # the calling thread takes part itself: one dispatch less
-            run()
+            _run_ranges(task, ranges, lambda: self.report(1 - len(ranges) / n_ranges))
         finally:
             errors = [_take(self._done) for _ in range(n_handed)]
         for error in filter(None, errors):
             raise error
+
+    def report(self, share):
+        """Tell the listener that this share of some work is done."""
+        if self.listener is not None:
+            self.listener(share)
 
     def map(self, function, items, side_by_side=True):
         """The results of independent calls, in order, each call on one thread alone."""
@@ -132,11 +141,13 @@ class Threads:
                 raise
 
 
-def _run_ranges(task, ranges):
+def _run_ranges(task, ranges, report=None):
     """Take ranges until none are left; after an error nobody finds any."""
     try:
         while (limits := _next(ranges)) is not None:
             task(*limits)
+            if report is not None:
+                report()
     except BaseException:
         ranges.clear()
         raise

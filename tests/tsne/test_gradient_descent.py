@@ -43,7 +43,7 @@ class Silent:
     def begin_iteration(self):
         pass
 
-    def end_iteration(self, Y):
+    def end_iteration(self, n_iter, Y):
         return False
 
 

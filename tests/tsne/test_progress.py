@@ -135,3 +135,21 @@ def test_a_failed_fit_is_told_to_the_callbacks_of_scikit_learn():
         tsne.fit(IRIS)
     assert callback.told
     assert set(vars(tsne)) == before
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"affinities": "neighbors"}, {"metric": "cosine"}]
+)
+def test_no_silence(settings, capsys, monkeypatch):
+    """Whatever takes time tells how far it is."""
+    monkeypatch.setattr("skdec.tsne._progress.SILENCE", -1.0)
+    ExactTSNE(verbose=1, max_iter=60, tol=0, **settings).fit(IRIS)
+    text = capsys.readouterr().out
+    assert ": 100% of a step done" in text
+    assert text.count("s each") == 60
+    assert "Iteration 57: " in text
+    monkeypatch.setattr("skdec.tsne._progress.SILENCE", 1e9)
+    ExactTSNE(verbose=1, max_iter=60, tol=0, **settings).fit(IRIS)
+    text = capsys.readouterr().out
+    assert "step done" not in text
+    assert "s each" not in text

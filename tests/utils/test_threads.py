@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_info
 
 import skdec
 from skdec import ExactTSNE, StudentTClustering
-from skdec.utils.threads import Threads, block_size
+from skdec.utils.threads import PAIRS_PER_CALL, Threads, block_size
 from tests.utils.common import blas_threads, held
 
 X = np.random.default_rng(0).normal(size=(1500, 5))
@@ -264,3 +264,10 @@ def test_rows_are_not_handed_out_after_the_end():
         threads.run_ranges(lambda start, stop: None, 10, 10**9)
     with pytest.raises(RuntimeError, match="inside the with block"):
         threads.run_ranges(lambda start, stop: None, 10, 10**9)
+
+
+def test_the_listener_hears_how_much_is_done():
+    heard = []
+    with Threads(1, listener=heard.append) as threads:
+        threads.run_ranges(lambda start, stop: None, 10, 4 * PAIRS_PER_CALL)
+    assert heard == [0.25, 0.5, 0.75, 1.0]
