@@ -158,17 +158,23 @@ def most_near(points, cells):
 
 
 @stage
-def far_potential(x, y, mesh, window, nodes, windows):
-    """What the nodes give at a place: Σ c F and its gradient, per distance of nodes."""
+def potential_at(x, y, near, m, tau, mesh, window, nodes, windows):
+    """Φ and −∇Φ at a place, from the first m of a list of near points and the nodes."""
     number, (v, slope_v, w, slope_w) = nodes.dtype.type, windows
+    total, force_x, force_y = near_sums(
+        number(x), number(y), near[0][:m], near[1][:m], near[2][:m], number(tau)
+    )
     s, t = (x - mesh.x) * mesh.per_unit, (y - mesh.y) * mesh.per_unit
     column, row = int(s), int(t)
     polynomials(window.values, number(2 * (s - column) - 1), w)
     polynomials(window.slopes, number(2 * (s - column) - 1), slope_w)
     polynomials(window.values, number(2 * (t - row) - 1), v)
     polynomials(window.slopes, number(2 * (t - row) - 1), slope_v)
-    at = row * mesh.n_columns + column
-    return sum_patch(nodes.reshape(-1), at, mesh.n_columns, v, slope_v, w, slope_w)
+    at, per_unit = row * mesh.n_columns + column, number(mesh.per_unit)
+    far, far_x, far_y = sum_patch(
+        nodes.reshape(-1), at, mesh.n_columns, v, slope_v, w, slope_w
+    )
+    return total + far, 2 * force_x - per_unit * far_x, 2 * force_y - per_unit * far_y
 
 
 @stage
@@ -186,10 +192,8 @@ def room_for_windows(window):
 @kernel
 def potential_bands(points, bands, cells, mesh, window, nodes, tau, start, stop, out):
     """Φ and −∇Φ at every point; without near pairs if τ is 0."""
-    number, per_unit = nodes.dtype.type, nodes.dtype.type(mesh.per_unit)
     windows = room_for_windows(window)
     near = np.empty((3, most_near(points, cells) if tau > 0 else 0), nodes.dtype)
-    tau = number(tau)
     for row in range(bands.rows[start], bands.rows[stop]):
         for column in range(cells.n_columns):
             c = row * cells.n_columns + column
@@ -197,15 +201,10 @@ def potential_bands(points, bands, cells, mesh, window, nodes, tau, start, stop,
                 continue
             m = near_points(points, cells, row, column, near) if tau > 0 else 0
             for p in range(points.edges[c], points.edges[c + 1]):
-                x, y = points.x[p], points.y[p]
-                total, force_x, force_y = near_sums(
-                    number(x), number(y), near[0][:m], near[1][:m], near[2][:m], tau
+                i, x, y = points.order[p], points.x[p], points.y[p]
+                out.value[i], out.forces[0, i], out.forces[1, i] = potential_at(
+                    x, y, near, m, tau, mesh, window, nodes, windows
                 )
-                far, far_x, far_y = far_potential(x, y, mesh, window, nodes, windows)
-                i = points.order[p]
-                out.value[i] = total + far
-                out.forces[0, i] = 2 * force_x - per_unit * far_x
-                out.forces[1, i] = 2 * force_y - per_unit * far_y
 
 
 @kernel
@@ -214,26 +213,19 @@ def field_rows(V, points, cells, mesh, window, nodes, tau, most, start, stop, ou
 
     ``most`` is what ``most_near`` finds, 0 if there are no near pairs.
     """
-    number, per_unit = nodes.dtype.type, nodes.dtype.type(mesh.per_unit)
     windows = room_for_windows(window)
     near = np.empty((3, most), nodes.dtype)
     cell = np.empty(V.shape[1], np.int32)
     cell_rows(V, cells, start, stop, cell)
-    tau = number(tau)
     for i in range(start, stop):
         if cell[i] < 0:
             out.value[i] = np.inf
             continue
         row, column = cell[i] // cells.n_columns, cell[i] % cells.n_columns
         m = near_points(points, cells, row, column, near) if tau > 0 else 0
-        x, y = V[0, i], V[1, i]
-        total, force_x, force_y = near_sums(
-            number(x), number(y), near[0][:m], near[1][:m], near[2][:m], tau
+        out.value[i], out.forces[0, i], out.forces[1, i] = potential_at(
+            V[0, i], V[1, i], near, m, tau, mesh, window, nodes, windows
         )
-        far, far_x, far_y = far_potential(x, y, mesh, window, nodes, windows)
-        out.value[i] = total + far
-        out.forces[0, i] = 2 * force_x - per_unit * far_x
-        out.forces[1, i] = 2 * force_y - per_unit * far_y
 
 
 @kernel

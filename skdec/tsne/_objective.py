@@ -7,7 +7,7 @@ from scipy import sparse
 
 from skdec.kernels import embedding, embedding_fused
 from skdec.kernels.types import GAUSSIAN, STUDENT_T, CSRGraph
-from skdec.tsne._grid import GridRepulsion
+from skdec.tsne._repulsion import GridRepulsion
 
 # Forces are collected in so many slots and added in their order: enough to share among
 # threads, few enough to add up quickly.  A slot has at least so many rows.

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import fft
 
 from skdec.kernels import grid
-from skdec.kernels.types import GAUSSIAN, Lattice
+from skdec.kernels.types import GAUSSIAN, STUDENT_T, Lattice
 from skdec.tsne._split import (
     DOUBLE,
     LARGEST_DOF,
@@ -52,8 +52,9 @@ def spreading(quality):
 
 def has_grid(kernel, n_components):
     """Whether a similarity has a grid."""
-    student_t = LEAST_DOF <= float(kernel.dof) <= LARGEST_DOF
-    return n_components <= 2 and (kernel.kind == GAUSSIAN or student_t)
+    if kernel.kind == STUDENT_T and not LEAST_DOF <= float(kernel.dof) <= LARGEST_DOF:
+        return False
+    return n_components <= 2 and kernel.kind in (GAUSSIAN, STUDENT_T)
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def make_plan(Y, kernel, quality):
     room = max(ROOM * extent, 1e-6 * kernel.width)
     low, high = low - room, high + room
     taus = [np.inf]
-    if kernel.kind != GAUSSIAN and kernel.dof == 1:
+    if kernel.kind == STUDENT_T and kernel.dof == 1:
         steps = 2.0 ** (-np.arange(1, TAUS) / 2)
         taus = [*(quality.truncation * steps[::-1]), np.inf]
     best = None

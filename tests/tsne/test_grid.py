@@ -8,9 +8,10 @@ from scipy import sparse
 from skdec import ExactTSNE
 from skdec.kernels.types import GAUSSIAN, KERNELS, STUDENT_T, Kernel
 from skdec.tsne._affinities import from_graph
-from skdec.tsne._grid import LIFETIME, GridRepulsion, GridSum
+from skdec.tsne._grid import LIFETIME, GridSum
 from skdec.tsne._objective import EmbeddingObjective
-from skdec.tsne._plan import make_plan
+from skdec.tsne._plan import has_grid, make_plan
+from skdec.tsne._repulsion import GridRepulsion
 from skdec.tsne._split import DOUBLE, SINGLE, Split, Spreading, levelled
 from skdec.utils.threads import Threads
 from tests import naive
@@ -321,6 +322,14 @@ def test_a_fit_by_a_grid():
 def test_where_there_is_no_grid(settings):
     with pytest.raises(ValueError, match="repulsion='grid' needs"):
         ExactTSNE(repulsion="grid", **settings).fit(DIGITS[:50])
+
+
+def test_only_known_kernels_have_a_grid():
+    assert has_grid(Kernel(STUDENT_T, 1.0), 2)
+    assert has_grid(Kernel(GAUSSIAN, 1e6), 1)
+    assert not has_grid(Kernel(STUDENT_T, 1e6), 2)
+    assert not has_grid(Kernel(GAUSSIAN, 1.0), 3)
+    assert not has_grid(Kernel(max(KERNELS.values()) + 1, 1.0), 2)
 
 
 def test_automatic_affinities(monkeypatch):
