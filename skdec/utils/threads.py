@@ -19,6 +19,7 @@ from time import perf_counter, sleep
 
 import numba
 from joblib import effective_n_jobs
+from numba.core.compiler_lock import global_compiler_lock
 from threadpoolctl import ThreadpoolController
 
 # Below this many pairs, handing work to a thread costs more than the work.
@@ -74,6 +75,7 @@ class Threads:
         )
 
     def __enter__(self):
+        _free_compiler()
         self._stack = ExitStack()
         if self.hold_blas:
             self._stack.enter_context(_held_blas)
@@ -116,6 +118,9 @@ class Threads:
                 n_handed += 1
             # the calling thread takes part itself: one dispatch less
             _run_ranges(task, ranges, lambda: self.report(1 - len(ranges) / n_ranges))
+        except BaseException:
+            _free_compiler()
+            raise
         finally:
             errors = [_take(self._done) for _ in range(n_handed)]
         for error in filter(None, errors):
@@ -139,6 +144,17 @@ class Threads:
                 # otherwise calls that wait would run before the error is seen
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
+
+
+def _free_compiler():
+    """Let go of numba's compiler, where Ctrl-C has left it with this thread.
+
+    Between taking its lock and noting that it has to be given back numba may be
+    interrupted.  The other threads would then wait for the compiler, and this one for
+    them, for ever.
+    """
+    while global_compiler_lock.is_locked():  # by this thread, that is
+        global_compiler_lock.release()
 
 
 def _run_ranges(task, ranges, report=None):

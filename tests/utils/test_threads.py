@@ -12,13 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 import joblib
 import numpy as np
 import pytest
+from numba.core.compiler_lock import global_compiler_lock
 from numpy.testing import assert_array_equal
 from sklearn.model_selection import GridSearchCV, cross_validate
 from threadpoolctl import threadpool_info
 
 import skdec
 from skdec import ExactTSNE, StudentTClustering
-from skdec.utils.threads import PAIRS_PER_CALL, Threads, block_size
+from skdec.utils.threads import PAIRS_PER_CALL, SERIAL_PAIRS, Threads, block_size
 from tests.utils.common import blas_threads, held
 
 X = np.random.default_rng(0).normal(size=(1500, 5))
@@ -271,3 +272,24 @@ def test_the_listener_hears_how_much_is_done():
     with Threads(1, listener=heard.append) as threads:
         threads.run_ranges(lambda start, stop: None, 10, 4 * PAIRS_PER_CALL)
     assert heard == [0.25, 0.5, 0.75, 1.0]
+
+
+def test_the_compiler_is_free_after_an_interruption():
+    """Numba may leave its lock with the thread that Ctrl-C has stopped."""
+    taken, caller = threading.Event(), threading.get_ident()
+
+    def task(start, stop):
+        if threading.get_ident() == caller:
+            global_compiler_lock.acquire()
+            taken.set()
+            raise KeyboardInterrupt
+        taken.wait(10)
+        with global_compiler_lock:
+            pass
+
+    with Threads(2) as threads, pytest.raises(KeyboardInterrupt):
+        threads.run_ranges(task, 2, 2 * SERIAL_PAIRS)
+    assert not global_compiler_lock.is_locked()
+    global_compiler_lock.acquire()
+    with Threads(1):
+        assert not global_compiler_lock.is_locked()
