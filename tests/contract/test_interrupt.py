@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -64,7 +65,7 @@ PHASES = {
     ),
     "spectral start": (
         "skdec.tsne._estimator:spectral",
-        lambda: graph_map(init="spectral").fit(on_a_curve(60_000)),
+        lambda: graph_map(init="spectral").fit(on_a_curve(20_000)),
     ),
     "optimisation": (
         "skdec.tsne._gradient_descent:Descent.run",
@@ -72,11 +73,11 @@ PHASES = {
     ),
     "long iterations": (
         "skdec.tsne._gradient_descent:Descent.run",
-        lambda: graph_map(repulsion="pairs").fit(on_a_curve(60_000)),
+        lambda: graph_map(repulsion="pairs").fit(on_a_curve(30_000)),
     ),
     "a grid": (
         "skdec.tsne._gradient_descent:Descent.run",
-        lambda: graph_map(repulsion="grid").fit(on_a_curve(60_000)),
+        lambda: graph_map(repulsion="grid").fit(on_a_curve(8000)),
     ),
     "k-means starts": (
         "skdec.clustering._starts:_k_means",
@@ -88,6 +89,14 @@ PHASES = {
     ),
     "placing": ("skdec.tsne._placement:place_points", lambda: placing(rows(60_000, 5))),
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled():
+    """The compiler, whom other threads have called, is not asked to answer at once."""
+    with warnings.catch_warnings(action="ignore"):
+        for repulsion in ("pairs", "grid"):
+            graph_map(repulsion=repulsion, max_iter=2).fit(rows(600, 5))
 
 
 @pytest.mark.parametrize("phase", PHASES)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from scipy.integrate import trapezoid
 
 from skdec import ExactTSNE
 from skdec.kernels.types import GAUSSIAN, KERNELS, STUDENT_T, Kernel
@@ -114,7 +115,7 @@ def test_both_near_pairs_and_none():
 
 
 @pytest.mark.parametrize("radius", [5, 25])
-@pytest.mark.parametrize("dof", [0.25, 0.5, 2.0, 5.0, 30.0, 100.0, "gaussian"])
+@pytest.mark.parametrize("dof", [0.25, 2.0, 30.0, 100.0, "gaussian"])
 def test_every_kernel(dof, radius):
     kernel = (GAUSSIAN, 1.0) if dof == "gaussian" else (STUDENT_T, dof)
     Y = disc(600, radius)
@@ -155,20 +156,21 @@ def test_the_same_for_every_number_of_threads_and_order(radius):
 def objectives(Y, name, dof, joint, dtype, threads):
     """By pairs in double precision, and by a grid."""
     n = Y.shape[1]
-    P = sparse.random_array((n, n), density=0.02, rng=np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    P = sparse.csr_array(rng.random((n, n)) * (rng.random((n, n)) < 0.02))
     P /= P.sum()
     form = Kernel(KERNELS[name], dof), joint, threads
     yield EmbeddingObjective(from_graph(P, np.float64), *form)
     yield EmbeddingObjective(from_graph(P, dtype), *form, repulsion="grid")
 
 
-@pytest.mark.parametrize("n_components", [1, 2])
 @pytest.mark.parametrize("joint", [True, False])
 @pytest.mark.parametrize(
-    ("name", "dof"), [("student_t", 1.0), ("student_t", 3.0), ("gaussian", 1.0)]
+    ("name", "dof", "n_components"),
+    [("student_t", 1.0, 2), ("student_t", 3.0, 1), ("gaussian", 1.0, 2)],
 )
-def test_gradients(name, dof, joint, n_components):
-    for radius in (1e-2, 6, 20):
+def test_gradients(name, dof, n_components, joint):
+    for radius in (1e-2, 15):
         for dtype, rounding in ((np.float32, ROUNDING), (np.float64, 1e-9)):
             Y = disc(500, radius)[:n_components].astype(dtype)
             with Threads(2) as threads:
@@ -267,7 +269,7 @@ def test_windows(quality):
         assert_allclose(window.slope_at(t), slope, atol=1e-7)
     t = np.linspace(-half, half, 20_001)
     for k in (0.0, 0.5, 2.0):
-        expected = np.trapezoid(window.at(t) * np.cos(k * t), t)
+        expected = trapezoid(window.at(t) * np.cos(k * t), t)
         assert_allclose(window.transform(np.array([k]))[0], expected, atol=1e-6)
 
 
