@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from skdec.kernels.jit import kernel
+from skdec.kernels.jit import kernel, stage
 from skdec.kernels.similarity import (
     dot,
     energies,
@@ -20,6 +20,17 @@ from skdec.kernels.similarity import (
 )
 
 
+@stage
+def compared(v, Y, kernel, D, T, S, G):
+    """D, s/s(D°) and 2g of a point and the fitted ones; D° and Σ s/s(D°)."""
+    squared_distances(v, Y, D)
+    fill(G, least(D))
+    nearest = G[0]
+    similarities(D, G, kernel, T, S)
+    weights(D, kernel, G)
+    return nearest, sum_of(S)
+
+
 @kernel
 def placement_rows(V, rows, Y, P, kernel, start, stop, out):
     """Each v alone: q_j = s_j / Σ_j' s_j' over the fitted y_j, p_j = P[rows[t]] fixed.
@@ -31,12 +42,7 @@ def placement_rows(V, rows, Y, P, kernel, start, stop, out):
     D, T, S, G = buffer[0], buffer[1], buffer[2], buffer[3]
     for t in range(start, stop):
         P_t = P[rows[t]]
-        squared_distances(V[t], Y, D)
-        fill(G, least(D))
-        nearest = G[0]
-        similarities(D, G, kernel, T, S)
-        sum_s = sum_of(S)
-        weights(D, kernel, G)
+        nearest, sum_s = compared(V[t], Y, kernel, D, T, S, G)
         energies(D, kernel)
         out.value[t] = math.log(sum_s) - energy(nearest, kernel) + dot(P_t, D)
         out.curvature[t] = dot(G, P_t)
@@ -53,12 +59,7 @@ def repulsion_rows(V, Y, kernel, start, stop, out):
     buffer = np.empty((4, Y.shape[1]), Y.dtype)
     D, T, S, G = buffer[0], buffer[1], buffer[2], buffer[3]
     for t in range(start, stop):
-        squared_distances(V[t], Y, D)
-        fill(G, least(D))
-        nearest = G[0]
-        similarities(D, G, kernel, T, S)
-        sum_s = sum_of(S)
-        weights(D, kernel, G)
+        nearest, sum_s = compared(V[t], Y, kernel, D, T, S, G)
         out.value[t] = -energy(nearest, kernel) + math.log(sum_s)
         share = 1 / sum_s
         for j in range(len(D)):

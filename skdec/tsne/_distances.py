@@ -208,7 +208,8 @@ class SquaredDistances:
         if self.metric == "precomputed":
             given = self.rows if rows is None else rows
             found = self._nearest_given(given, n_neighbors, rows is None)
-            return Neighbors(found.columns, self._squared(found.distances), 1.0)
+            recall = np.nan if sparse.issparse(given) else 1.0
+            return Neighbors(found.columns, self._squared(found.distances), recall)
         if rows is None:
             metric = "euclidean" if self.euclidean else self.metric
             params = self.metric_params or None

@@ -249,7 +249,8 @@ class ExactTSNE(
         for a precomputed graph, 0 for "exact".
     neighbor_recall_ : float
         The share of true nearest neighbours among those found, measured on 256 evenly
-        spread rows; 1 where the search was exact, and with ``affinities_`` "exact".
+        spread rows; 1 where the search was exact, and with ``affinities_`` "exact"; NaN
+        for a precomputed graph.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)

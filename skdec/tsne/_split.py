@@ -11,6 +11,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import betainc, kve
 
+from skdec.kernels.lanes import DEGREES, N_NODES
 from skdec.kernels.types import GAUSSIAN, Kernel, Window
 
 # Degrees of freedom between which the transform of s is known to end where it should.
@@ -25,10 +26,6 @@ class Quality:
     ----------
     truncation : float
         T: what is below e^(−T) is left out.
-    n_nodes : int
-        Nodes that a window reaches; ``kernels/lanes.py`` knows as many for each dtype.
-    degree : int
-        Of the polynomials that stand for a window between two nodes.
     oversampling : float
         Frequencies of the grid for each one that F has.
     margin : int
@@ -40,16 +37,30 @@ class Quality:
     """
 
     truncation: float
-    n_nodes: int
-    degree: int
     oversampling: float
     margin: int
     flatness: int
     dtype: np.dtype
 
+    @property
+    def n_nodes(self):
+        """W: nodes that a window reaches."""
+        return N_NODES[self.dtype]
 
-SINGLE = Quality(14.0, 12, 13, 1.25, 24, 5, np.dtype(np.float32))
-DOUBLE = Quality(34.0, 20, 22, 1.5, 96, 7, np.dtype(np.float64))
+    @property
+    def degree(self):
+        """Of the polynomials that stand for a window between two nodes."""
+        return DEGREES[self.dtype]
+
+
+SINGLE = Quality(14.0, 1.25, 24, 5, np.dtype(np.float32))
+DOUBLE = Quality(34.0, 1.5, 96, 7, np.dtype(np.float64))
+
+
+def steepest(kernel):
+    """2g at D = 0, where s falls most steeply: (ν + 1)/ν, or 2 of the Gaussian."""
+    dof = float(kernel.dof)
+    return 2.0 if kernel.kind == GAUSSIAN else (dof + 1) / dof
 
 
 @dataclass(frozen=True)

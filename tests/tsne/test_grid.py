@@ -109,6 +109,23 @@ def test_sums_are_those_of_all_pairs(name, Y):
     assert abs((sums.value - 1).sum() / (value - 1).sum() - 1) < 1e-11
 
 
+@pytest.mark.parametrize("width", [1e-30, 1e-9, 1e-6, 1e-5, 3e-5, 1e-4, 1e-3])
+@pytest.mark.parametrize(
+    "kernel", [(STUDENT_T, 1.0), (STUDENT_T, 30.0), (GAUSSIAN, 1.0)]
+)
+def test_maps_as_small_as_one_likes(kernel, width):
+    Y, charges = disc(300, width), np.random.default_rng(0).uniform(0.5, 2, 300)
+    for c in (None, charges):
+        sums, _ = grid_sum(Y, kernel, c)
+        value, forces = pair_sums(Y, *kernel, charges=1.0 if c is None else c)
+        assert off(sums.forces / width, forces / width) < 1e-8
+        assert off(sums.value, value) < 1e-11
+    single = Y.astype(np.float32)
+    sums, _ = grid_sum(single, kernel)
+    forces = pair_sums(single, *kernel)[1]
+    assert off(sums.forces / width, forces / width) < ROUNDING
+
+
 def test_both_near_pairs_and_none():
     taus = [grid_sum(disc(N, r).astype(np.float32))[1].tau for r in (8, 60)]
     assert taus[0] == 0 < taus[1]

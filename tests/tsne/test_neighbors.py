@@ -251,6 +251,8 @@ def test_approximate_neighbours_of_many_points(rng, monkeypatch):
     assert 0 < missed.mean() < 0.06
     assert 0.95 <= nearest.recall < 1
     assert_allclose(1 - missed.mean(), nearest.recall, atol=0.02)
+    settings = {"perplexity": 10, "init": "random", **SHORT}
+    assert ExactTSNE(**settings).fit(X).neighbor_recall_ == nearest.recall
     rows = np.arange(6000)[:, None]
     assert (nearest.columns != rows).all()
     D = np.square(distances.rows[rows] - distances.rows[nearest.columns]).sum(axis=2)
@@ -281,6 +283,17 @@ def test_exact_search_where_lists_miss_too_many(rng, monkeypatch):
         index = build_index(rows, "euclidean", None, 30, threads)
     assert isinstance(index, ProductIndex)
     assert index.recall == 1
+
+
+def test_recall_is_told_as_far_as_it_is_known():
+    D = pairwise_distances(IRIS)
+    settings = {"perplexity": 5, "init": "random", **SHORT}
+    for affinities in ("exact", "neighbors"):
+        tsne = ExactTSNE(affinities=affinities, **settings).fit(IRIS)
+        assert tsne.neighbor_recall_ == 1
+        tsne.set_params(metric="precomputed").fit(D)
+        assert tsne.neighbor_recall_ == 1
+    assert np.isnan(tsne.fit(sparse.csr_array(D)).neighbor_recall_)
 
 
 def test_what_is_searched_approximately():
