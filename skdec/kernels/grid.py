@@ -231,13 +231,11 @@ def field_rows(V, points, cells, mesh, window, nodes, tau, most, start, stop, ou
 @kernel
 def add_rows(Y, targets, others, charges, kernel, start, stop, out):
     """Φ and −∇Φ = Σ_j c_j 2g_ij s_ij (y_i − y_j) of given others, added to targets'."""
-    buffer = np.zeros((5, others.shape[1]), others.dtype)
+    buffer = np.zeros((5, others.shape[1]), Y.dtype)
     D, T, S, G, near = buffer[0], buffer[1], buffer[2], buffer[3], buffer[4]
-    y = np.empty(len(Y), others.dtype)
     for t in range(start, stop):
         i = targets[t]
-        y[:] = Y[:, i]
-        squared_distances(y, others, D)
+        squared_distances(Y[:, i].copy(), others, D)
         weights(D, kernel, G)
         similarities(D, near, kernel, T, S)
         for j in range(len(S)):
@@ -246,4 +244,4 @@ def add_rows(Y, targets, others, charges, kernel, start, stop, out):
         for j in range(len(S)):
             S[j] *= G[j]
         for d in range(len(Y)):
-            out.forces[d, i] += weighted_differences(S, y[d], others[d])
+            out.forces[d, i] += weighted_differences(S, Y[d, i], others[d])

@@ -114,6 +114,7 @@ print(skdec.soft_assignment([[0.0], [1.0]], [[0.0], [1.0]]).sum())
     assert done.stdout.split() == ["1", "2.0"], done.stderr[-500:]
 
 
+@pytest.mark.slow  # .ci/run has it
 @pytest.mark.parametrize("suffix, size", [("nbi", 0), ("nbc", 100)])
 def test_a_compiled_file_that_was_cut_off_is_made_anew(suffix, size, tmp_path):
     script = tmp_path / "one_kernel.py"
@@ -142,6 +143,7 @@ print(add(1, 2), sum(add.stats.cache_misses.values()))
     assert run() == ["3", "0"]
 
 
+@pytest.mark.slow  # .ci/run has it
 def test_results_do_not_depend_on_what_compiled_the_kernels(tmp_path):
     script = """
 import numpy as np, skdec
