@@ -1,0 +1,389 @@
+"""Rows in blocks: dask arrays and data frames, on a cluster or behind a local scheduler.
+
+The one module that knows Dask.  What is computed block by block is a function of one
+block, and its results come back in the order of the blocks.  So they depend neither on
+the number of workers nor on which of them is done first.  What has a number for each
+row stays with the workers, as ``Kept``.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+from contextlib import contextmanager
+from functools import wraps
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils.validation import validate_data
+
+from skdec.utils.memory import available
+from skdec.utils.validation import FLOATS, check_matrix
+
+# Rows are kept by the workers if they take at most this share of the memory that these
+# may use.  Otherwise they are read again whenever they are needed.
+KEPT_SHARE = 1 / 3
+
+# What a user reads in the dashboard starts with this.
+TASK_NAME = "skdec"
+
+
+def is_dask(X: Any) -> bool:
+    """Whether X is a collection of Dask's, which is not imported for it."""
+    return type(X).__module__.partition(".")[0] in {"dask", "dask_expr"}
+
+
+class Kept:
+    """A value for each block, kept where the rows are."""
+
+    def __init__(self, groups):
+        self.groups = groups  # of each group, the list of its values, delayed
+
+
+class Each(NamedTuple):
+    """A value for each block, which is sent to it."""
+
+    values: list
+
+
+class Described(NamedTuple):
+    """What is known of a block once it has been looked at."""
+
+    n_rows: int
+    n_stored: int
+    n_bytes: int
+    is_sparse: bool
+
+
+class Blocks:
+    """Blocks of rows, each a CSR matrix or a C-ordered array of float32 or float64.
+
+    Parameters
+    ----------
+    X : dask array or dask DataFrame of shape (n_samples, n_features)
+        Rows; in a block are all of their columns.  Blocks of CSR matrices are taken as
+        they are.  Number of rows and finiteness are looked at here.
+    name : str, default="X"
+        What errors call it.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    dtype : dtype
+        float32 or float64.
+    n_stored : int
+        Numbers that are stored.
+    offsets : list of int
+        The first row of each block, and the number of all rows.
+    """
+
+    def __init__(self, X, name="X"):
+        import dask
+
+        self.dtype = _dtype(X)
+        convert = dask.delayed(_as_rows, pure=False)
+        self._parts = [
+            convert(part, self.dtype, name, dask_key_name=_key("rows", i))
+            for i, part in enumerate(_delayed(X))
+        ]
+        self._groups = [[i] for i in range(len(self._parts))]
+        found = self.map(_described, task="look")
+        sizes = [block.n_rows for block in found]
+        self.shape = sum(sizes), int(X.shape[1])
+        self.n_stored = sum(block.n_stored for block in found)
+        self.is_sparse = any(block.is_sparse for block in found)
+        self.offsets = [0, *accumulate(sizes)]
+        self.kept = sum(block.n_bytes for block in found) <= KEPT_SHARE * _memory()
+        if self.kept:
+            with _one_error():
+                self._parts = list(dask.persist(*self._parts))
+            self._groups = _by_place(self._parts)
+
+    def __len__(self):
+        return len(self._parts)
+
+    def map(self, function, *arguments, task="map"):
+        """The results of ``function(rows, *arguments)`` of each block, in order.
+
+        Of an argument that is ``Kept`` or ``Each`` a block gets its own value.
+        """
+        return self._run(function, arguments, task, keeps=False)[0]
+
+    def update(self, function, *arguments, task="update"):
+        """The same for a function that returns a result and a value to be kept."""
+        results, groups = self._run(function, arguments, task, keeps=True)
+        return results, Kept(groups)
+
+    def _run(self, function, arguments, task, keeps):
+        import dask
+
+        shared = [None if isinstance(a, Kept | Each) else a for a in arguments]
+        shared = dask.delayed(tuple(shared), pure=False, traverse=False)
+        run = dask.delayed(_run_group, pure=False, nout=2)
+        results, values = [], []
+        for g, group in enumerate(self._groups):
+            own = {}
+            for position, argument in enumerate(arguments):
+                if isinstance(argument, Kept):
+                    own[position] = argument.groups[g]
+                elif isinstance(argument, Each):
+                    own[position] = [argument.values[i] for i in group]
+            rows = [self._parts[i] for i in group]
+            key = _key(task, g)
+            done = run(function, rows, shared, own, keeps, dask_key_name=key)
+            results.append(done[0] if keeps else done)
+            values.append(done[1] if keeps else None)
+        with _one_error():
+            if keeps:
+                held = dask.persist(*results, *values)
+                results, values = held[: len(results)], held[len(results) :]
+            results = dask.compute(*results)
+        in_order = [None] * len(self)
+        for group, found in zip(self._groups, results, strict=True):
+            for i, result in zip(group, found, strict=True):
+                in_order[i] = result
+        return in_order, values
+
+    def split(self, values):
+        """Values of all rows, (n_samples,), as ``Each`` block has its own."""
+        if len(values) != self.shape[0]:
+            raise ValueError(
+                f"{len(values)} values were given for {self.shape[0]} rows"
+            )
+        limits = zip(self.offsets, self.offsets[1:], strict=False)
+        return Each([values[start:stop] for start, stop in limits])
+
+    def take(self, chosen):
+        """Some of the rows, in memory, in the order in which they are asked for."""
+        chosen = np.asarray(chosen)
+        order = np.argsort(chosen, kind="stable")
+        edges = np.searchsorted(chosen[order], self.offsets)
+        wanted = [
+            chosen[order[start:stop]] - first
+            for first, start, stop in zip(self.offsets, edges, edges[1:], strict=False)
+        ]
+        parts = self.map(_rows_of, Each(wanted), task="take")
+        if self.is_sparse:
+            rows = sparse.vstack(parts, format="csr")
+        else:
+            rows = np.concatenate(parts)
+        back = np.empty(len(order), np.intp)
+        back[order] = np.arange(len(order))
+        return rows[back]
+
+
+def check_blocks(estimator, X, *, reset):
+    """Blocks of a collection's rows; the estimator's features are checked or set."""
+    check_features(estimator, X, reset=reset)
+    return Blocks(X)
+
+
+def check_features(estimator, X, *, reset):
+    """Check the number and names of the features, which need no rows, or set them."""
+    if X.ndim != 2:
+        raise ValueError(
+            f"X must be a dask array or data frame of two dimensions; got {X.ndim}"
+        )
+    names = X._meta if hasattr(X, "columns") else np.empty((0, X.shape[1]))
+    validate_data(estimator, names, reset=reset, skip_check_array=True)
+
+
+def check_block_weights(sample_weight, blocks):
+    """Weights of the rows of blocks, (n_samples,), in memory: 8 bytes a row."""
+    import dask
+
+    if is_dask(sample_weight):
+        with _one_error():
+            (sample_weight,) = dask.compute(sample_weight)
+    return None if sample_weight is None else np.asarray(sample_weight)
+
+
+def row_by_row(output):
+    """Let a method that treats each row alone take dask collections too, lazily.
+
+    ``output(self, dtype)`` is the result of no rows of that dtype.  The workers get the
+    estimator without what it knows of each training row.
+    """
+
+    def decorate(method):
+        @wraps(method)
+        def on_any(self, X, *args, **kwargs):
+            if not is_dask(X):
+                return method(self, X, *args, **kwargs)
+            check_features(self, X, reset=False)
+            empty = output(self, _dtype(X))
+            return _lazily(self, method.__name__, X, empty)
+
+        return on_any
+
+    return decorate
+
+
+def _lazily(estimator, method, X, empty):
+    """The results of a method of each block, as a dask array."""
+    import dask
+    import dask.array as da
+
+    model = dask.delayed(_as_sent(estimator), pure=False, traverse=False)
+    convert = dask.delayed(_as_rows, pure=True)
+    call = dask.delayed(_call, pure=False)
+    if hasattr(X, "columns"):
+        lengths = [np.nan] * X.npartitions
+    else:
+        lengths = X.chunks[0]
+    width, dtype = empty.shape[1:], _dtype(X)
+    parts = [
+        da.from_delayed(
+            call(
+                model,
+                method,
+                convert(part, dtype, "X"),
+                dask_key_name=_key(method, i),
+            ),
+            shape=(length, *width),
+            meta=empty,
+        )
+        for i, (part, length) in enumerate(zip(_delayed(X), lengths, strict=True))
+    ]
+    return da.concatenate(parts, allow_unknown_chunksizes=True)
+
+
+def _as_sent(estimator):
+    """The estimator as workers need it, to run on the one thread of a task."""
+    sent = copy.copy(estimator)
+    for name in getattr(estimator, "_of_each_row", ()):
+        vars(sent).pop(name, None)
+    sent.n_jobs = 1
+    return sent
+
+
+def _call(model, method, rows):
+    if rows.shape[0] == 0:  # which scikit-learn's checks refuse
+        return rows
+    return getattr(model, method)(rows)
+
+
+def _delayed(X):
+    """The blocks, one after the other, each with all columns."""
+    if not hasattr(X, "columns"):
+        X = X.rechunk({1: -1})
+    return list(np.ravel(X.to_delayed()))
+
+
+def _dtype(X):
+    """The dtype in which rows are computed with, as of any other X."""
+    given = X.dtype if not hasattr(X, "columns") else np.result_type(*X.dtypes)
+    return np.dtype(given if given in FLOATS else np.float64)
+
+
+def _as_rows(block, dtype, name):
+    """A block as the kernels take it, checked."""
+    rows = check_matrix(block, name, accept_sparse="csr", ensure_min_samples=0)
+    return rows.astype(dtype, copy=False)
+
+
+def _described(rows):
+    stored = rows.nnz if sparse.issparse(rows) else rows.size
+    return Described(
+        rows.shape[0], stored, stored * rows.dtype.itemsize, sparse.issparse(rows)
+    )
+
+
+def _rows_of(rows, chosen):
+    return rows[chosen]
+
+
+def _run_group(function, rows, shared, own, keeps):
+    """The results of a function of several blocks, and what is kept of them."""
+    found = []
+    for i, block in enumerate(rows):
+        arguments = [
+            own[position][i] if position in own else value
+            for position, value in enumerate(shared)
+        ]
+        found.append(function(block, *arguments))
+    if not keeps:
+        return found
+    return [result for result, _ in found], [value for _, value in found]
+
+
+def _key(task, i):
+    """A name of its own for a task, which the dashboard shows without its end."""
+    import uuid
+
+    return f"{TASK_NAME}-{task}-{uuid.uuid4().hex}-{i}"
+
+
+def _client():
+    """The client in use, or None."""
+    if "distributed" not in sys.modules:
+        return None
+    from distributed import default_client
+
+    try:
+        return default_client()
+    except ValueError:
+        return None
+
+
+def _memory():
+    """Bytes that those may use who compute blocks."""
+    client = _client()
+    if client is None:
+        return available()
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    return sum(worker["memory_limit"] or available() for worker in workers)
+
+
+def _by_place(parts):
+    """Blocks in groups that are in one place, so that there are few tasks.
+
+    A worker with several threads gets as many groups.
+    """
+    client = _client()
+    if client is None:
+        return [[i] for i in range(len(parts))]
+    from distributed import futures_of, wait
+
+    futures = [futures_of(part)[0] for part in parts]
+    with _one_error():
+        wait(futures)
+        where = client.who_has(futures)
+    threads, places = client.nthreads(), {}
+    for i, future in enumerate(futures):
+        found = where.get(future.key) or ("",)
+        places.setdefault(min(found), []).append(i)
+    groups = []
+    for place, members in places.items():
+        n = min(len(members), threads.get(place, 1))
+        groups += [part.tolist() for part in np.array_split(members, n)]
+    return groups
+
+
+@contextmanager
+def _one_error():
+    """Say in one way that the cluster is lost, however Dask notices."""
+    if "distributed" not in sys.modules:
+        yield
+        return
+    from distributed import CancelledError, KilledWorker
+    from distributed.client import FutureCancelledError
+    from distributed.comm import CommClosedError
+
+    client = _client()
+    lost = CancelledError, FutureCancelledError, CommClosedError, KilledWorker
+    try:
+        yield
+    except (*lost, TimeoutError) as error:
+        raise RuntimeError(
+            "the Dask cluster was lost, or its workers were killed again and again, "
+            "before the computation was done"
+        ) from error
+    except Exception as error:
+        if client is not None and client.status in ("closed", "closing"):
+            raise RuntimeError(
+                "the Dask client was closed before the computation was done"
+            ) from error
+        raise
