@@ -203,7 +203,13 @@ def test_the_same_seed_gives_the_same_augmentation():
     for seed in (0, 0, 1):
         encoder = small(augment=RandomAffine((2, 3)), random_state=seed)
         model = StudentTClustering(
-            3, encoder=encoder, random_state=0, max_iter=9, tol=1.0, n_init=2
+            3,
+            encoder=encoder,
+            random_state=0,
+            batch_size=20,
+            max_iter=20,
+            tol=1.0,
+            n_init=2,
         )
         made.append(model.fit(BLOBS).encoding_)
     assert torch.equal(torch.get_rng_state(), before)
