@@ -151,7 +151,7 @@ def plain_methods(where, Z, task, seed):
     if Z.shape[1] > MIXTURE_DIMENSIONS:
         kind = TruncatedSVD if sparse.issparse(Z) else PCA
         dense = kind(MIXTURE_DIMENSIONS, random_state=seed).fit_transform(Z)
-    mixture = GaussianMixture(task.k, n_init=3, reg_covar=1e-4, random_state=seed)
+    mixture = GaussianMixture(task.k, n_init=1, reg_covar=1e-4, random_state=seed)
     models = {
         "k-means": (KMeans(task.k, n_init=10, random_state=seed), Z),
         "Gaussian mixture": (mixture, dense.astype(np.float64)),
