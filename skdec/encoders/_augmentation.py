@@ -48,8 +48,7 @@ class RandomAffine(BaseEstimator):
 
     References
     ----------
-    Guo, Zhu, Liu, Yin: Deep embedded clustering with data augmentation, ACML 2018,
-    section 4: angles to 10 degrees and moves to a tenth.
+    Guo, Zhu, Liu, Yin: Deep embedded clustering with data augmentation, ACML 2018.
 
     Examples
     --------
