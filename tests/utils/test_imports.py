@@ -74,7 +74,7 @@ def test_what_only_some_modules_know(module):
         assert not {"threading", "queue", "joblib", "threadpoolctl"} & libraries(module)
     if module != "skdec.utils.blocks":
         assert not {"dask", "distributed"} & libraries(module)
-    if module != "skdec.encoders._networks":
+    if module not in {"skdec.encoders._networks", "skdec.encoders._augmentation"}:
         assert "torch" not in libraries(module)
     if module != "skdec.utils.sklearn_compat":
         private = [
