@@ -3,52 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from inspect import signature
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-import numpy as np
-from scipy import sparse
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
 )
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from skdec.kernels.types import KERNELS, Bandwidths, Kernel
-from skdec.tsne._affinities import (
-    dense_affinities,
-    graph_affinities,
-    neighbors_needed,
-    truncated_mass,
-)
-from skdec.tsne._checks import (
-    METRICS,
-    PERPLEXITY,
-    check_distances,
-    check_memory,
-    check_neighbour_memory,
-    check_precomputed,
-    resolve_perplexities,
-)
-from skdec.tsne._distances import SquaredDistances
-from skdec.tsne._gradient_descent import Descent
-from skdec.tsne._initialization import (
-    check_given_start,
-    principal_components,
-    random_start,
-    spectral,
-)
-from skdec.tsne._objective import EmbeddingObjective
-from skdec.tsne._placement import Placing
-from skdec.tsne._plan import has_grid
-from skdec.tsne._progress import Progress
-from skdec.tsne._schedule import schedule, stable_rate, unfolded_after
-from skdec.tsne._split import LARGEST_DOF, LEAST_DOF
+from skdec.kernels.types import KERNELS
+from skdec.tsne._checks import METRICS, PERPLEXITY, SPARSE_METRICS, check_rows
+from skdec.tsne._fit import embed
 from skdec.utils.sklearn_compat import (
     CallbackSupportMixin,
     StrOptions,
@@ -57,14 +26,7 @@ from skdec.utils.sklearn_compat import (
 )
 from skdec.utils.state import unchanged_on_error
 from skdec.utils.threads import Threads
-from skdec.utils.validation import (
-    DOF,
-    FLOATS,
-    N_JOBS,
-    POSITIVE,
-    Range,
-    with_short_indices,
-)
+from skdec.utils.validation import DOF, N_JOBS, POSITIVE, Range
 from skdec.utils.warn import warn
 
 if TYPE_CHECKING:
@@ -78,16 +40,6 @@ if TYPE_CHECKING:
         Normalization,
         RandomState,
     )
-
-# The metrics that scikit-learn computes between sparse rows.
-SPARSE_METRICS = {"euclidean", "l2", "cosine", "cityblock", "manhattan", "l1"}
-
-# Up to so many samples affinities="auto" is over all pairs: 18 MB in single precision.
-ALL_PAIRS = 3000
-
-# A warning tells of a map that, so many iterations after the exaggeration, is worse by
-# so many nats than points that all coincide.
-PATIENCE, CHANCE_MARGIN = 20, 1e-3
 
 
 class ExactTSNE(
@@ -438,66 +390,18 @@ class ExactTSNE(
     @with_callbacks
     def _embed(self, X):
         self._check_parameters()
-        X = self._check_X(X)
-        n_samples, exact = X.shape[0], self._takes_all_pairs(X)
-        dtype = np.dtype(np.float32 if self.precision == "single" else np.float64)
-        perplexities = resolve_perplexities(self.perplexity, n_samples, self.sigma)
-        n_neighbors = neighbors_needed(perplexities, n_samples)
-        if not isinstance(self.init, str):
-            check_given_start(self.init, (n_samples, self.n_components), dtype)
-        if exact:
-            check_memory(n_samples, dtype.itemsize)
-        elif not sparse.issparse(X):
-            n_features = 0 if self.metric == "precomputed" else X.shape[1]
-            check_neighbour_memory(n_samples, n_neighbors, n_features, dtype.itemsize)
-        dof = float(max(self.n_components - 1, 1)) if self.dof == "auto" else self.dof
-        kernel = Kernel(KERNELS[self.kernel], dof)
-        self._check_repulsion(kernel, exact)
-        progress = Progress(self, X)
-        with Threads(
-            self.n_jobs, hold_blas=True, listener=progress.part_done
-        ) as threads:
-            distances = SquaredDistances(X, self.metric, self.metric_params)
-            first = distances.representatives()
-            bandwidths = Bandwidths(perplexities, distances.precision(self.sigma))
-            placing = Placing(
-                distances, bandwidths, kernel, None if exact else n_neighbors
-            )
-            affinities = self._affinities(
-                placing, n_neighbors, dtype, threads, progress
-            )
-            start = self._initial_embedding(
-                X, placing, n_neighbors, affinities, threads
-            )
-            progress.end_of_work()
-            Y = np.ascontiguousarray(start[first].T, dtype=dtype)
-            objective = EmbeddingObjective(
-                affinities,
-                kernel,
-                self.normalization == "joint",
-                threads,
-                repulsion=self.repulsion,
-            )
-            progress.fitted = {"_placing": placing}
-            phases = self._phases(n_samples, kernel)
-            ended = self._descent(first).run(objective, Y, phases, progress)
-        progress.end()
-        self._warn_if_diverged(ended, affinities.chance, phases[1].stop)
-        self._warn_if_short(ended.n_iter)
+        X = check_rows(self, X, self.metric, exact=self.affinities == "exact")
+        fitted = embed(X, self)
         # assigned together at the end: a fit that fails leaves the last one whole.
         # `_placing` keeps what transform needs, whatever parameters are set later
-        distances.forget_training_distances()
-        self._placing = placing
-        self.kl_divergence_, self.n_iter_ = ended.kl, ended.n_iter
-        self.learning_rate_, self.dof_ = phases[-1].learning_rate, dof
-        self.truncated_mass_ = affinities.truncated_mass
-        self.neighbor_recall_ = affinities.neighbor_recall
-        self.affinities_ = "exact" if exact else "neighbors"
-        self.repulsion_ = objective.repulsion
-        self.perplexity_ = None if self.sigma is not None else perplexities
-        if self.sigma is None and len(perplexities) == 1:
-            self.perplexity_ = float(perplexities[0])
-        self.embedding_ = np.ascontiguousarray(Y.T, dtype=X.dtype)
+        self._placing = fitted.placing
+        self.embedding_ = fitted.embedding
+        self.kl_divergence_, self.n_iter_ = fitted.kl_divergence, fitted.n_iter
+        self.learning_rate_, self.dof_ = fitted.learning_rate, fitted.dof
+        self.perplexity_ = fitted.perplexity
+        self.affinities_, self.repulsion_ = fitted.affinities, fitted.repulsion
+        self.truncated_mass_ = fitted.truncated_mass
+        self.neighbor_recall_ = fitted.neighbor_recall
         return self.embedding_.copy()
 
     def __sklearn_is_fitted__(self):
@@ -529,100 +433,6 @@ class ExactTSNE(
             if idle and not same:
                 warn(f"{name}={value!r} has no effect with {with_what}")
 
-    def _takes_all_pairs(self, X):
-        """Whether P is over all pairs: the rule of affinities="auto"."""
-        if self.affinities != "auto":
-            return self.affinities == "exact"
-        graph = self.metric == "precomputed" and sparse.issparse(X)
-        return X.shape[0] <= ALL_PAIRS and not graph
-
-    def _check_repulsion(self, kernel, exact):
-        if self.repulsion != "grid":
-            return
-        if exact:
-            raise ValueError(
-                "repulsion='grid' needs affinities='neighbors'; affinities="
-                f"{self.affinities!r} has all of P here, and meets every pair anyway"
-            )
-        if not has_grid(kernel, self.n_components):
-            raise ValueError(
-                "repulsion='grid' needs n_components 1 or 2 and dof from "
-                f"{LEAST_DOF:g} to {LARGEST_DOF:g}, or kernel='gaussian'; got "
-                f"n_components={self.n_components}, dof={kernel.dof:g}"
-            )
-
-    def _check_X(self, X, *, reset=True):
-        # transform does not follow later changes of the parameters
-        metric = self.metric if reset else self._placing.distances.metric
-        exact = (
-            self.affinities == "exact" if reset else self._placing.n_neighbors is None
-        )
-        precomputed = isinstance(metric, str) and metric == "precomputed"
-        X = validate_data(
-            self,
-            X,
-            dtype=FLOATS,
-            order="C",
-            accept_sparse="csr",
-            ensure_all_finite=not (precomputed and self._may_be_distances(X, reset)),
-            ensure_min_samples=2 if reset else 1,
-            reset=reset,
-        )
-        if sparse.issparse(X):
-            X = with_short_indices(X)
-            if not (precomputed or callable(metric) or metric in SPARSE_METRICS):
-                raise TypeError(
-                    f"metric={metric!r} is not computed between sparse rows, and X is "
-                    f"sparse: give X.toarray(), or take one of {sorted(SPARSE_METRICS)}"
-                )
-        if not precomputed:
-            return X
-        if sparse.issparse(X) and exact:
-            raise TypeError(
-                "affinities='exact' needs the distances of all pairs; a sparse graph "
-                "of precomputed distances goes with affinities='neighbors'"
-            )
-        if reset:
-            check_precomputed(X)
-        else:
-            check_distances(X)
-        return X
-
-    def _may_be_distances(self, X, reset):
-        """Whether the shape is that of distances, which may be infinite."""
-        shape = X.shape if hasattr(X, "shape") else np.asarray(X).shape
-        return len(shape) == 2 and shape[1] == (
-            shape[0] if reset else self.n_features_in_
-        )
-
-    def _affinities(self, placing, n_neighbors, dtype, threads, progress):
-        distances, bandwidths = placing.distances, placing.bandwidths
-        n_samples, joint = distances.n_samples, self.normalization == "joint"
-        progress.seconds()
-        if placing.n_neighbors is None:
-            progress.begin("Computing all pairwise distances and their affinities")
-            affinities = dense_affinities(distances, bandwidths, joint, dtype, threads)
-        else:
-            progress.begin(f"Computing {n_neighbors} nearest neighbors")
-            found = distances.nearest(n_neighbors, threads)
-            progress.say(
-                f"Computed neighbors for {n_samples} samples in "
-                f"{progress.seconds():.3f}s..."
-            )
-            progress.begin("Computing their affinities")
-            affinities = graph_affinities(found, bandwidths, joint, dtype, threads)
-            left_out = truncated_mass(distances, found.columns, bandwidths, threads)
-            affinities = replace(
-                affinities, truncated_mass=left_out, neighbor_recall=found.recall
-            )
-        progress.say(
-            f"Computed conditional probabilities for {n_samples} samples in "
-            f"{progress.seconds():.3f}s"
-        )
-        sigma = distances.to_original(affinities.sigma)
-        progress.say(f"Mean sigma: {sigma:.6g}")
-        return affinities
-
     def transform(self, X: MatrixLike) -> FloatArray:
         """Place new points in the fitted map, each alone.
 
@@ -639,9 +449,12 @@ class ExactTSNE(
             Positions in the map, in X's dtype; a training row gets its own.
         """
         check_is_fitted(self)
-        X = self._check_X(X, reset=False)
+        # as it was fitted, whatever parameters have been set later
+        placing = self._placing
+        exact, metric = placing.n_neighbors is None, placing.distances.metric
+        X = check_rows(self, X, metric, exact=exact, reset=False)
         with Threads(self.n_jobs, hold_blas=True) as threads:
-            placed = self._placing.place(self.embedding_, X, threads)
+            placed = placing.place(self.embedding_, X, threads)
         if placed.n_lost:
             warn(
                 f"{placed.n_lost} of {X.shape[0]} new points found no place in the "
@@ -651,82 +464,6 @@ class ExactTSNE(
                 ConvergenceWarning,
             )
         return placed.positions
-
-    def _warn_if_diverged(self, ended, chance, exaggerated):
-        """Warn of a map that is worse than none once exaggeration is over."""
-        if self.exaggeration not in (None, 1):
-            return  # what is minimised is another KL
-        kl, n_iter = ended.kl, ended.n_iter - exaggerated
-        if n_iter >= PATIENCE and not kl <= chance + CHANCE_MARGIN:
-            warn(
-                f"the embedding (KL {kl:.4g}) shows less than points that all coincide "
-                f"({chance:.4g}): the optimisation has not settled; "
-                f"learning_rate={self.learning_rate!r} may be too large",
-                ConvergenceWarning,
-            )
-
-    def _warn_if_short(self, n_iter):
-        """Warn of a map that max_iter has ended before it could unfold."""
-        unfolded = unfolded_after(self.early_exaggeration_iter)
-        if n_iter == self.max_iter < unfolded:
-            warn(
-                f"max_iter={self.max_iter} ended the fit while the map was still "
-                f"unfolding, which takes {unfolded} iterations; it settles some "
-                "hundreds later",
-                ConvergenceWarning,
-            )
-
-    def _descent(self, first):
-        """How Y moves; ``first`` has, of each row, the first one identical to it."""
-        distinct = np.array_equal(first, np.arange(len(first)))
-        return Descent(
-            self.min_grad_norm,
-            self.n_iter_without_progress,
-            self.tol,
-            None if distinct else first,
-        )
-
-    def _phases(self, n_samples, kernel):
-        stable = stable_rate(kernel, self.n_components)
-        late = 1.0 if self.exaggeration is None else self.exaggeration
-
-        def learning_rate(share, exaggeration):
-            if self.learning_rate != "auto":
-                return float(self.learning_rate)
-            rate = stable * share * n_samples / exaggeration
-            # conditional affinities sum to n_samples, joint ones to 1
-            return rate if self.normalization == "joint" else rate / n_samples
-
-        return schedule(
-            self.early_exaggeration,
-            late,
-            self.early_exaggeration_iter,
-            self.max_iter,
-            learning_rate,
-        )
-
-    def _initial_embedding(self, X, placing, n_neighbors, affinities, threads):
-        """The start, (n_samples, n_components)."""
-        shape = X.shape[0], self.n_components
-        if not isinstance(self.init, str):
-            return check_given_start(self.init, shape, affinities.P.dtype)
-        if self.init == "random":
-            return random_start(shape, check_random_state(self.random_state))
-        if self.init == "pca" and self.metric != "precomputed":
-            return principal_components(X, self.n_components, self.random_state)
-        if self.init == "pca":
-            warn(
-                "init='pca' needs X itself, not metric='precomputed': init='spectral' "
-                "is used instead; pass init='spectral' to silence this warning",
-                UserWarning,
-            )
-        graph = affinities.P
-        if placing.n_neighbors is None:
-            found = placing.distances.nearest(n_neighbors, threads)
-            graph = graph_affinities(
-                found, placing.bandwidths, True, np.float64, threads, again=True
-            ).P
-        return spectral(graph, self.n_components, self.random_state)
 
     @property
     def _n_features_out(self):

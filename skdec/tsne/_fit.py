@@ -1,0 +1,266 @@
+"""What a fit of ExactTSNE does: from checked rows to a map."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+
+from skdec.kernels.types import KERNELS, Bandwidths, Kernel
+from skdec.tsne._affinities import (
+    dense_affinities,
+    graph_affinities,
+    neighbors_needed,
+    truncated_mass,
+)
+from skdec.tsne._checks import (
+    check_memory,
+    check_neighbour_memory,
+    resolve_perplexities,
+)
+from skdec.tsne._distances import SquaredDistances
+from skdec.tsne._gradient_descent import Descent
+from skdec.tsne._initialization import (
+    check_given_start,
+    principal_components,
+    random_start,
+    spectral,
+)
+from skdec.tsne._objective import EmbeddingObjective
+from skdec.tsne._placement import Placing
+from skdec.tsne._plan import has_grid
+from skdec.tsne._progress import Progress
+from skdec.tsne._schedule import schedule, stable_rate, unfolded_after
+from skdec.tsne._split import LARGEST_DOF, LEAST_DOF
+from skdec.utils.threads import Threads
+from skdec.utils.warn import warn
+
+# Up to so many samples affinities="auto" is over all pairs: 18 MB in single precision.
+ALL_PAIRS = 3000
+
+# A warning tells of a map that, so many iterations after the exaggeration, is worse by
+# so many nats than points that all coincide.
+PATIENCE, CHANCE_MARGIN = 20, 1e-3
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a fit ends with; but for ``placing``, the attributes of ``ExactTSNE``."""
+
+    embedding: np.ndarray
+    placing: Placing
+    kl_divergence: float
+    n_iter: int
+    learning_rate: float
+    dof: float
+    perplexity: float | np.ndarray | None
+    affinities: str
+    repulsion: str
+    truncated_mass: float
+    neighbor_recall: float
+
+
+def embed(X, params):
+    """The map of checked rows (or distances) X, as ``Fitted``.
+
+    ``params`` has the parameters of ``ExactTSNE`` as attributes: the estimator itself,
+    which is read only.
+    """
+    n_samples, exact = X.shape[0], takes_all_pairs(X, params)
+    dtype = np.dtype(np.float32 if params.precision == "single" else np.float64)
+    perplexities = resolve_perplexities(params.perplexity, n_samples, params.sigma)
+    n_neighbors = neighbors_needed(perplexities, n_samples)
+    if not isinstance(params.init, str):
+        check_given_start(params.init, (n_samples, params.n_components), dtype)
+    if exact:
+        check_memory(n_samples, dtype.itemsize)
+    elif not sparse.issparse(X):
+        n_features = 0 if params.metric == "precomputed" else X.shape[1]
+        check_neighbour_memory(n_samples, n_neighbors, n_features, dtype.itemsize)
+    kernel = _kernel(params)
+    _check_repulsion(params, kernel, exact)
+    phases = _phases(params, n_samples, kernel)
+    progress = Progress(params, X)
+    with Threads(params.n_jobs, hold_blas=True, listener=progress.part_done) as threads:
+        distances = SquaredDistances(X, params.metric, params.metric_params)
+        first = distances.representatives()
+        bandwidths = Bandwidths(perplexities, distances.precision(params.sigma))
+        placing = Placing(distances, bandwidths, kernel, None if exact else n_neighbors)
+        joint = params.normalization == "joint"
+        affinities = _affinities(placing, n_neighbors, joint, dtype, threads, progress)
+        start = _start(X, params, placing, n_neighbors, affinities, threads)
+        progress.end_of_work()
+        Y = np.ascontiguousarray(start[first].T, dtype=dtype)
+        objective = EmbeddingObjective(
+            affinities, kernel, joint, threads, repulsion=params.repulsion
+        )
+        progress.fitted = {"_placing": placing}
+        ended = _descent(params, first).run(objective, Y, phases, progress)
+    progress.end()
+    _warn_if_diverged(params, ended, affinities.chance, phases[1].stop)
+    _warn_if_short(params, ended.n_iter)
+    distances.forget_training_distances()
+    return Fitted(
+        embedding=np.ascontiguousarray(Y.T, dtype=X.dtype),
+        placing=placing,
+        kl_divergence=ended.kl,
+        n_iter=ended.n_iter,
+        learning_rate=phases[-1].learning_rate,
+        dof=kernel.dof,
+        perplexity=_perplexity(perplexities),
+        affinities="exact" if exact else "neighbors",
+        repulsion=objective.repulsion,
+        truncated_mass=affinities.truncated_mass,
+        neighbor_recall=affinities.neighbor_recall,
+    )
+
+
+def takes_all_pairs(X, params):
+    """Whether P is over all pairs: the rule of affinities="auto"."""
+    if params.affinities != "auto":
+        return params.affinities == "exact"
+    graph = params.metric == "precomputed" and sparse.issparse(X)
+    return X.shape[0] <= ALL_PAIRS and not graph
+
+
+def _kernel(params):
+    """The similarity, with the degrees of freedom that "auto" stands for."""
+    auto = float(max(params.n_components - 1, 1))
+    return Kernel(KERNELS[params.kernel], auto if params.dof == "auto" else params.dof)
+
+
+def _perplexity(perplexities):
+    """``perplexity_``: a number where there is one, None with σ."""
+    if len(perplexities) > 1:
+        return perplexities
+    return float(perplexities[0]) if len(perplexities) else None
+
+
+def _check_repulsion(params, kernel, exact):
+    """Raise if a grid is asked for that there cannot be."""
+    if params.repulsion != "grid":
+        return
+    if exact:
+        raise ValueError(
+            "repulsion='grid' needs affinities='neighbors'; affinities="
+            f"{params.affinities!r} has all of P here, and meets every pair anyway"
+        )
+    if not has_grid(kernel, params.n_components):
+        raise ValueError(
+            "repulsion='grid' needs n_components 1 or 2 and dof from "
+            f"{LEAST_DOF:g} to {LARGEST_DOF:g}, or kernel='gaussian'; got "
+            f"n_components={params.n_components}, dof={kernel.dof:g}"
+        )
+
+
+def _affinities(placing, n_neighbors, joint, dtype, threads, progress):
+    """P of the training rows, over all pairs or over their neighbours."""
+    distances, bandwidths = placing.distances, placing.bandwidths
+    n_samples = distances.n_samples
+    progress.seconds()
+    if placing.n_neighbors is None:
+        progress.begin("Computing all pairwise distances and their affinities")
+        affinities = dense_affinities(distances, bandwidths, joint, dtype, threads)
+    else:
+        progress.begin(f"Computing {n_neighbors} nearest neighbors")
+        found = distances.nearest(n_neighbors, threads)
+        progress.say(
+            f"Computed neighbors for {n_samples} samples in {progress.seconds():.3f}s"
+            "..."
+        )
+        progress.begin("Computing their affinities")
+        affinities = graph_affinities(found, bandwidths, joint, dtype, threads)
+        left_out = truncated_mass(distances, found.columns, bandwidths, threads)
+        affinities = replace(
+            affinities, truncated_mass=left_out, neighbor_recall=found.recall
+        )
+    progress.say(
+        f"Computed conditional probabilities for {n_samples} samples in "
+        f"{progress.seconds():.3f}s"
+    )
+    sigma = distances.to_original(affinities.sigma)
+    progress.say(f"Mean sigma: {sigma:.6g}")
+    return affinities
+
+
+def _start(X, params, placing, n_neighbors, affinities, threads):
+    """Where the map starts, (n_samples, n_components)."""
+    shape = X.shape[0], params.n_components
+    if not isinstance(params.init, str):
+        return check_given_start(params.init, shape, affinities.P.dtype)
+    if params.init == "random":
+        return random_start(shape, check_random_state(params.random_state))
+    if params.init == "pca" and params.metric != "precomputed":
+        return principal_components(X, params.n_components, params.random_state)
+    if params.init == "pca":
+        warn(
+            "init='pca' needs X itself, not metric='precomputed': init='spectral' "
+            "is used instead; pass init='spectral' to silence this warning",
+            UserWarning,
+        )
+    graph = affinities.P
+    if placing.n_neighbors is None:
+        found = placing.distances.nearest(n_neighbors, threads)
+        graph = graph_affinities(
+            found, placing.bandwidths, True, np.float64, threads, again=True
+        ).P
+    return spectral(graph, params.n_components, params.random_state)
+
+
+def _phases(params, n_samples, kernel):
+    """The schedule, with the learning rate that "auto" stands for."""
+    stable = stable_rate(kernel, params.n_components)
+    late = 1.0 if params.exaggeration is None else params.exaggeration
+
+    def learning_rate(share, exaggeration):
+        if params.learning_rate != "auto":
+            return float(params.learning_rate)
+        rate = stable * share * n_samples / exaggeration
+        # conditional affinities sum to n_samples, joint ones to 1
+        return rate if params.normalization == "joint" else rate / n_samples
+
+    return schedule(
+        params.early_exaggeration,
+        late,
+        params.early_exaggeration_iter,
+        params.max_iter,
+        learning_rate,
+    )
+
+
+def _descent(params, first):
+    """How Y moves; ``first`` has, of each row, the first one identical to it."""
+    distinct = np.array_equal(first, np.arange(len(first)))
+    return Descent(
+        params.min_grad_norm,
+        params.n_iter_without_progress,
+        params.tol,
+        None if distinct else first,
+    )
+
+
+def _warn_if_diverged(params, ended, chance, exaggerated):
+    """Warn of a map that is worse than none once exaggeration is over."""
+    if params.exaggeration not in (None, 1):
+        return  # what is minimised is another KL
+    kl, n_iter = ended.kl, ended.n_iter - exaggerated
+    if n_iter >= PATIENCE and not kl <= chance + CHANCE_MARGIN:
+        warn(
+            f"the embedding (KL {kl:.4g}) shows less than points that all coincide "
+            f"({chance:.4g}): the optimisation has not settled; "
+            f"learning_rate={params.learning_rate!r} may be too large",
+            ConvergenceWarning,
+        )
+
+
+def _warn_if_short(params, n_iter):
+    """Warn of a map that max_iter has ended before it could unfold."""
+    unfolded = unfolded_after(params.early_exaggeration_iter)
+    if n_iter == params.max_iter < unfolded:
+        warn(
+            f"max_iter={params.max_iter} ended the fit while the map was still "
+            f"unfolding, which takes {unfolded} iterations; it settles some "
+            "hundreds later",
+            ConvergenceWarning,
+        )
