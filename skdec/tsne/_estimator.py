@@ -172,6 +172,13 @@ class ExactTSNE(
         last, with KL of the unexaggerated P and a copy of the embedding; the fit stops
         where it returns something true.  scikit-learn's own callbacks
         (``set_callbacks``, from 1.9 on) see every iteration.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the map of the last fit, if there is one, instead
+        of from ``init``: for more iterations, another perplexity or exaggeration, or
+        new values of the same samples.  X has the same samples in the same order.  All
+        ``max_iter`` iterations are then those of the last phase, without early
+        exaggeration; for a map that is shaped anew from where it is, pass
+        ``init=embedding_`` instead.  The other attributes are those of the new fit.
 
     Attributes
     ----------
@@ -289,6 +296,7 @@ class ExactTSNE(
         "tol": [Range(Real, 0, None, closed="left")],
         "precision": [StrOptions({"single", "double"})],
         "callback": [callable, None],
+        "warm_start": ["boolean"],
     }
 
     def __init__(
@@ -319,6 +327,7 @@ class ExactTSNE(
         tol: float = 3e-3,
         precision: Literal["single", "double"] = "single",
         callback: Callable[[int, float, FloatArray], Any] | None = None,
+        warm_start: bool = False,
     ) -> None:
         self.n_components = n_components
         self.perplexity = perplexity
@@ -345,8 +354,11 @@ class ExactTSNE(
         self.tol = tol
         self.precision = precision
         self.callback = callback
+        self.warm_start = warm_start
 
-    def fit(self, X: MatrixLike, y: Any = None) -> Self:
+    def fit(
+        self, X: MatrixLike, y: Any = None, *, fixed: ArrayLike | None = None
+    ) -> Self:
         """Embed X.
 
         Parameters
@@ -356,17 +368,39 @@ class ExactTSNE(
             Training rows, or their distances with ``metric="precomputed"``.
         y : Ignored
             Present for API consistency.
+        fixed : array-like of bool, shape (n_samples,), default=None
+            True for the rows that stay, to the bit, where they start, while the others
+            move by the gradient over all pairs.  The start is then an array ``init``,
+            or the last map with ``warm_start``.  A row identical to a fixed one shares
+            its place.
 
         Returns
         -------
         self : ExactTSNE
             The fitted estimator.  A fit that fails leaves it as it was.
+
+        Examples
+        --------
+        A map extended by new rows, which do not move those that it has:
+
+        >>> import numpy as np
+        >>> from sklearn.datasets import load_iris
+        >>> from skdec import ExactTSNE
+        >>> old, new = load_iris().data[::2], load_iris().data[1::2]
+        >>> tsne = ExactTSNE(random_state=0).fit(old)
+        >>> start = np.vstack([tsne.embedding_, tsne.transform(new)])
+        >>> X, fixed = np.vstack([old, new]), np.arange(150) < 75
+        >>> extended = ExactTSNE(init=start).fit(X, fixed=fixed)
+        >>> bool((extended.embedding_[:75] == tsne.embedding_).all())
+        True
         """
-        self.fit_transform(X)
+        self.fit_transform(X, fixed=fixed)
         return self
 
     @fit_context
-    def fit_transform(self, X: MatrixLike, y: Any = None) -> FloatArray:
+    def fit_transform(
+        self, X: MatrixLike, y: Any = None, *, fixed: ArrayLike | None = None
+    ) -> FloatArray:
         """Embed X and return the embedding.
 
         Parameters
@@ -376,6 +410,8 @@ class ExactTSNE(
             Training rows, or their distances with ``metric="precomputed"``.
         y : Ignored
             Present for API consistency.
+        fixed : array-like of bool, shape (n_samples,), default=None
+            Rows that stay where they start, as in ``fit``.
 
         Returns
         -------
@@ -385,13 +421,14 @@ class ExactTSNE(
         # outside the callbacks of scikit-learn, which leave their context on the
         # estimator until they have been told of the failure
         with unchanged_on_error(self):
-            return self._embed(X)
+            return self._embed(X, fixed)
 
     @with_callbacks
-    def _embed(self, X):
+    def _embed(self, X, fixed):
         self._check_parameters()
         X = check_rows(self, X, self.metric, exact=self.affinities == "exact")
-        fitted = embed(X, self)
+        previous = getattr(self, "embedding_", None) if self.warm_start else None
+        fitted = embed(X, self, previous, fixed)
         # assigned together at the end: a fit that fails leaves the last one whole.
         # `_placing` keeps what transform needs, whatever parameters are set later
         self._placing = fitted.placing

@@ -21,6 +21,7 @@ from skdec.tsne._checks import (
 )
 from skdec.tsne._distances import SquaredDistances
 from skdec.tsne._gradient_descent import Descent
+from skdec.tsne._held import check_fixed, places_of
 from skdec.tsne._initialization import (
     check_given_start,
     principal_components,
@@ -61,18 +62,19 @@ class Fitted:
     neighbor_recall: float
 
 
-def embed(X, params):
+def embed(X, params, previous=None, fixed=None):
     """The map of checked rows (or distances) X, as ``Fitted``.
 
     ``params`` has the parameters of ``ExactTSNE`` as attributes: the estimator itself,
-    which is read only.
+    which is read only.  ``previous`` is the map to go on from, if any, and ``fixed``
+    the mask of the rows that stay where they start.
     """
     n_samples, exact = X.shape[0], takes_all_pairs(X, params)
     dtype = np.dtype(np.float32 if params.precision == "single" else np.float64)
     perplexities = resolve_perplexities(params.perplexity, n_samples, params.sigma)
     n_neighbors = neighbors_needed(perplexities, n_samples)
-    if not isinstance(params.init, str):
-        check_given_start(params.init, (n_samples, params.n_components), dtype)
+    given = _given_start(params, previous, n_samples, dtype)
+    fixed = check_fixed(fixed, n_samples, given is not None)
     if exact:
         check_memory(n_samples, dtype.itemsize)
     elif not sparse.issparse(X):
@@ -81,28 +83,36 @@ def embed(X, params):
     kernel = _kernel(params)
     _check_repulsion(params, kernel, exact)
     phases = _phases(params, n_samples, kernel)
+    if previous is not None:  # it has its clusters, and is unfolded
+        phases = phases[-1:]
     progress = Progress(params, X)
     with Threads(params.n_jobs, hold_blas=True, listener=progress.part_done) as threads:
         distances = SquaredDistances(X, params.metric, params.metric_params)
-        first = distances.representatives()
+        places = places_of(distances.representatives(), fixed, given, X.dtype)
         bandwidths = Bandwidths(perplexities, distances.precision(params.sigma))
         placing = Placing(distances, bandwidths, kernel, None if exact else n_neighbors)
         joint = params.normalization == "joint"
         affinities = _affinities(placing, n_neighbors, joint, dtype, threads, progress)
-        start = _start(X, params, placing, n_neighbors, affinities, threads)
+        start = given
+        if given is None:
+            start = _start(X, params, placing, n_neighbors, affinities, threads)
         progress.end_of_work()
-        Y = np.ascontiguousarray(start[first].T, dtype=dtype)
+        Y = np.ascontiguousarray(start[places.leaders].T, dtype=dtype)
         objective = EmbeddingObjective(
             affinities, kernel, joint, threads, repulsion=params.repulsion
         )
-        progress.fitted = {"_placing": placing}
-        ended = _descent(params, first).run(objective, Y, phases, progress)
+        progress.fitted, progress.places = {"_placing": placing}, places
+        ended = _descent(params, places).run(objective, Y, phases, progress)
     progress.end()
-    _warn_if_diverged(params, ended, affinities.chance, phases[1].stop)
-    _warn_if_short(params, ended.n_iter)
+    exaggerated = max((phase.stop for phase in phases if phase.early), default=0)
+    _warn_if_diverged(params, ended, affinities.chance, exaggerated)
+    if previous is None:
+        _warn_if_short(params, ended.n_iter)
     distances.forget_training_distances()
+    embedding = np.ascontiguousarray(Y.T, dtype=X.dtype)
+    places.put_back(embedding)
     return Fitted(
-        embedding=np.ascontiguousarray(Y.T, dtype=X.dtype),
+        embedding=embedding,
         placing=placing,
         kl_divergence=ended.kl,
         n_iter=ended.n_iter,
@@ -184,11 +194,26 @@ def _affinities(placing, n_neighbors, joint, dtype, threads, progress):
     return affinities
 
 
+def _given_start(params, previous, n_samples, dtype):
+    """Where the map starts if that is given: the map to go on from, or ``init``."""
+    shape = n_samples, params.n_components
+    if previous is not None:
+        if previous.shape != shape:
+            raise ValueError(
+                "warm_start=True goes on from the fitted map, of shape "
+                f"{previous.shape}; this fit is to have one of shape {shape}, that is "
+                "(n_samples, n_components). To extend a map by new rows, give init the "
+                "places of all: embedding_ and, of the new ones, transform"
+            )
+        return previous
+    if isinstance(params.init, str):
+        return None
+    return check_given_start(params.init, shape, dtype)
+
+
 def _start(X, params, placing, n_neighbors, affinities, threads):
     """Where the map starts, (n_samples, n_components)."""
     shape = X.shape[0], params.n_components
-    if not isinstance(params.init, str):
-        return check_given_start(params.init, shape, affinities.P.dtype)
     if params.init == "random":
         return random_start(shape, check_random_state(params.random_state))
     if params.init == "pca" and params.metric != "precomputed":
@@ -229,14 +254,16 @@ def _phases(params, n_samples, kernel):
     )
 
 
-def _descent(params, first):
-    """How Y moves; ``first`` has, of each row, the first one identical to it."""
-    distinct = np.array_equal(first, np.arange(len(first)))
+def _descent(params, places):
+    """How Y moves."""
+    leaders, held = places.leaders, places.held
+    distinct = np.array_equal(leaders, np.arange(len(leaders)))
     return Descent(
         params.min_grad_norm,
         params.n_iter_without_progress,
         params.tol,
-        None if distinct else first,
+        None if distinct else leaders,
+        held if len(held) else None,
     )
 
 
