@@ -158,6 +158,13 @@ class SquaredDistances:
         """A length in the units of X."""
         return length * self.unit
 
+    def restore(self, rows):
+        """Prepared dense rows in the units of X, float64: what ``prepare`` undoes."""
+        if not self.euclidean:
+            return rows.astype(np.float64)
+        scale, mean, spread = self._centring
+        return (rows * spread + mean) * scale
+
     def forget_training_distances(self):
         """Drop a precomputed matrix: placing new points needs only theirs."""
         if self.metric == "precomputed":

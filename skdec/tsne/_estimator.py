@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdec.kernels.types import KERNELS
 from skdec.tsne._checks import METRICS, PERPLEXITY, SPARSE_METRICS, check_rows
 from skdec.tsne._fit import embed
+from skdec.tsne._inverse import check_inverse, mean_rows
 from skdec.utils.sklearn_compat import (
     CallbackSupportMixin,
     StrOptions,
@@ -26,7 +27,7 @@ from skdec.utils.sklearn_compat import (
 )
 from skdec.utils.state import unchanged_on_error
 from skdec.utils.threads import Threads
-from skdec.utils.validation import DOF, N_JOBS, POSITIVE, Range
+from skdec.utils.validation import DOF, N_JOBS, POSITIVE, Range, check_matrix
 from skdec.utils.warn import warn
 
 if TYPE_CHECKING:
@@ -501,6 +502,43 @@ class ExactTSNE(
                 ConvergenceWarning,
             )
         return placed.positions
+
+    def inverse_transform(self, Y: ArrayLike) -> FloatArray:
+        """Mean of the training rows around places of the map.
+
+        The mirror image of where ``transform`` starts: Σ_j p_j x_j, where p are the
+        affinities between the place and the nearest points of the map, with the
+        perplexity of the fit (with ``sigma``, that of "auto").  It tells what the data
+        are like around a place.  A map of few dimensions has no true inverse: the mean
+        is smoother than any row, at the place of a training row it is not that row, and
+        between clusters, where there are no data, it is a mixture of theirs.  Beyond
+        the rim it is the mean of the nearest points of the rim.
+
+        Parameters
+        ----------
+        Y : array-like of shape (n_places, n_components)
+            Places in the map.
+
+        Returns
+        -------
+        X : ndarray of shape (n_places, n_features)
+            A mean of training rows for each place, alone, in Y's dtype.
+
+        Raises
+        ------
+        TypeError
+            If the map was fitted to distances, sparse rows or booleans.
+        """
+        check_is_fitted(self)
+        check_inverse(self._placing.distances)
+        Y = check_matrix(Y, "Y")
+        if Y.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"Y must have shape (n_places, {self._n_features_out}), as the map has "
+                f"components; got {Y.shape}"
+            )
+        with Threads(self.n_jobs, hold_blas=True) as threads:
+            return mean_rows(self._placing, self.embedding_, Y, threads).astype(Y.dtype)
 
     @property
     def _n_features_out(self):
