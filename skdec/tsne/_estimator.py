@@ -106,8 +106,9 @@ class ExactTSNE(
         as :class:`sklearn.neighbors.KNeighborsTransformer` or
         :func:`sklearn.neighbors.kneighbors_graph` makes it: of at least 3 · perplexity
         neighbours of each sample, which may or may not be stored among its own.  What
-        is stored counts, zeros too.  An infinite distance, or a missing one, stands for
-        no connection: p = 0.
+        is stored counts, zeros too.  Lists of neighbours, as other libraries give them,
+        become such a graph by :func:`skdec.neighbors_graph`.  An infinite distance, or
+        a missing one, stands for no connection: p = 0.
     metric_params : dict, default=None
         Further parameters of the metric.
     init : {"pca", "random", "spectral"} or array of shape (n_samples, \
