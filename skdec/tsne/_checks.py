@@ -10,9 +10,9 @@ from skdec.utils.memory import available
 from skdec.utils.sklearn_compat import VALID_METRICS, StrOptions
 from skdec.utils.validation import FLOATS, Range, with_short_indices
 
-# without those for missing values, and those that SciPy has removed
+# without those that SciPy has removed
 METRICS = StrOptions(
-    (set(VALID_METRICS) - {"nan_euclidean", "wminkowski", "matching"}) | {"precomputed"}
+    (set(VALID_METRICS) - {"wminkowski", "matching"}) | {"precomputed"}
 )
 # The metrics that scikit-learn computes between sparse rows.
 SPARSE_METRICS = {"euclidean", "l2", "cosine", "cityblock", "manhattan", "l1"}
@@ -30,13 +30,16 @@ def check_rows(estimator, X, metric, *, exact, reset=True):
     """
     precomputed = isinstance(metric, str) and metric == "precomputed"
     n_known = None if reset else estimator.n_features_in_
+    finite = finite_for(metric)
+    if precomputed and _may_be_distances(X, n_known):
+        finite = False
     X = validate_data(
         estimator,
         X,
         dtype=FLOATS,
         order="C",
         accept_sparse="csr",
-        ensure_all_finite=not (precomputed and _may_be_distances(X, n_known)),
+        ensure_all_finite=finite,
         ensure_min_samples=2 if reset else 1,
         reset=reset,
     )
@@ -59,6 +62,19 @@ def check_rows(estimator, X, metric, *, exact, reset=True):
     else:
         check_distances(X)
     return X
+
+
+def finite_for(metric):
+    """scikit-learn's ``ensure_all_finite`` for rows that are compared by a metric.
+
+    Whether a function takes missing values, its distances tell.
+    """
+    return "allow-nan" if callable(metric) or metric == "nan_euclidean" else True
+
+
+def missing(X):
+    """Whether values of X are missing."""
+    return bool(np.isnan(X.data if sparse.issparse(X) else X).any())
 
 
 def _may_be_distances(X, n_known):

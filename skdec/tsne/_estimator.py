@@ -109,6 +109,8 @@ class ExactTSNE(
         is stored counts, zeros too.  Lists of neighbours, as other libraries give them,
         become such a graph by :func:`skdec.neighbors_graph`.  An infinite distance, or
         a missing one, stands for no connection: p = 0.
+        X may hold missing values (NaN) with "nan_euclidean" and with a function that
+        takes them, as long as no distance is NaN.
     metric_params : dict, default=None
         Further parameters of the metric.
     init : {"pca", "random", "spectral"} or array of shape (n_samples, \
@@ -117,7 +119,7 @@ class ExactTSNE(
         affinities between neighbours) are scaled to a first standard deviation of
         1e-4; components that X does not have are filled as in "random", normal with
         standard deviation 1e-4.  "pca" needs X itself: for precomputed distances
-        "spectral" takes its place, with a warning.
+        and missing values "spectral" takes its place, with a warning.
     verbose : int, default=0
         Print timings and, at every 50th iteration, KL and gradient norm.
     random_state : int, RandomState instance or None, default=None
@@ -551,6 +553,7 @@ class ExactTSNE(
         # "auto" takes a graph too, but not just any sparse matrix
         graph = self.metric == "precomputed" and self.affinities == "neighbors"
         tags.input_tags.sparse = graph or self.metric in SPARSE_METRICS
+        tags.input_tags.allow_nan = self.metric == "nan_euclidean"
         tags.input_tags.positive_only = self.metric == "precomputed"
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

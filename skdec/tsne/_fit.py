@@ -17,6 +17,7 @@ from skdec.tsne._affinities import (
 from skdec.tsne._checks import (
     check_memory,
     check_neighbour_memory,
+    missing,
     resolve_perplexities,
 )
 from skdec.tsne._distances import SquaredDistances
@@ -216,11 +217,13 @@ def _start(X, params, placing, n_neighbors, affinities, threads):
     shape = X.shape[0], params.n_components
     if params.init == "random":
         return random_start(shape, check_random_state(params.random_state))
-    if params.init == "pca" and params.metric != "precomputed":
+    given = params.metric == "precomputed"
+    if params.init == "pca" and not (given or missing(X)):
         return principal_components(X, params.n_components, params.random_state)
     if params.init == "pca":
+        has = "not metric='precomputed'" if given else "without missing values"
         warn(
-            "init='pca' needs X itself, not metric='precomputed': init='spectral' "
+            f"init='pca' needs X itself, {has}: init='spectral' "
             "is used instead; pass init='spectral' to silence this warning",
             UserWarning,
         )

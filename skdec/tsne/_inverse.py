@@ -5,7 +5,7 @@ from scipy import sparse
 
 from skdec.kernels.types import Bandwidths
 from skdec.tsne._affinities import neighbors_needed, neighbour_rows
-from skdec.tsne._checks import resolve_perplexities
+from skdec.tsne._checks import missing, resolve_perplexities
 from skdec.tsne._distances import SquaredDistances
 from skdec.tsne._neighbors import ScikitLearnIndex
 
@@ -19,6 +19,11 @@ def check_inverse(distances):
         raise TypeError(
             "inverse_transform takes means of the training rows; metric="
             f"{distances.metric!r} has none of numbers"
+        )
+    if missing(distances.rows):
+        raise TypeError(
+            "inverse_transform takes means of the training rows, of which values are "
+            "missing"
         )
     if sparse.issparse(distances.rows):
         raise TypeError(
