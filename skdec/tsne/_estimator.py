@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdec.kernels.types import KERNELS
 from skdec.tsne._checks import METRICS, PERPLEXITY, SPARSE_METRICS, check_rows
 from skdec.tsne._fit import embed
+from skdec.tsne._given_affinities import check_affinities
 from skdec.tsne._inverse import check_inverse, mean_rows
 from skdec.utils.sklearn_compat import (
     CallbackSupportMixin,
@@ -137,7 +138,7 @@ class ExactTSNE(
         The similarity in the embedding.
     normalization : {"joint", "conditional"}, default="joint"
         Whether q is one distribution over all pairs or one for every point.
-    affinities : {"auto", "exact", "neighbors"}, default="auto"
+    affinities : {"auto", "exact", "neighbors", "precomputed"}, default="auto"
         With "exact" p is over all pairs.  With "neighbors" it is over the
         3 · perplexity nearest neighbours of each point, and 0 beyond them;
         ``truncated_mass_`` tells how much of P that leaves out.  Memory is then
@@ -147,7 +148,11 @@ class ExactTSNE(
         metric where n_samples² · (n_features + 64) is above 10^13, one to two minutes
         of exact search: these are found by faiss, if it is installed
         (``pip install skdec[neighbors]``), until at least 95 % of those of a sample of
-        256 rows are the nearest; ``neighbor_recall_`` tells how many are.
+        256 rows are the nearest; ``neighbor_recall_`` tells how many are.  With
+        "precomputed" X is P itself, dense or sparse, with a zero diagonal: all of it
+        sums to 1, or each row under conditional normalisation.  It need not be
+        symmetric.  Such a map has no ``transform``, and "spectral" takes the place of
+        "pca", with a warning.
     repulsion : {"auto", "pairs", "grid"}, default="auto"
         How the repulsion of all pairs is summed: pair by pair, or in n log n by an
         exact split of the similarity into near pairs and a smooth part on a Fourier
@@ -202,7 +207,7 @@ class ExactTSNE(
         The perplexity used; None with ``sigma``.
     dof_ : float
         The degrees of freedom used.
-    affinities_ : {"exact", "neighbors"}
+    affinities_ : {"exact", "neighbors", "precomputed"}
         What p is over.
     repulsion_ : {"pairs", "grid"}
         How the repulsion of ``embedding_`` was summed.
@@ -293,7 +298,7 @@ class ExactTSNE(
         "sigma": [None, POSITIVE],
         "kernel": [StrOptions(set(KERNELS))],
         "normalization": [StrOptions({"joint", "conditional"})],
-        "affinities": [StrOptions({"auto", "exact", "neighbors"})],
+        "affinities": [StrOptions({"auto", "exact", "neighbors", "precomputed"})],
         "repulsion": [StrOptions({"auto", "pairs", "grid"})],
         "exaggeration": [POSITIVE, None],
         "early_exaggeration_iter": [Range(Integral, 0, None, closed="left")],
@@ -324,7 +329,7 @@ class ExactTSNE(
         sigma: float | None = None,
         kernel: KernelName = "student_t",
         normalization: Normalization = "joint",
-        affinities: Literal["auto", "exact", "neighbors"] = "auto",
+        affinities: Literal["auto", "exact", "neighbors", "precomputed"] = "auto",
         repulsion: Literal["auto", "pairs", "grid"] = "auto",
         exaggeration: float | None = None,
         early_exaggeration_iter: int = 50,
@@ -430,7 +435,10 @@ class ExactTSNE(
     @with_callbacks
     def _embed(self, X, fixed):
         self._check_parameters()
-        X = check_rows(self, X, self.metric, exact=self.affinities == "exact")
+        if self.affinities == "precomputed":
+            X = check_affinities(self, X, self.normalization == "joint")
+        else:
+            X = check_rows(self, X, self.metric, exact=self.affinities == "exact")
         previous = getattr(self, "embedding_", None) if self.warm_start else None
         fitted = embed(X, self, previous, fixed)
         # assigned together at the end: a fit that fails leaves the last one whole.
@@ -457,7 +465,12 @@ class ExactTSNE(
                 "neighbours only, as Barnes-Hut has"
             )
         defaults = signature(ExactTSNE).parameters
+        given = self.affinities == "precomputed"
         for name, with_what, idle in (
+            *(
+                (name, "affinities='precomputed'", given)
+                for name in ("metric", "metric_params", "perplexity", "sigma")
+            ),
             ("perplexity", f"sigma={self.sigma}", self.sigma is not None),
             ("dof", "kernel='gaussian'", self.kernel == "gaussian"),
             ("metric_params", "metric='precomputed'", self.metric == "precomputed"),
@@ -491,7 +504,7 @@ class ExactTSNE(
         """
         check_is_fitted(self)
         # as it was fitted, whatever parameters have been set later
-        placing = self._placing
+        placing = self._known_rows("transform")
         exact, metric = placing.n_neighbors is None, placing.distances.metric
         X = check_rows(self, X, metric, exact=exact, reset=False)
         with Threads(self.n_jobs, hold_blas=True) as threads:
@@ -505,6 +518,15 @@ class ExactTSNE(
                 ConvergenceWarning,
             )
         return placed.positions
+
+    def _known_rows(self, what):
+        """What is known of the training rows, if anything is."""
+        if self._placing is None:
+            raise TypeError(
+                f"{what} needs the training rows, or their distances; this map was "
+                "fitted to affinities='precomputed', from which they are not known"
+            )
+        return self._placing
 
     def inverse_transform(self, Y: ArrayLike) -> FloatArray:
         """Mean of the training rows around places of the map.
@@ -533,7 +555,7 @@ class ExactTSNE(
             If the map was fitted to distances, sparse rows or booleans.
         """
         check_is_fitted(self)
-        check_inverse(self._placing.distances)
+        check_inverse(self._known_rows("inverse_transform").distances)
         Y = check_matrix(Y, "Y")
         if Y.shape[1] != self._n_features_out:
             raise ValueError(
@@ -549,11 +571,13 @@ class ExactTSNE(
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.pairwise = self.metric == "precomputed"
+        known = self.affinities == "precomputed"
+        precomputed = self.metric == "precomputed" or known
+        tags.input_tags.pairwise = precomputed
         # "auto" takes a graph too, but not just any sparse matrix
-        graph = self.metric == "precomputed" and self.affinities == "neighbors"
+        graph = known or (precomputed and self.affinities == "neighbors")
         tags.input_tags.sparse = graph or self.metric in SPARSE_METRICS
         tags.input_tags.allow_nan = self.metric == "nan_euclidean"
-        tags.input_tags.positive_only = self.metric == "precomputed"
+        tags.input_tags.positive_only = precomputed
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

@@ -21,6 +21,7 @@ from skdec.tsne._checks import (
     resolve_perplexities,
 )
 from skdec.tsne._distances import SquaredDistances
+from skdec.tsne._given_affinities import given_affinities, graph_of
 from skdec.tsne._gradient_descent import Descent
 from skdec.tsne._held import check_fixed, places_of
 from skdec.tsne._initialization import (
@@ -51,7 +52,7 @@ class Fitted:
     """What a fit ends with; but for ``placing``, the attributes of ``ExactTSNE``."""
 
     embedding: np.ndarray
-    placing: Placing
+    placing: Placing | None  # None of given affinities
     kl_divergence: float
     n_iter: int
     learning_rate: float
@@ -72,7 +73,10 @@ def embed(X, params, previous=None, fixed=None):
     """
     n_samples, exact = X.shape[0], takes_all_pairs(X, params)
     dtype = np.dtype(np.float32 if params.precision == "single" else np.float64)
-    perplexities = resolve_perplexities(params.perplexity, n_samples, params.sigma)
+    known = params.affinities == "precomputed"
+    perplexities = np.empty(0)
+    if not known:
+        perplexities = resolve_perplexities(params.perplexity, n_samples, params.sigma)
     n_neighbors = neighbors_needed(perplexities, n_samples)
     given = _given_start(params, previous, n_samples, dtype)
     fixed = check_fixed(fixed, n_samples, given is not None)
@@ -88,12 +92,22 @@ def embed(X, params, previous=None, fixed=None):
         phases = phases[-1:]
     progress = Progress(params, X)
     with Threads(params.n_jobs, hold_blas=True, listener=progress.part_done) as threads:
-        distances = SquaredDistances(X, params.metric, params.metric_params)
-        places = places_of(distances.representatives(), fixed, given, X.dtype)
-        bandwidths = Bandwidths(perplexities, distances.precision(params.sigma))
-        placing = Placing(distances, bandwidths, kernel, None if exact else n_neighbors)
-        joint = params.normalization == "joint"
-        affinities = _affinities(placing, n_neighbors, joint, dtype, threads, progress)
+        joint, placing, first = params.normalization == "joint", None, None
+        if not known:
+            distances = SquaredDistances(X, params.metric, params.metric_params)
+            first = distances.representatives()
+            bandwidths = Bandwidths(perplexities, distances.precision(params.sigma))
+            placing = Placing(
+                distances, bandwidths, kernel, None if exact else n_neighbors
+            )
+        first = np.arange(n_samples) if first is None else first
+        places = places_of(first, fixed, given, X.dtype)
+        if known:
+            affinities = given_affinities(X, dtype)
+        else:
+            affinities = _affinities(
+                placing, n_neighbors, joint, dtype, threads, progress
+            )
         start = given
         if given is None:
             start = _start(X, params, placing, n_neighbors, affinities, threads)
@@ -109,7 +123,8 @@ def embed(X, params, previous=None, fixed=None):
     _warn_if_diverged(params, ended, affinities.chance, exaggerated)
     if previous is None:
         _warn_if_short(params, ended.n_iter)
-    distances.forget_training_distances()
+    if placing is not None:
+        placing.distances.forget_training_distances()
     embedding = np.ascontiguousarray(Y.T, dtype=X.dtype)
     places.put_back(embedding)
     return Fitted(
@@ -120,7 +135,7 @@ def embed(X, params, previous=None, fixed=None):
         learning_rate=phases[-1].learning_rate,
         dof=kernel.dof,
         perplexity=_perplexity(perplexities),
-        affinities="exact" if exact else "neighbors",
+        affinities="precomputed" if known else "exact" if exact else "neighbors",
         repulsion=objective.repulsion,
         truncated_mass=affinities.truncated_mass,
         neighbor_recall=affinities.neighbor_recall,
@@ -129,6 +144,8 @@ def embed(X, params, previous=None, fixed=None):
 
 def takes_all_pairs(X, params):
     """Whether P is over all pairs: the rule of affinities="auto"."""
+    if params.affinities == "precomputed":
+        return not sparse.issparse(X)
     if params.affinities != "auto":
         return params.affinities == "exact"
     graph = params.metric == "precomputed" and sparse.issparse(X)
@@ -154,7 +171,7 @@ def _check_repulsion(params, kernel, exact):
         return
     if exact:
         raise ValueError(
-            "repulsion='grid' needs affinities='neighbors'; affinities="
+            "repulsion='grid' needs affinities='neighbors' or a sparse P; affinities="
             f"{params.affinities!r} has all of P here, and meets every pair anyway"
         )
     if not has_grid(kernel, params.n_components):
@@ -217,16 +234,21 @@ def _start(X, params, placing, n_neighbors, affinities, threads):
     shape = X.shape[0], params.n_components
     if params.init == "random":
         return random_start(shape, check_random_state(params.random_state))
-    given = params.metric == "precomputed"
+    known = params.affinities == "precomputed"
+    given = params.metric == "precomputed" or known
     if params.init == "pca" and not (given or missing(X)):
         return principal_components(X, params.n_components, params.random_state)
     if params.init == "pca":
-        has = "not metric='precomputed'" if given else "without missing values"
+        has = "without missing values"
+        if given:
+            has = f"not {'affinities' if known else 'metric'}='precomputed'"
         warn(
             f"init='pca' needs X itself, {has}: init='spectral' "
             "is used instead; pass init='spectral' to silence this warning",
             UserWarning,
         )
+    if known:
+        return spectral(graph_of(X), params.n_components, params.random_state)
     graph = affinities.P
     if placing.n_neighbors is None:
         found = placing.distances.nearest(n_neighbors, threads)
