@@ -73,18 +73,11 @@ def embed(X, params, previous=None, fixed=None):
     """
     n_samples, exact = X.shape[0], takes_all_pairs(X, params)
     dtype = np.dtype(np.float32 if params.precision == "single" else np.float64)
-    known = params.affinities == "precomputed"
-    perplexities = np.empty(0)
-    if not known:
-        perplexities = resolve_perplexities(params.perplexity, n_samples, params.sigma)
+    perplexities = _perplexities(params, n_samples)
     n_neighbors = neighbors_needed(perplexities, n_samples)
     given = _given_start(params, previous, n_samples, dtype)
     fixed = check_fixed(fixed, n_samples, given is not None)
-    if exact:
-        check_memory(n_samples, dtype.itemsize)
-    elif not sparse.issparse(X):
-        n_features = 0 if params.metric == "precomputed" else X.shape[1]
-        check_neighbour_memory(n_samples, n_neighbors, n_features, dtype.itemsize)
+    _check_memory(X, params, exact, n_neighbors, dtype)
     kernel = _kernel(params)
     _check_repulsion(params, kernel, exact)
     phases = _phases(params, n_samples, kernel)
@@ -92,19 +85,18 @@ def embed(X, params, previous=None, fixed=None):
         phases = phases[-1:]
     progress = Progress(params, X)
     with Threads(params.n_jobs, hold_blas=True, listener=progress.part_done) as threads:
-        joint, placing, first = params.normalization == "joint", None, None
-        if not known:
-            distances = SquaredDistances(X, params.metric, params.metric_params)
-            first = distances.representatives()
-            bandwidths = Bandwidths(perplexities, distances.precision(params.sigma))
-            placing = Placing(
-                distances, bandwidths, kernel, None if exact else n_neighbors
-            )
-        first = np.arange(n_samples) if first is None else first
-        places = places_of(first, fixed, given, X.dtype)
-        if known:
+        joint = params.normalization == "joint"
+        if params.affinities == "precomputed":
+            placing, first = None, np.arange(n_samples)
+            places = places_of(first, fixed, given, X.dtype)
             affinities = given_affinities(X, dtype)
         else:
+            distances = SquaredDistances(X, params.metric, params.metric_params)
+            first = distances.representatives()
+            places = places_of(first, fixed, given, X.dtype)
+            bandwidths = Bandwidths(perplexities, distances.precision(params.sigma))
+            k = None if exact else n_neighbors
+            placing = Placing(distances, bandwidths, kernel, k)
             affinities = _affinities(
                 placing, n_neighbors, joint, dtype, threads, progress
             )
@@ -135,7 +127,7 @@ def embed(X, params, previous=None, fixed=None):
         learning_rate=phases[-1].learning_rate,
         dof=kernel.dof,
         perplexity=_perplexity(perplexities),
-        affinities="precomputed" if known else "exact" if exact else "neighbors",
+        affinities=_kind(params, exact),
         repulsion=objective.repulsion,
         truncated_mass=affinities.truncated_mass,
         neighbor_recall=affinities.neighbor_recall,
@@ -150,6 +142,29 @@ def takes_all_pairs(X, params):
         return params.affinities == "exact"
     graph = params.metric == "precomputed" and sparse.issparse(X)
     return X.shape[0] <= ALL_PAIRS and not graph
+
+
+def _kind(params, exact):
+    """``affinities_``: what P is over, or that it was given."""
+    if params.affinities == "precomputed":
+        return "precomputed"
+    return "exact" if exact else "neighbors"
+
+
+def _check_memory(X, params, exact, n_neighbors, dtype):
+    """Raise if there is less memory than P will take, as far as that is known."""
+    if exact:
+        check_memory(X.shape[0], dtype.itemsize)
+    elif not sparse.issparse(X):
+        n_features = 0 if params.metric == "precomputed" else X.shape[1]
+        check_neighbour_memory(X.shape[0], n_neighbors, n_features, dtype.itemsize)
+
+
+def _perplexities(params, n_samples):
+    """The perplexities to calibrate to; none where P, or σ, is given."""
+    if params.affinities == "precomputed":
+        return np.empty(0)
+    return resolve_perplexities(params.perplexity, n_samples, params.sigma)
 
 
 def _kernel(params):
