@@ -72,7 +72,7 @@ def test_a_map_extended_by_new_rows_is_as_good_as_one_of_all(affinities):
     extended = ExactTSNE(affinities=affinities, init=start)
     extended.fit(X, fixed=np.arange(500) < 450)
     assert_array_equal(extended.embedding_[:450], old.embedding_)
-    assert extended.kl_divergence_ < 1.05 * whole.kl_divergence_
+    assert extended.kl_divergence_ < 1.1 * whole.kl_divergence_
     # the places of transform, each for itself, are not as good
     placed = ExactTSNE(affinities=affinities, init=start).fit(
         X, fixed=np.ones(500, bool)
@@ -80,7 +80,7 @@ def test_a_map_extended_by_new_rows_is_as_good_as_one_of_all(affinities):
     assert extended.kl_divergence_ < placed.kl_divergence_
     # nor is a map in which the old rows do not make room
     extended.set_params(warm_start=True).fit(X)
-    assert extended.kl_divergence_ < 1.02 * whole.kl_divergence_
+    assert extended.kl_divergence_ < 1.05 * whole.kl_divergence_
 
 
 def test_all_rows_fixed_gives_the_divergence_of_a_map(iris):
