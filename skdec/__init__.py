@@ -12,7 +12,7 @@ from skdec.functions import (
     soft_assignment,
     target_distribution,
 )
-from skdec.tsne import ExactTSNE
+from skdec.tsne import ExactTSNE, neighbors_graph
 
 __all__ = [
     "ExactTSNE",
@@ -22,6 +22,7 @@ __all__ = [
     "embedding_loss",
     "joint_affinities",
     "kl_divergence",
+    "neighbors_graph",
     "soft_assignment",
     "target_distribution",
 ]

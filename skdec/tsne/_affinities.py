@@ -151,9 +151,9 @@ def graph_affinities(neighbors, bandwidths, joint, dtype, threads, *, again=Fals
     return Affinities(graph.P, negentropy, mass, _mean_sigma(scales))
 
 
-def neighbour_rows(D, bandwidths, threads):
+def neighbour_rows(D, bandwidths, threads, *, again=False):
     """p_{j|i} over given neighbours, from the squared distances."""
-    scales, P = _neighbour_scales(D, bandwidths, threads, False), np.empty(D.shape)
+    scales, P = _neighbour_scales(D, bandwidths, threads, again), np.empty(D.shape)
 
     def task(first, last):
         b = slice(first, last)
