@@ -112,7 +112,7 @@ def reliability(
     Notes
     -----
     The loss of a point is what of KL depends on its place, times n/2 for joint
-    normalisation, so that scores of maps of different size compare.  Part 7 of
+    normalisation, so that scores of maps of different size compare.  Part 9 of
     docs/gradients.md derives it and its Hessian; docs/reliability.md says where the
     scores differ from the paper's.
 

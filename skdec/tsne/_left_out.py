@@ -147,7 +147,7 @@ class LeftOut:
 
 
 class LeftOutObjective:
-    """The loss of single points of a map: part 7 of docs/gradients.md.
+    """The loss of single points of a map: part 9 of docs/gradients.md.
 
     Parameters
     ----------
