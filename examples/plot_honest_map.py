@@ -1,8 +1,9 @@
 """Which parts of a map to believe: scores of every point beside the memberships.
 
 Maps scikit-learn's digits, scores each point with its own row left out, and clusters
-the map.  Four pictures of it: where it is overconfident (perturbation), where places are
-badly determined (singularity), whose neighbours it keeps, and what is left to believe.
+the map.  Four pictures of it: where it is overconfident (perturbation), where places
+are badly determined (singularity), whose neighbours it keeps, and what is left to
+believe.
 A fifth compares perplexities.  No label is used for any but the table that is printed.
 Needs the extra ``plot``.
 
@@ -165,8 +166,7 @@ def main():
     ax.set_xscale("log")
     ax.set_xlabel("perturbation")
     ax.set_ylabel("membership of its own cluster")
-    ax.set_title("sure of its cluster, unsure of its place: bottom and right are "
-                 "doubtful", fontsize=10)  # fmt: skip
+    ax.set_title("below and right: doubtful (colour: neighbours kept)", fontsize=10)
     figure.savefig(options.output, dpi=110)
     print(f"wrote {options.output}")
 

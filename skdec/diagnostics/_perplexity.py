@@ -24,7 +24,7 @@ UPPER = 0.05
 class PerplexityTable:
     """What maps of several perplexities are like, by increasing perplexity.
 
-    Attributes
+    Parameters
     ----------
     perplexity : ndarray of shape (n_perplexities,)
         The perplexities.

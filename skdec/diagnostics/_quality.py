@@ -229,7 +229,7 @@ def distance_rank_correlation(
     sample_size: int | None = 1000,
     random_state: RandomState = None,
 ) -> float:
-    """Spearman's rank correlation of the distances in the data and in the map.
+    """Give Spearman's rank correlation of distances in the data and in the map.
 
     Over all pairs of a sample of rows: whether the map keeps the large structure, which
     neighbours do not tell.

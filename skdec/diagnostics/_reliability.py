@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class Reliability:
     """Scores of single points of a map, in the order of ``rows``.
 
-    Attributes
+    Parameters
     ----------
     rows : ndarray of shape (n_rows,), int
         Which training rows the scores are of.
