@@ -155,7 +155,7 @@ def perplexity_table(
             f"perplexities must be several numbers that differ; got {perplexities!r}"
         )
     rows = chosen_rows(
-        rows, X.shape[0] if hasattr(X, "shape") else len(X), random_state
+        rows, X.shape[0] if hasattr(X, "shape") else np.shape(X)[0], random_state
     )
     lines = [
         _line(clone(tsne).set_params(perplexity=float(value)), X, value, rows,

@@ -1,15 +1,12 @@
 """Which rows are looked at."""
 
 from numbers import Integral
-from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
 
 
-def chosen_rows(
-    rows: Any, n_samples: int, random_state: Any, name: str = "rows"
-) -> Any:
+def chosen_rows(rows, n_samples, random_state, name="rows"):
     """The rows to look at: all, so many of them in order, or those given."""
     if rows is None:
         return np.arange(n_samples)
