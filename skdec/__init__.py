@@ -1,4 +1,8 @@
-"""Student-t clustering and exact t-SNE for scikit-learn, on one set of kernels."""
+"""Student-t clustering and exact t-SNE for scikit-learn, on one set of kernels.
+
+``skdec.diagnostics`` tells what of a map can be believed, ``skdec.encoders`` has
+embeddings that learn with the clusters.
+"""
 
 from importlib.metadata import version
 

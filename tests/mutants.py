@@ -428,6 +428,11 @@ MUTANTS = [
         placement_energy=("math.log(sum_s) - energy", "math.log(sum_s) + energy"),
         placement_curvature=("dot(G, P_t)", "dot(S, P_t)"),
         placement_not_normalised=("P_t[j] - S[j] * share", "P_t[j] - S[j]"),
+        own_place_kept=("D[own] = LEFT_OUT", "pass"),
+        hessian_outer=("(1 + bend) * S[j] * G[j]", "S[j] * G[j]"),
+        hessian_bend=("-bend * attraction", "bend * attraction"),
+        hessian_force=("F[d] * F[e] / terms.mass", "F[d] * F[e]"),
+        left_out_share=("-share * repulsion", "-terms.mass * repulsion"),
     ),
     *mutants(
         "kernels/descent.py",
