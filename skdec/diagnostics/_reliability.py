@@ -13,6 +13,7 @@ from sklearn.decomposition import PCA
 from sklearn.utils.validation import check_is_fitted
 
 from skdec.diagnostics._rows import chosen_rows
+from skdec.tsne._checks import check_rows, missing
 from skdec.tsne._left_out import (
     ATTRACTIONS_AT_A_TIME,
     LeftOut,
@@ -133,9 +134,12 @@ def reliability(
     (20,)
     """
     check_is_fitted(tsne)
-    placing = tsne._placing
-    X = tsne._check_X(X, reset=False)
+    placing = tsne._known_rows("reliability")
+    exact, metric = placing.n_neighbors is None, placing.distances.metric
+    X = check_rows(tsne, X, metric, exact=exact, reset=False)
     _check_moves(placing.distances)
+    if missing(X):
+        raise ValueError("X must have no missing values, because rows are moved")
     _check_training_rows(placing.distances, X)
     n_samples = X.shape[0]
     chosen = chosen_rows(rows, n_samples, random_state)

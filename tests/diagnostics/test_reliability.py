@@ -182,6 +182,16 @@ def test_what_is_no_row_of_the_map_is_refused(small):
     given = ExactTSNE(perplexity=5, metric="precomputed", init="random", **SHORT)
     with pytest.raises(ValueError, match="precomputed"):
         reliability(given.fit(D), D)
+    P = np.full((40, 40), 1 / (40 * 39))
+    np.fill_diagonal(P, 0)
+    alone = ExactTSNE(affinities="precomputed", init="random", **SHORT)
+    with pytest.raises(TypeError, match="reliability needs the training rows"):
+        reliability(alone.fit(P), P)
+    holes = X.copy()
+    holes[3, 0] = np.nan
+    known = ExactTSNE(perplexity=5, metric="nan_euclidean", init="random", **SHORT)
+    with pytest.raises(ValueError, match="X must have no missing values"):
+        reliability(known.fit(holes), holes)
 
 
 def test_table_of_perplexities():
