@@ -17,10 +17,10 @@ from skdec.tsne._neighbors import (
     nearest_in_matrix,
 )
 from skdec.utils.duplicates import (
+    KnownRows,
     digests,
     first_identical,
     first_occurrences,
-    identical_rows,
 )
 from skdec.utils.numbers import largest_magnitude, power_of_two
 from skdec.utils.warn import warn
@@ -71,6 +71,7 @@ class SquaredDistances:
         self.n_samples = X.shape[0]
         self._sparse = sparse.issparse(X)
         self._index = self._known = self._norms = self._centring = None
+        self._hashes = None
         if self.euclidean:
             self._centre(X)
         elif metric == "precomputed":
@@ -81,6 +82,9 @@ class SquaredDistances:
             self.rows = self._as_boolean(X) if self.boolean else X.copy()
             self._estimate_metric_params()
             self.unit = power_of_two(float(self._distances(self.rows[:1]).max()))
+
+    def __getstate__(self):
+        return {**vars(self), "_hashes": None}  # made again when they are needed
 
     def _centre(self, X):
         scale = power_of_two(largest_magnitude(X))
@@ -187,7 +191,10 @@ class SquaredDistances:
     def identical(self, rows):
         """For each prepared row, a training row identical to it, or −1."""
         if self.metric != "precomputed":
-            return identical_rows(rows, self.rows)
+            known = self._hashes
+            if known is None:  # of two threads that come at once either may set it
+                known = self._hashes = KnownRows(self.rows)
+            return known.find(rows, self.rows)
         keys = digests(rows.astype(self.rows.dtype, copy=False))
         return np.array([self._known.get(key, -1) for key in keys], np.intp)
 
