@@ -650,6 +650,8 @@ MUTANTS = [
             "= alike[first_occurrences(row_keys(X[alike]))]",
             "= first_occurrences(row_keys(X[alike]))",
         ),
+        candidates_but_the_last=('side="right")', 'side="left")'),
+        last_of_known=("known.setdefault(key, i)", "known[key] = i"),
         no_zero_of_minus_zero=("X + X.dtype.type(0))", "X)"),
     ),
     *mutants(
@@ -666,6 +668,11 @@ MUTANTS = [
             "min(self.unit / sigma, FARTHEST) ** 2",
             "min(self.unit / sigma, FARTHEST)",
         ),
+    ),
+    *mutants(
+        "tsne/_distances.py",
+        ("tests/tsne/test_distances.py -k alone",),
+        product_with_the_first=("rows, others[j])", "rows, others[n])"),
     ),
     *mutants(
         "tsne/_bfgs.py",
@@ -687,6 +694,7 @@ MUTANTS = [
     *mutants(
         "tsne/_placement.py",
         (OPTIMIZERS, TRANSFORM),
+        of_another_map=("not np.array_equal(fitted.embedding, embedding)", "False"),
         worse_start=(
             "at_start.value > at_nearest.value",
             "at_start.value < at_nearest.value",

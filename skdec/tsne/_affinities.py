@@ -217,11 +217,12 @@ def conditional_rows(distances, rows, own, bandwidths, dtype, threads, *, again=
 
 def _conditional(distances, rows, own, bandwidths, dtype, threads, *, again=False):
     P = np.empty((rows.shape[0], distances.n_samples), dtype)
+    new = bool((own < 0).all())  # each of them is placed alone
     scales, calibrated = _empty_scales(rows.shape[0], bandwidths)
 
     def task(first, last):
         b = slice(first, last)
-        D, part = distances.between(rows[b]), _part(scales, b)
+        D, part = distances.between(rows[b], alone=new), _part(scales, b)
         affinities.calibrate_rows(D, own[b], bandwidths, part, calibrated[b])
         affinities.conditional_rows(D, own[b], part, P[b])
 

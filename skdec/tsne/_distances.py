@@ -29,6 +29,11 @@ from skdec.utils.warn import warn
 # below this ratio the few pairs concerned are computed from their differences instead.
 CANCELLATION = 1e-5
 
+# Rows whose products must not depend on how many there are come by so many at a time,
+# with so many others, whatever is left of these by other means: BLAS has loops of their
+# own for what is left of its blocks, and they round otherwise.
+ROWS_ALONE, OTHERS_ALONE = 32, 64
+
 # Beyond this many units squared distances overflow.
 FARTHEST = 1e150
 
@@ -198,10 +203,13 @@ class SquaredDistances:
         keys = digests(rows.astype(self.rows.dtype, copy=False))
         return np.array([self._known.get(key, -1) for key in keys], np.intp)
 
-    def between(self, rows, columns=None):
-        """D between prepared rows and the (given) training rows, float64."""
+    def between(self, rows, columns=None, *, alone=False):
+        """D between prepared rows and the (given) training rows, float64.
+
+        ``alone``: of each row, if it is Euclidean, whatever rows come with it.
+        """
         if self.euclidean:
-            return self._euclidean(rows, columns)
+            return self._euclidean(rows, columns, alone)
         D = self._distances(rows, columns)
         D /= self.unit
         self._check_far(D)
@@ -273,12 +281,15 @@ class SquaredDistances:
                 f"training rows; got {largest:g} times"
             )
 
-    def _euclidean(self, rows, columns):
+    def _euclidean(self, rows, columns, alone):
         others = self.rows if columns is None else self.rows[columns]
         their_norms = self._norms if columns is None else self._norms[columns]
         norms, near = _squared_norms(rows), np.empty(rows.shape[0])
-        D = rows @ others.T
-        D = D.toarray() if sparse.issparse(D) else D
+        if alone and not sparse.issparse(rows):
+            D = _products_alone(rows, others)
+        else:
+            D = rows @ others.T
+            D = D.toarray() if sparse.issparse(D) else D
         squared_from_products(D, norms, their_norms, near)
         # the smallest distances are near the largest norms: most rows need no more
         bound = CANCELLATION * (norms + their_norms.max())
@@ -287,6 +298,20 @@ class SquaredDistances:
             if len(j):
                 D[r, j] = _squared_norms(_difference(rows, others, r, j))
         return D
+
+
+def _products_alone(rows, others):
+    """Products of each row with each other one, to the bit whatever rows there are."""
+    n = len(others) - len(others) % OTHERS_ALONE
+    products = np.empty((len(rows), len(others)))
+    padded = np.zeros((ROWS_ALONE, rows.shape[1]))
+    for start in range(0, len(rows), ROWS_ALONE):
+        b = slice(start, min(start + ROWS_ALONE, len(rows)))
+        padded[: b.stop - start] = rows[b]
+        products[b, :n] = (padded @ others[:n].T)[: b.stop - start]
+    for j in range(n, len(others)):
+        products[:, j] = np.einsum("ij,j->i", rows, others[j])
+    return products
 
 
 def _without_diagonal(graph):

@@ -75,6 +75,8 @@ class KnownRows:
     def find(self, rows, X):
         """For each of ``rows``, the first row of X identical to it, or −1."""
         alike = self.candidates(row_hashes(rows))
+        if len(alike) == 0:
+            return np.full(rows.shape[0], -1, np.intp)
         known = {}
         for key, i in zip(row_keys(X[alike]), alike, strict=True):
             known.setdefault(key, i)
