@@ -34,6 +34,9 @@ CANCELLATION = 1e-5
 # own for what is left of its blocks, and they round otherwise.
 ROWS_ALONE, OTHERS_ALONE = 32, 64
 
+# A thread holds this many float64 distances at a time: a few megabytes.
+ELEMENTS_PER_BLOCK = 400_000
+
 # Beyond this many units squared distances overflow.
 FARTHEST = 1e150
 
@@ -44,6 +47,13 @@ class Centring(NamedTuple):
     scale: float
     mean: np.ndarray | float
     spread: float
+
+    def applied(self, X):
+        """Dense rows, moved, in float64."""
+        rows = np.divide(X, self.scale, dtype=np.float64, order="C")
+        rows -= self.mean
+        rows /= self.spread
+        return rows
 
 
 class SquaredDistances:
@@ -65,7 +75,11 @@ class SquaredDistances:
     unit : float
         A power of two near the largest magnitude, so that squares neither overflow
         nor vanish for data at 1e-200 or 1e200.
+    elements_at_once : int
+        So many distances are asked for at a time.
     """
+
+    elements_at_once = ELEMENTS_PER_BLOCK
 
     def __init__(self, X, metric="euclidean", metric_params=None):
         self.metric = metric
@@ -104,7 +118,7 @@ class SquaredDistances:
             spread = power_of_two(largest_magnitude(self.rows))
             self.rows /= spread
             self._centring = Centring(scale, mean, spread)
-        self._norms = _squared_norms(self.rows)
+        self._norms = squared_norms(self.rows)
         self.unit = scale * self._centring.spread
 
     def _estimate_metric_params(self):
@@ -140,9 +154,7 @@ class SquaredDistances:
         if sparse.issparse(X):
             rows = X.astype(np.float64) / centring.scale
         else:
-            rows = np.divide(X, centring.scale, dtype=np.float64, order="C")
-            rows -= centring.mean
-            rows /= centring.spread
+            rows = centring.applied(X)
         if largest_magnitude(rows) > FARTHEST:
             raise ValueError(
                 f"X must stay within {FARTHEST:g} times the spread of the training "
@@ -166,6 +178,10 @@ class SquaredDistances:
     def to_original(self, length):
         """A length in the units of X."""
         return length * self.unit
+
+    def training_rows(self, chosen):
+        """Some of the training rows, prepared."""
+        return self.rows[chosen]
 
     def forget_training_distances(self):
         """Drop a precomputed matrix: placing new points needs only theirs."""
@@ -284,7 +300,7 @@ class SquaredDistances:
     def _euclidean(self, rows, columns, alone):
         others = self.rows if columns is None else self.rows[columns]
         their_norms = self._norms if columns is None else self._norms[columns]
-        norms, near = _squared_norms(rows), np.empty(rows.shape[0])
+        norms, near = squared_norms(rows), np.empty(rows.shape[0])
         if alone and not sparse.issparse(rows):
             D = _products_alone(rows, others)
         else:
@@ -296,7 +312,7 @@ class SquaredDistances:
         for r in np.flatnonzero(near < bound):
             j = np.flatnonzero(CANCELLATION * (norms[r] + their_norms) > D[r])
             if len(j):
-                D[r, j] = _squared_norms(_difference(rows, others, r, j))
+                D[r, j] = squared_norms(_difference(rows, others, r, j))
         return D
 
 
@@ -335,7 +351,7 @@ def _filtered(graph, keep):
     return type(graph)(parts, shape=graph.shape)
 
 
-def _squared_norms(rows):
+def squared_norms(rows):
     if sparse.issparse(rows):
         return np.asarray(rows.multiply(rows).sum(axis=1)).reshape(-1)
     return np.einsum("ij,ij->i", rows, rows)

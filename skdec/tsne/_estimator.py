@@ -26,6 +26,12 @@ from skdec.tsne._affinities import (
     neighbors_needed,
     truncated_mass,
 )
+from skdec.tsne._blocked import (
+    distances_of,
+    lazily_across_blocks,
+    rows_of_collection,
+    start_by_components,
+)
 from skdec.tsne._checks import (
     METRICS,
     PERPLEXITY,
@@ -35,11 +41,9 @@ from skdec.tsne._checks import (
     check_precomputed,
     resolve_perplexities,
 )
-from skdec.tsne._distances import SquaredDistances
 from skdec.tsne._gradient_descent import Descent
 from skdec.tsne._initialization import (
     check_given_start,
-    principal_components,
     random_start,
     spectral,
 )
@@ -49,6 +53,7 @@ from skdec.tsne._plan import has_grid
 from skdec.tsne._progress import Progress
 from skdec.tsne._schedule import schedule, stable_rate, unfolded_after
 from skdec.tsne._split import LARGEST_DOF, LEAST_DOF
+from skdec.utils.blocks import Blocks, is_dask, row_by_row
 from skdec.utils.sklearn_compat import (
     CallbackSupportMixin,
     StrOptions,
@@ -448,7 +453,8 @@ class ExactTSNE(
         if exact:
             check_memory(n_samples, dtype.itemsize)
         elif not sparse.issparse(X):
-            n_features = 0 if self.metric == "precomputed" else X.shape[1]
+            elsewhere = self.metric == "precomputed" or isinstance(X, Blocks)
+            n_features = 0 if elsewhere else X.shape[1]
             check_neighbour_memory(n_samples, n_neighbors, n_features, dtype.itemsize)
         dof = float(max(self.n_components - 1, 1)) if self.dof == "auto" else self.dof
         kernel = Kernel(KERNELS[self.kernel], dof)
@@ -457,7 +463,7 @@ class ExactTSNE(
         with Threads(
             self.n_jobs, hold_blas=True, listener=progress.part_done
         ) as threads:
-            distances = SquaredDistances(X, self.metric, self.metric_params)
+            distances = distances_of(X, self.metric, self.metric_params)
             first = distances.representatives()
             bandwidths = Bandwidths(perplexities, distances.precision(self.sigma))
             placing = Placing(
@@ -558,16 +564,22 @@ class ExactTSNE(
             self.affinities == "exact" if reset else self._placing.n_neighbors is None
         )
         precomputed = isinstance(metric, str) and metric == "precomputed"
-        X = validate_data(
-            self,
-            X,
-            dtype=FLOATS,
-            order="C",
-            accept_sparse="csr",
-            ensure_all_finite=not (precomputed and self._may_be_distances(X, reset)),
-            ensure_min_samples=2 if reset else 1,
-            reset=reset,
-        )
+        if is_dask(X):
+            X = rows_of_collection(self, X, ALL_PAIRS)
+        else:
+            any_number = precomputed and self._may_be_distances(X, reset)
+            X = validate_data(
+                self,
+                X,
+                dtype=FLOATS,
+                order="C",
+                accept_sparse="csr",
+                ensure_all_finite=not any_number,
+                ensure_min_samples=2 if reset else 1,
+                reset=reset,
+            )
+        if isinstance(X, Blocks):
+            return X
         if sparse.issparse(X):
             X = with_short_indices(X)
             if not (precomputed or callable(metric) or metric in SPARSE_METRICS):
@@ -623,6 +635,8 @@ class ExactTSNE(
         progress.say(f"Mean sigma: {sigma:.6g}")
         return affinities
 
+    @lazily_across_blocks
+    @row_by_row(lambda self, dtype: np.empty((0, self._n_features_out), dtype))
     def transform(self, X: MatrixLike) -> FloatArray:
         """Place new points in the fitted map, each alone.
 
@@ -713,7 +727,9 @@ class ExactTSNE(
         if self.init == "random":
             return random_start(shape, check_random_state(self.random_state))
         if self.init == "pca" and self.metric != "precomputed":
-            return principal_components(X, self.n_components, self.random_state)
+            return start_by_components(
+                X, placing.distances, self.n_components, self.random_state
+            )
         if self.init == "pca":
             warn(
                 "init='pca' needs X itself, not metric='precomputed': init='spectral' "
