@@ -28,11 +28,12 @@ from skdec.clustering._form import (
     resolve_form,
 )
 from skdec.clustering._joint_training import learn
-from skdec.clustering._prediction import FittedClustering, label_rows
+from skdec.clustering._prediction import FittedClustering, Labelled, label_rows
 from skdec.clustering._result import ClusteringResult
 from skdec.clustering._starts import check_init, find_starts
 from skdec.clustering._stream import Batch, Stream, after_fit, joined, numbered_as
 from skdec.clustering._training import Settings
+from skdec.utils.blocks import Blocks, check_blocks, in_memory, is_dask
 from skdec.utils.sklearn_compat import HasMethods, StrOptions, fit_context
 from skdec.utils.state import unchanged_on_error
 from skdec.utils.threads import Threads
@@ -420,6 +421,12 @@ class StudentTClustering(FittedClustering):
         """
         said = []
         with unchanged_on_error(self):
+            if is_dask(X):
+                raise TypeError(
+                    "partial_fit takes one batch of rows in memory; of a dask array "
+                    "X give them one by one: for block in X.blocks: "
+                    "partial_fit(block.compute())"
+                )
             before = getattr(self, "_stream", None)
             reset = before is None
             batch = Batch(*self._check_training(X, y, sample_weight, reset))
@@ -437,15 +444,33 @@ class StudentTClustering(FittedClustering):
         return self
 
     def _check_training(self, X, y, sample_weight, reset=True):
-        X = self._validate(X, self.encoder, reset)
+        if is_dask(X):
+            self._check_whole()
+            X, sample_weight = check_blocks(self, X, reset), in_memory(sample_weight)
+        else:
+            X = self._validate(X, self.encoder, reset)
         if reset and X.shape[0] < self.n_clusters:
             raise ValueError(
                 f"n_clusters ({self.n_clusters}) must not exceed n_samples "
                 f"({X.shape[0]})"
             )
-        if sample_weight is None and y is not None:
+        if sample_weight is None and y is not None and not is_dask(y):
             check_ignored(y, X.shape[0])
         return X, check_weights(sample_weight, X)
+
+    def _check_whole(self):
+        """Refuse what cannot be done with rows in blocks."""
+        if self.encoder is not None:
+            raise TypeError(
+                "encoder must be None for a dask array: an encoder is trained on rows "
+                "in memory.  Encode the blocks with a fitted one, or give "
+                "X.compute()"
+            )
+        if isinstance(self.batch_size, Integral):
+            raise ValueError(
+                "batch_size must be 'auto' or None for a dask array, whose steps are "
+                f"taken with all rows; got {self.batch_size}"
+            )
 
     def _settings(self, of_start=False):
         """Settings of the self-training; an encoder's starts have the defaults."""
@@ -556,14 +581,11 @@ class StudentTClustering(FittedClustering):
         """All attributes, from what was found, with the labels of rows z."""
         ended, dtype = fit.result, Z.dtype
         centers = ended.centers.astype(dtype)
-        with Threads(self.n_jobs) as threads:
-            labelled = label_rows(Z, centers, fit.form, threads)
         self._stream = fit.stream
         self.dof_, self.bandwidth_ = fit.form.dof, fit.form.bandwidth
         self.balance_ = fit.form.balance
         self.cluster_centers_, self.cluster_means_ = centers, ended.means.astype(dtype)
         self.cluster_frequencies_ = ended.frequencies
-        self.labels_, self.probabilities_ = labelled.labels, labelled.probabilities
         self.encoder_, self.encoding_ = fit.encoder, fit.encoding
         # the divergence is a sum of logarithms of numbers near 1: it may round below 0
         self.kl_divergence_, self.evidence_ = max(ended.kl, 0.0), ended.evidence
@@ -575,3 +597,13 @@ class StudentTClustering(FittedClustering):
             "kl_divergence": np.maximum(ended.history.kl, 0.0),
             "label_changes": np.array(ended.history.changed),
         }
+        labelled = self._labelled(Z, centers, fit.form)
+        self.labels_, self.probabilities_ = labelled.labels, labelled.probabilities
+
+    def _labelled(self, Z, centers, form):
+        """Labels of the training rows; of rows in blocks lazily, as dask arrays."""
+        if isinstance(Z, Blocks):
+            X = Z.collection
+            return Labelled(self.predict(X), self.transform(X).max(axis=1))
+        with Threads(self.n_jobs) as threads:
+            return label_rows(Z, centers, form, threads)

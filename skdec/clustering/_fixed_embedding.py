@@ -220,11 +220,11 @@ class Carrier:
 
     def _carry(self, X, weights, start, form, settings, begin=None):
         objective = make_objective(X, weights, start, form, self.threads)
-        rows, ball = objective.rows, objective.rows.ball(objective.weight)
+        rows, ball = objective.rows, objective.ball()
         origin, n_reseeds = _place_empty(objective, rows.to_internal(start))
         origin = ball.hold(origin)
         size = settings.batch_size
-        batches = size is not None and size < len(objective.weight)
+        batches = size is not None and size < objective.n_rows
         run = SelfTraining(
             origin if begin is None else ball.hold(rows.to_internal(begin)),
             StochasticDescent() if batches else CentroidDescent(),
@@ -310,6 +310,8 @@ def _place_empty(objective, centers):
     Returns the centroids and how many were placed.
     """
     # a generator of its own: with an array as init, random_state must not matter
+    if (_occupied(objective, centers) > 0).all():
+        return centers, 0
     rng, centers, placed = np.random.RandomState(0), centers.copy(), set()
     weight = objective.weight.astype(np.float64)
     for _ in range(PLACINGS):

@@ -4,8 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skdec.clustering._blocked import BlockedObjective
 from skdec.clustering._objective import ClusteringObjective
 from skdec.clustering._scaled_rows import scale_rows
+from skdec.utils.blocks import Blocks
 
 LARGEST_SPREAD_DOF = 4
 AUTO_BALANCE, PAPER_BALANCE = 0.5, 1.0
@@ -56,5 +58,7 @@ class Automatic(NamedTuple):
 
 def make_objective(X, weights, reference, form, threads):
     """The objective of weighted rows, scaled about some centroids ``reference``."""
+    if isinstance(X, Blocks):
+        return BlockedObjective(X, weights, reference, form)
     rows = scale_rows(X, reference, form.bandwidth, by_products=True)
     return ClusteringObjective(rows, weights, form.dof, threads, form.balance)

@@ -1,9 +1,12 @@
 """Clusters and their embedding learn together: DEC with its encoder.
 
 In batches, the centroids held: x → z → q → p → ∂KL(P‖Q)/∂z → the encoder, where p is
-made of the batch's current q and a running mean of f.  A refresh goes over all rows:
-z → q → f → p, one step of the centroids, and a check whether labels rest.  Its z is
-what the batches of the last pass had, or all rows are encoded again.
+made of the batch's current q and a running mean of f.  An encoder that augments its
+rows has the gradient at the z of the augmented rows, and p of the rows as they are.
+
+A refresh goes over all rows: z → q → f → p, one step of the centroids, and a check
+whether labels rest.  Its z is what the batches of the last pass had, or all rows are
+encoded again.
 
 What comes of it is judged in the end: ``learn`` gives back the start, with its encoder,
 if the training has lost clusters or the embedding.
@@ -237,15 +240,22 @@ class JointTraining:
         # only its units are used, because its rows are those of an older Z
         scaled = self._objective.rows
         weight, dof, threads = self.batch_weight[batch], self.form.dof, self.threads
+        centers = self.centers
         # an encoder may ask for the gradient at several Z
         following = [self.frequencies]
 
-        def gradient(Z):
+        def placed(Z):
+            """The rows z in internal units, and their memberships."""
+            z = scaled.to_internal(Z)
+            return z, memberships(scale_rows(z, centers, 1.0), centers, dof, threads)
+
+        def gradient(Z, at=None):
             self._remember(batch, Z)
-            z, centers = scaled.to_internal(Z), self.centers
-            Q = memberships(scale_rows(z, centers, 1.0), centers, dof, threads)
+            z, Q = placed(Z)
             f = following[0] = self._following(frequencies(Q, weight), weight.sum())
             P = target(Q, f, self.form.balance, threads)
+            if at is not None:
+                z, Q = placed(self._checked(batch, at))
             R = residual(P, Q, weight)
             forces = clustering_forces(z, centers, dof, P, R, weight, threads)
             return scaled.gradient_to_original(forces.grad_Z)
@@ -257,6 +267,10 @@ class JointTraining:
 
     def _remember(self, batch, Z):
         """Keep the embedding that a batch has now, if it can be one."""
+        self.Z[batch] = self._checked(batch, Z)
+
+    def _checked(self, batch, Z):
+        """An embedding of a batch in the dtype of the others, if it can be one."""
         expected = len(batch), self.Z.shape[1]
         if np.shape(Z) != expected:
             raise ValueError(
@@ -264,9 +278,10 @@ class JointTraining:
                 f"the batch; got {np.shape(Z)}"
             )
         with np.errstate(over="ignore"):
-            self.Z[batch] = Z
-        if not np.isfinite(self.Z[batch]).all():
+            Z = np.asarray(Z).astype(self.Z.dtype)
+        if not np.isfinite(Z).all():
             raise FloatingPointError(DIVERGED)
+        return Z
 
     def _following(self, sums, total):
         """The running frequencies after a batch with these, and this weight."""

@@ -1,6 +1,6 @@
 """KL(P‖Q) of rows to moving centroids, and the mixture that memberships stand for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +34,12 @@ class Sums:
     kl: float  # KL(P‖Q) at the anchors, NaN unless asked for
     weight: float  # Σ_i w_i
 
+    @classmethod
+    def added(cls, parts):
+        """The sums over the rows of several parts."""
+        names = [field.name for field in fields(cls)]
+        return cls(**{name: sum(getattr(p, name) for p in parts) for name in names})
+
 
 class Mixture(NamedTuple):
     """Student-t distributions around the means of the clusters, by their weights."""
@@ -65,6 +71,15 @@ class ClusteringObjective:
         self.weights = weights
         self.weight = weights.filled(rows.shape[0]).astype(rows.dtype, copy=False)
         self.total = float(self.weight.sum(dtype=np.float64))
+        self.n_rows = len(self.weight)
+
+    def unlabelled(self):
+        """Labels of rows that have none yet, to be given to ``sums``."""
+        return np.full(self.n_rows, -1, np.int32)
+
+    def ball(self):
+        """The ball that holds all rows of positive weight."""
+        return self.rows.ball(self.weight)
 
     def take(self, chosen):
         """The objective of some of the rows."""

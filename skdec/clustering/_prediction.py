@@ -21,6 +21,7 @@ from skdec.clustering._objective import ClusteringObjective, Mixture
 from skdec.clustering._scaled_rows import scale_rows
 from skdec.clustering._spread import simplified_silhouette
 from skdec.clustering._training import DIVERGED
+from skdec.utils.blocks import check_blocks, for_workers, in_memory, is_dask, row_by_row
 from skdec.utils.threads import Threads
 from skdec.utils.validation import FLOATS, check_matrix
 from skdec.utils.weights import Weights, check_weights
@@ -33,11 +34,44 @@ if TYPE_CHECKING:
 ROWS_PER_PREDICTION = 65_536
 
 
+class Share(NamedTuple):
+    """What some rows add to a weighted mean."""
+
+    total: float
+    weight: float
+
+
 class Labelled(NamedTuple):
     """The most probable cluster of each row, and how much it belongs to it."""
 
     labels: np.ndarray
     probabilities: np.ndarray
+
+
+def _no_memberships(estimator, dtype):
+    return np.empty((0, len(estimator.cluster_centers_)), dtype)
+
+
+def _no_embedding(estimator, dtype):
+    return np.empty((0, estimator.cluster_centers_.shape[1]), dtype)
+
+
+def _no_labels(estimator, dtype):
+    return np.empty(0, np.int32)
+
+
+def _no_numbers(estimator, dtype):
+    return np.empty(0)
+
+
+def _silhouette_of_block(rows, model, weight):
+    """What the rows of a block add to the score."""
+    total = weight.sum()
+    if not total > 0:
+        return Share(0.0, 0.0)
+    centers = model.cluster_centers_
+    value = simplified_silhouette(model.encode(rows), centers, weight)
+    return Share(total * value, total)
 
 
 def label_rows(X, centers, form, threads):
@@ -59,6 +93,10 @@ class FittedClustering(
     Rows go one way: X → z, by the encoder if there is one → q → labels, scores.
     """
 
+    # what rows elsewhere need not know of the training rows
+    _of_each_row = ("labels_", "probabilities_", "encoding_", "_stream")
+
+    @row_by_row(_no_embedding)
     def encode(self, X: MatrixLike) -> Any:
         """Compute the embedding z in which rows are compared with the centroids.
 
@@ -85,6 +123,7 @@ class FittedClustering(
             )
         return Z
 
+    @row_by_row(_no_labels)
     def predict(self, X: MatrixLike) -> IntArray:
         """Label each row with its most probable cluster.
 
@@ -100,6 +139,7 @@ class FittedClustering(
         """
         return self._labels(self.encode(X))
 
+    @row_by_row(_no_memberships)
     def predict_proba(self, X: ArrayLike) -> FloatArray:
         """Compute the memberships q of each dense row in each cluster.
 
@@ -127,6 +167,7 @@ class FittedClustering(
             )
         return self.transform(X)
 
+    @row_by_row(_no_memberships)
     def transform(self, X: MatrixLike) -> FloatArray:
         """Compute the memberships q of each row, dense or sparse, in each cluster.
 
@@ -169,10 +210,16 @@ class FittedClustering(
         score : float
             Between 0 and 1, higher is better; 0 for a single cluster.
         """
+        if is_dask(X):
+            check_is_fitted(self)
+            return self._score_of_blocks(
+                check_blocks(self, X), in_memory(sample_weight)
+            )
         X = self.encode(X)
         weights = check_weights(sample_weight, X)
         return simplified_silhouette(X, self.cluster_centers_, weights.values)
 
+    @row_by_row(_no_numbers)
     def kl_samples(self, X: MatrixLike) -> FloatArray:
         """Divergence of each row's target from its memberships: how far q has to move.
 
@@ -201,6 +248,7 @@ class FittedClustering(
 
         return self._of_memberships(self.encode(X), divergence)
 
+    @row_by_row(_no_numbers)
     def entropy_samples(self, X: MatrixLike) -> FloatArray:
         """Entropy of each row's memberships: which rows lie between clusters.
 
@@ -222,6 +270,7 @@ class FittedClustering(
             self.encode(X), lambda Q, _: entr(Q).sum(axis=1, dtype=np.float64)
         )
 
+    @row_by_row(_no_numbers)
     def score_samples(self, X: MatrixLike) -> FloatArray:
         r"""Log density of each row: which rows lie far from all clusters.
 
@@ -253,6 +302,13 @@ class FittedClustering(
         with Threads(self.n_jobs) as threads:
             objective = ClusteringObjective(rows, Weights(None), self.dof_, threads)
             return objective.log_density(mixture)
+
+    def _score_of_blocks(self, blocks, sample_weight):
+        weights = check_weights(sample_weight, blocks)
+        own = blocks.split(weights.filled(blocks.shape[0]))
+        model = for_workers(self)
+        parts = blocks.map(_silhouette_of_block, model, own, task="score")
+        return sum(part.total for part in parts) / sum(part.weight for part in parts)
 
     def _validate(self, X, encoder, reset=False):
         takes_sparse = encoder is None or get_tags(encoder).input_tags.sparse

@@ -72,25 +72,45 @@ def scale_rows(X, centers, bandwidth, *, by_products=False):
         Whether dense rows may be measured by matrix products if rounding allows.
     """
     check_columns(centers, X.shape[1])
-    centers = np.asarray(centers, dtype=np.float64)
-    dense, unit = not sparse.issparse(X), 1.0
-    own = X.dtype if dense else np.dtype(np.float64)
-    largest = max(largest_magnitude(X), largest_magnitude(centers))
-    if not SMALLEST_UNIT[own] < bandwidth or largest > LARGEST_ENTRY[own]:
-        # division by a power of two is exact
-        unit = power_of_two(bandwidth)
-    h = bandwidth / unit
-    dtype = working_dtype(own, largest / unit / h, "X")
-    if unit != 1 or dtype != own:
-        X, dtype = X.astype(np.float64) / unit, np.dtype(np.float64)
-    if not dense:
-        return SparseScaledRows(X, h, unit)
-    origin = np.zeros(X.shape[1], dtype)
-    if bandwidth != 1:
-        shares = centers / unit / len(centers)
-        origin = shares.sum(axis=0).astype(dtype)
-    rows = DenseScaledRows(X, origin, h, unit)
+    largest, dense = largest_magnitude(X), not sparse.issparse(X)
+    scaling = Scaling.about(centers, bandwidth, largest, X.dtype, dense)
+    rows = scaling.rows(X)
     return rows.measured_by_products() if by_products else rows
+
+
+class Scaling(NamedTuple):
+    """How rows are taken: z = (x/unit − origin)/h."""
+
+    origin: np.ndarray  # of the dtype in which rows are computed with
+    h: float
+    unit: float  # a power of two, by which division is exact
+    dense: bool
+
+    @classmethod
+    def about(cls, centers, bandwidth, largest, dtype, dense):
+        """The scaling of rows of a largest magnitude, about some centroids."""
+        centers, unit = np.asarray(centers, dtype=np.float64), 1.0
+        own = np.dtype(dtype if dense else np.float64)
+        largest = max(largest, largest_magnitude(centers))
+        if not SMALLEST_UNIT[own] < bandwidth or largest > LARGEST_ENTRY[own]:
+            unit = power_of_two(bandwidth)
+        h = bandwidth / unit
+        dtype = working_dtype(own, largest / unit / h, "X")
+        if unit != 1:
+            dtype = np.dtype(np.float64)
+        origin = np.zeros(centers.shape[1], dtype)
+        if dense and bandwidth != 1:
+            shares = centers / unit / len(centers)
+            origin = shares.sum(axis=0).astype(dtype)
+        return cls(origin, h, unit, dense)
+
+    def rows(self, X):
+        """Rows X, measured by differences if they are dense."""
+        if self.unit != 1 or (self.dense and X.dtype != self.origin.dtype):
+            X = X.astype(np.float64) / self.unit
+        if not self.dense:
+            return SparseScaledRows(X, self.h, self.unit)
+        return DenseScaledRows(X, self.origin, self.h, self.unit)
 
 
 def check_columns(centers, n_features):
@@ -196,24 +216,40 @@ class DenseScaledRows:
             norms[batch] = np.einsum("ij,ij->i", z, z)
         # x·μ is taken of x as it is, not of x − origin
         offset = np.linalg.norm(self.scale * self.origin.astype(np.float64))
-        error = (np.sqrt(norms.max()) + offset) ** 2 * np.finfo(self.dtype).eps
+        error = (np.sqrt(norms.max(initial=0)) + offset) ** 2 * np.finfo(self.dtype).eps
         if error > PRODUCT_ERROR[self.dtype]:
             return self
+        return self.with_norms(norms)
+
+    def with_norms(self, norms):
+        """The same rows, measured by matrix products, from ‖z‖² of each."""
         return ProductScaledRows(self.X, self.origin, self.h, self.unit, norms)
 
     # ------------------------------------------------- sums and distances, float64
     def ball(self, weight):
         """The ball that holds all rows of positive weight, in the units inside."""
-        total, sums = weight.sum(dtype=np.float64), np.zeros(self.shape[1])
-        batches = list(gen_batches(self.shape[0], ROWS_PER_SUM))
-        for batch in batches:
+        total = weight.sum(dtype=np.float64)
+        center = self.mean_of(self.weighted_sum(weight), total)
+        return Ball(center, self.radius(weight, center))
+
+    def weighted_sum(self, weight):
+        """Σ_i w_i x_i in the units of X divided by ``unit``."""
+        sums = np.zeros(self.shape[1])
+        for batch in gen_batches(self.shape[0], ROWS_PER_SUM):
             sums += weight[batch].astype(np.float64) @ self.X[batch]
-        center = (sums / total - self.origin) * self.scale
+        return sums
+
+    def mean_of(self, weighted_sum, total):
+        """The mean of rows, in the units inside, from their weighted sum."""
+        return (weighted_sum / total - self.origin) * self.scale
+
+    def radius(self, weight, center):
+        """The largest distance of a row of positive weight, in the units inside."""
         largest = 0.0
-        for batch in batches:
+        for batch in gen_batches(self.shape[0], ROWS_PER_SUM):
             D = self.squared_distances(batch, center)[weight[batch] > 0]
             largest = max(largest, D.max(initial=0))
-        return Ball(center, float(np.sqrt(largest)))
+        return float(np.sqrt(largest))
 
     def original_distances(self, point):
         """Distance of each row to a point, both in the units of X."""

@@ -140,14 +140,14 @@ class SelfTraining:
         ended : Ended
             Where the centroids are, and how they came there.
         """
-        labels = np.full(len(objective.weight), -1, np.int32)
+        labels = objective.unlabelled()
         self.least_shift = LEAST_SHIFT[objective.rows.dtype]
         checked, changed, refreshed = self.centers, 0.0, False
         while self.n_iter < self.settings.max_iter and not (
             self.converged or self.emptied
         ):
             kl, occupied = 0.0, 0.0
-            for rows in self._batches(len(labels)):
+            for rows in self._batches(objective.n_rows):
                 part, part_labels = objective, labels
                 if rows is not None:
                     part, part_labels = objective.take(rows), labels[rows]

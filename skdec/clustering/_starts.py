@@ -6,8 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.random import sample_without_replacement
 
 from skdec.clustering._spread import Spread, within_spread
+from skdec.utils.blocks import Blocks
 from skdec.utils.duplicates import merge_rows
 from skdec.utils.numbers import TINY, largest_magnitude, power_of_two
 from skdec.utils.validation import check_matrix, with_short_indices
@@ -112,18 +114,16 @@ def find_starts(X, weights, init, n_clusters, seeds, threads):
     """
     # scikit-learn's k-means takes indices of 32 bits only
     X = with_short_indices(X) if sparse.issparse(X) else X
-    most = _sample_size(X, n_clusters)
-    weight = weights.filled(X.shape[0])
-    if X.shape[0] <= most:
-        rows, weight = sample, sample_weight = merge_rows(X, weight)
+    most, n_rows = _sample_size(X, n_clusters), X.shape[0]
+    if n_rows <= most:
+        X = X[np.arange(n_rows)] if isinstance(X, Blocks) else X
+        rows, weight = sample, sample_weight = merge_rows(X, weights.filled(n_rows))
+        weights = weights._replace(values=weight)
     else:
-        rows = X
-        drawn = np.flatnonzero(weight > 0)
-        rng = np.random.RandomState(seeds[0])
-        drawn = rng.permutation(drawn)[:most]
-        sample, sample_weight = merge_rows(X[drawn], weight[drawn])
+        rows, drawn = X, _drawn(weights, n_rows, most, seeds[0])
+        sample, sample_weight = merge_rows(X[drawn], weights.of(drawn))
     scaled = Sample.of(sample, sample_weight)
-    if sparse.issparse(X) and sample.shape[0] > 1:
+    if sparse.issparse(sample) and sample.shape[0] > 1:
         _check_precision(scaled.rows, sample_weight)
     if isinstance(init, np.ndarray):
         # no row is near a centroid so far out, so that it is placed among the rows
@@ -143,7 +143,7 @@ def find_starts(X, weights, init, n_clusters, seeds, threads):
         )
     return Starts(
         rows=rows,
-        weights=weights._replace(values=weight),
+        weights=weights,
         sample=sample,
         sample_weights=weights._replace(values=sample_weight),
         centers=[scaled.to_original(centers.astype(np.float64)) for centers in found],
@@ -151,6 +151,15 @@ def find_starts(X, weights, init, n_clusters, seeds, threads):
         n_rows=float(sample_weight.sum() ** 2 / np.square(sample_weight).sum()),
         too_few=too_few,
     )
+
+
+def _drawn(weights, n_rows, most, seed):
+    """Which rows are in the sample, of those with positive weight."""
+    some = None if weights.values is None else np.flatnonzero(weights.values > 0)
+    n_rows = n_rows if some is None else len(some)
+    size, rng = min(most, n_rows), np.random.RandomState(seed)
+    drawn = sample_without_replacement(n_rows, size, random_state=rng)
+    return drawn if some is None else some[drawn]
 
 
 def _check_precision(rows, weight):
@@ -171,7 +180,11 @@ def _check_precision(rows, weight):
 
 def _sample_size(X, n_clusters):
     """Rows that are merged and in which starts are found, at most."""
-    stored = max(1, X.nnz if sparse.issparse(X) else X.size)
+    if isinstance(X, Blocks):
+        stored = X.n_stored
+    else:
+        stored = X.nnz if sparse.issparse(X) else X.size
+    stored = max(1, stored)
     widest = min(MERGED_ROWS, WIDEST_ENTRIES * X.shape[0] // stored)
     narrow = MERGED_ENTRIES * X.shape[0] // stored
     return max(narrow, widest, LEAST_ROWS_PER_CLUSTER * n_clusters)

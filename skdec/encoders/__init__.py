@@ -16,6 +16,10 @@ method more:
     with ``sample_weight``; the weights are 1 on average, and rows without weight are
     left out.  What it returns is ignored.
 
+    An encoder that augments its rows calls ``gradient(Z, at)`` instead: Z, the
+    embedding of the rows as they are, gives targets, labels and centroids, and G is
+    ∂KL/∂z at the embedding ``at`` of the augmented rows.
+
 A deep copy of the pre-trained encoder is kept during the training, to be returned if
 the training loses clusters.  The encoder inherits from scikit-learn's BaseEstimator,
 whose tag ``input_tags.sparse`` says whether it takes CSR matrices too.  Nothing else is
@@ -34,8 +38,15 @@ asked of it::
             self.W_ = self.W_ - 1e-3 * X.T @ G / len(X)
 """
 
+from skdec.encoders._augmentation import RandomAffine, RandomDropout
 from skdec.encoders._autoencoder import AutoencoderEncoder
 from skdec.encoders._linear import LinearEncoder
 from skdec.utils.typing import Encoder
 
-__all__ = ["AutoencoderEncoder", "Encoder", "LinearEncoder"]
+__all__ = [
+    "AutoencoderEncoder",
+    "Encoder",
+    "LinearEncoder",
+    "RandomAffine",
+    "RandomDropout",
+]

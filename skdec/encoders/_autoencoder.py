@@ -49,6 +49,10 @@ class AutoencoderEncoder(BaseEncoder):
     decoder has no part in it; γ > 0 is IDEC.  The paper of IDEC gives the weight to
     the KL instead: its 0.1 is γ = 10 here.
 
+    With ``augment`` the networks are given augmented rows T(x) in both, and z is that
+    of T(x).  What is restored is x, and the target of the KL is made of f(x): the
+    embedding of a row and of its augmentations become the same (DEC-DA).
+
     Parameters
     ----------
     hidden_dims : sequence of int, default=(500, 500, 2000, 10)
@@ -64,6 +68,14 @@ class AutoencoderEncoder(BaseEncoder):
     dropout : float, default=0.2
         Share of the input that is set to the mean in pre-training, at least 0 and less
         than 1; the rest is divided by what remains of 1.
+    augment : callable, default=None
+        Gives augmented rows, drawn anew in each step: ``augment(x, generator)``.  x is
+        a float32 tensor of shape (n_rows, n_features) on ``device``, which it may
+        change, of dense rows in units of ``scale_`` but not centred, so that 0 is 0;
+        generator is a torch.Generator there.  It returns a tensor of the same shape.
+        :class:`RandomAffine` is for images, :class:`RandomDropout` for counts and
+        texts.  Give what leaves the clusters that you want as they are: rotations
+        merge the digits 6 and 9.
     epochs : int, default=100
         Passes over the data in pre-training.
     whiten : bool, default=True
@@ -91,8 +103,8 @@ class AutoencoderEncoder(BaseEncoder):
     device : {"auto", "cpu", "cuda"} or str, default="auto"
         Where to compute, as PyTorch names it; "auto" is a GPU if there is one.
     random_state : int, RandomState instance or None, default=None
-        Seeds the weights, the batches and dropout.  Dropout within ``modules`` has
-        PyTorch's own seed.
+        Seeds the weights, the batches, dropout and augmentation.  Dropout within
+        ``modules`` has PyTorch's own seed.
     verbose : int, default=0
         Print a line per epoch.
 
@@ -102,8 +114,8 @@ class AutoencoderEncoder(BaseEncoder):
         The networks f and g, in evaluation mode.  With ``whiten``, each is a Sequential
         of the layers, or of the one of ``modules``, and of the linear layer.
     loss_history_ : ndarray of shape (epochs,)
-        Mean squared error per feature of the reconstruction, with dropout, in each
-        epoch of pre-training.
+        Mean squared error per feature of the reconstruction, with dropout and
+        augmentation, in each epoch of pre-training.
     mean_ : ndarray of shape (n_features,)
         Mean of the training rows.
     scale_ : float
@@ -130,6 +142,7 @@ class AutoencoderEncoder(BaseEncoder):
     ICML 2016, section 3.2.
     Guo, Gao, Liu, Yin: Improved deep embedded clustering with local structure
     preservation, IJCAI 2017, equation 8.
+    Guo, Zhu, Liu, Yin: Deep embedded clustering with data augmentation, ACML 2018.
     """
 
     _parameter_constraints: dict = {
@@ -140,6 +153,7 @@ class AutoencoderEncoder(BaseEncoder):
             callable,
         ],
         "dropout": [Range(Real, 0, 1, closed="left")],
+        "augment": [callable, None],
         "epochs": [Range(Integral, 0, None, closed="left")],
         "whiten": ["boolean"],
         "batch_size": [Range(Integral, 1, None, closed="left")],
@@ -160,6 +174,7 @@ class AutoencoderEncoder(BaseEncoder):
         modules: Sequence[Any] | None = None,
         activation: str | Callable[[], Any] = "relu",
         dropout: float = 0.2,
+        augment: Callable[[Any, Any], Any] | None = None,
         epochs: int = 100,
         whiten: bool = True,
         batch_size: int = 256,
@@ -176,6 +191,7 @@ class AutoencoderEncoder(BaseEncoder):
         self.modules = modules
         self.activation = activation
         self.dropout = dropout
+        self.augment = augment
         self.epochs = epochs
         self.whiten = whiten
         self.batch_size = batch_size
@@ -217,11 +233,16 @@ class AutoencoderEncoder(BaseEncoder):
             self.device,
             self.precision == "mixed",
         )
+        self._augmentation = None
+        if self.augment is not None:
+            center = self.mean_ / self.scale_
+            self._augmentation = torch_side.Augmentation(self.augment, center)
         self._stepping = False
         self.n_components_ = self._check_widths(X[:1])
         self._pretrain(X, weight, rng, seeds[1])
         if self.whiten and self.epochs:
             self._whiten(X, weight)
+        self._step_seed = int(rng.randint(MAX_SEED))
         return self
 
     def _pair(self, torch_side, n_features, seed):
@@ -267,7 +288,9 @@ class AutoencoderEncoder(BaseEncoder):
             error, n_batches = 0.0, -(-len(rows) // self.batch_size)
             for batch in np.array_split(rng.permutation(rows), n_batches):
                 x = self._scaled(X[batch])
-                mean = networks.restore(x, weight[batch], self.dropout)
+                mean = networks.restore(
+                    x, weight[batch], self.dropout, self._augmentation
+                )
                 error += mean * len(batch) / len(rows)
             self.loss_history_[epoch] = error
             if self.verbose:
@@ -307,7 +330,8 @@ class AutoencoderEncoder(BaseEncoder):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The batch.
         gradient : callable
-            Gives ∂KL/∂Z of the batch's embedding Z.
+            Gives ∂KL/∂Z of the batch's embedding Z; with ``augment`` called with that
+            of the augmented batch besides, at which it gives the gradient.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights w of the rows in the error of reconstruction.
 
@@ -318,13 +342,16 @@ class AutoencoderEncoder(BaseEncoder):
         """
         X = self._check(X)
         if not self._stepping:
-            self._networks.set_optimizer(self.optimizer, self.clustering_rate)
+            self._networks.set_optimizer(
+                self.optimizer, self.clustering_rate, self._step_seed
+            )
             self._stepping = True
         self._networks.follow(
             self._scaled(X),
-            lambda Z: mean_gradient(gradient, Z),
+            lambda Z, *at: mean_gradient(gradient, Z, *at),
             np.ones(X.shape[0]) if sample_weight is None else sample_weight,
             self.reconstruction_weight,
+            self._augmentation,
         )
         return self
 

@@ -121,9 +121,9 @@ class BaseEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return tags
 
 
-def mean_gradient(gradient, Z):
-    """∂L/∂Z of the mean L over the rows of a batch, and check what was returned."""
-    G = np.asarray(gradient(Z))
+def mean_gradient(gradient, Z, *at):
+    """∂L/∂Z of the mean L over a batch, at Z or elsewhere; checks what was returned."""
+    G = np.asarray(gradient(Z, *at))
     if G.shape != Z.shape:
         raise ValueError(f"gradient must return shape {Z.shape}; got {G.shape}")
     return G / len(Z)

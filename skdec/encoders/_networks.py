@@ -68,6 +68,28 @@ class Affine(nn.Module):
             return z.float() @ self.matrix + self.bias
 
 
+class Augmentation:
+    """A user's augmentation as a function of scaled rows, which are centred.
+
+    It is given rows in units of the scale but not centred, in which 0 is 0.
+    """
+
+    def __init__(self, augment, center):
+        self.augment, self.center = augment, np.asarray(center, dtype=np.float32)
+
+    def __call__(self, x, generator):
+        """The rows augmented, and scaled as x is."""
+        center = torch.from_numpy(self.center).to(x.device)
+        made = self.augment(x + center, generator)
+        if not isinstance(made, torch.Tensor) or made.shape != x.shape:
+            got = f"shape {tuple(made.shape)}" if hasattr(made, "shape") else repr(made)
+            raise ValueError(
+                f"augment must return a tensor of shape {tuple(x.shape)}, as it is "
+                f"given; got {type(made).__name__} of {got}"
+            )
+        return made.to(x) - center
+
+
 class Networks:
     """Encoder f and decoder g on their device, and the optimiser that moves them.
 
@@ -89,7 +111,7 @@ class Networks:
         self._optimizer = self._generator = None
 
     def set_optimizer(self, optimizer, rate, seed=0):
-        """Take an optimiser for the next steps, and a seed for dropout."""
+        """Take an optimiser for the next steps, and a seed of what is random."""
         parameters = [*self.encoder.parameters(), *self.decoder.parameters()]
         if optimizer == "adam":
             # unfused, it steps one tensor at a time and is several times as slow
@@ -114,13 +136,13 @@ class Networks:
         self.decoder = nn.Sequential(undone.to(self.device), self.decoder)
         self.train(False)
 
-    def restore(self, x, weight, dropout):
+    def restore(self, x, weight, dropout, augment):
         """One step of pre-training; returns the mean of ‖x − restored‖²/d."""
         x = self._tensor(x)
-        given = x
+        given = x if augment is None else augment(x, self._generator)
         if dropout:
             draws = torch.rand(x.shape, generator=self._generator, device=self.device)
-            given = x * (draws >= dropout) / (1 - dropout)
+            given = given * (draws >= dropout) / (1 - dropout)
         with self._autocast():
             restored = self.decoder(self.encoder(given))
         error = self._error(restored, x, weight)
@@ -129,12 +151,22 @@ class Networks:
         self._optimizer.step()
         return float(error.detach())
 
-    def follow(self, x, gradient, weight, reconstruction_weight):
-        """One step along ∂KL/∂Z, and γ times the error of reconstruction."""
+    def follow(self, x, gradient, weight, reconstruction_weight, augment):
+        """One step along ∂KL/∂Z, and γ times the error of reconstruction.
+
+        With ``augment`` both are of augmented rows, with the targets of the rows as
+        they are: the KL's is made of their z, the reconstruction's are themselves.
+        """
         x = self._tensor(x)
+        given = x if augment is None else augment(x, self._generator)
         with self._autocast():
-            z = self.encoder(x)
-        toward = self._tensor(gradient(z.detach().float().cpu().numpy()))
+            z = self.encoder(given)
+            places = [z.detach()]
+            if augment is not None:
+                with torch.no_grad():
+                    places.insert(0, self.encoder(x))
+        toward = gradient(*(place.float().cpu().numpy() for place in places))
+        toward = self._tensor(toward)
         outputs, slopes = [z], [toward.to(z.dtype)]
         if reconstruction_weight:
             with self._autocast():

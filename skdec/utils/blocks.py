@@ -1,4 +1,4 @@
-"""Rows in blocks: dask arrays and data frames, on a cluster or behind a local scheduler.
+"""Rows in blocks: dask arrays and data frames, on a cluster or a local scheduler.
 
 The one module that knows Dask.  What is computed block by block is a function of one
 block, and its results come back in the order of the blocks.  So they depend neither on
@@ -13,14 +13,19 @@ import sys
 from contextlib import contextmanager
 from functools import wraps
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdec.utils.memory import available
 from skdec.utils.validation import FLOATS, check_matrix
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+F = TypeVar("F", bound="Callable[..., Any]")
 
 # Rows are kept by the workers if they take at most this share of the memory that these
 # may use.  Otherwise they are read again whenever they are needed.
@@ -97,11 +102,17 @@ class Blocks:
         ]
         self._groups = [[i] for i in range(len(self._parts))]
         found = self.map(_described, task="look")
+        if not any(block.n_rows for block in found):
+            raise ValueError(f"{name} must have a row at least; got none")
+        full = [i for i, block in enumerate(found) if block.n_rows]
+        self._parts, found = ([a[i] for i in full] for a in (self._parts, found))
+        self._groups = [[i] for i in range(len(full))]
         sizes = [block.n_rows for block in found]
         self.shape = sum(sizes), int(X.shape[1])
         self.n_stored = sum(block.n_stored for block in found)
         self.is_sparse = any(block.is_sparse for block in found)
         self.offsets = [0, *accumulate(sizes)]
+        self.collection = X
         self.kept = sum(block.n_bytes for block in found) <= KEPT_SHARE * _memory()
         if self.kept:
             with _one_error():
@@ -149,7 +160,11 @@ class Blocks:
             if keeps:
                 held = dask.persist(*results, *values)
                 results, values = held[: len(results)], held[len(results) :]
-            results = dask.compute(*results)
+            try:
+                results = dask.compute(*results)
+            except BaseException:
+                _cancel(values)
+                raise
         in_order = [None] * len(self)
         for group, found in zip(self._groups, results, strict=True):
             for i, result in zip(group, found, strict=True):
@@ -166,7 +181,7 @@ class Blocks:
         import dask
 
         check_features(estimator, X, reset=False)
-        model = _as_sent(estimator)
+        model = for_workers(estimator)
         vars(model).update(attributes)
         model = dask.delayed(model, pure=False, traverse=False)
         convert = dask.delayed(_as_rows, pure=True)
@@ -191,7 +206,7 @@ class Blocks:
         limits = zip(self.offsets, self.offsets[1:], strict=False)
         return Each([values[start:stop] for start, stop in limits])
 
-    def take(self, chosen):
+    def __getitem__(self, chosen):
         """Some of the rows, in memory, in the order in which they are asked for."""
         chosen = np.asarray(chosen)
         order = np.argsort(chosen, kind="stable")
@@ -210,7 +225,7 @@ class Blocks:
         return rows[back]
 
 
-def check_blocks(estimator, X, *, reset):
+def check_blocks(estimator, X, reset=False):
     """Blocks of a collection's rows; the estimator's features are checked or set."""
     check_features(estimator, X, reset=reset)
     return Blocks(X)
@@ -226,33 +241,34 @@ def check_features(estimator, X, *, reset):
     validate_data(estimator, names, reset=reset, skip_check_array=True)
 
 
-def check_block_weights(sample_weight, blocks):
-    """Weights of the rows of blocks, (n_samples,), in memory: 8 bytes a row."""
+def in_memory(values):
+    """What has a number for each row as an array, from a collection or anything."""
     import dask
 
-    if is_dask(sample_weight):
+    if is_dask(values):
         with _one_error():
-            (sample_weight,) = dask.compute(sample_weight)
-    return None if sample_weight is None else np.asarray(sample_weight)
+            (values,) = dask.compute(values)
+    return values
 
 
-def row_by_row(output):
+def row_by_row(output: Callable[[Any, Any], Any]) -> Callable[[F], F]:
     """Let a method that treats each row alone take dask collections too, lazily.
 
     ``output(self, dtype)`` is the result of no rows of that dtype.  The workers get the
     estimator without what it knows of each training row.
     """
 
-    def decorate(method):
+    def decorate(method: F) -> F:
         @wraps(method)
         def on_any(self, X, *args, **kwargs):
             if not is_dask(X):
                 return method(self, X, *args, **kwargs)
+            check_is_fitted(self)
             check_features(self, X, reset=False)
             empty = output(self, _dtype(X))
             return _lazily(self, method.__name__, X, empty)
 
-        return on_any
+        return cast(F, on_any)
 
     return decorate
 
@@ -261,7 +277,7 @@ def _lazily(estimator, method, X, empty):
     """The results of a method of each block, as a dask array."""
     import dask
 
-    model = dask.delayed(_as_sent(estimator), pure=False, traverse=False)
+    model = dask.delayed(for_workers(estimator), pure=False, traverse=False)
     convert = dask.delayed(_as_rows, pure=True)
     call = dask.delayed(_call, pure=False)
     parts = [
@@ -289,10 +305,11 @@ def _stacked(X, parts, empty):
     return da.concatenate(arrays, allow_unknown_chunksizes=True)
 
 
-def _as_sent(estimator):
+def for_workers(estimator):
     """The estimator as workers need it, to run on the one thread of a task."""
     sent = copy.copy(estimator)
-    for name in getattr(estimator, "_of_each_row", ()):
+    # names have been checked, and blocks have none
+    for name in ("feature_names_in_", *getattr(estimator, "_of_each_row", ())):
         vars(sent).pop(name, None)
     sent.n_jobs = 1
     return sent
@@ -356,15 +373,35 @@ def _key(task, i):
 
 
 def _client():
-    """The client in use, or None."""
+    """The client whose cluster computes, or None."""
     if "distributed" not in sys.modules:
         return None
-    from distributed import default_client
+    from dask.base import get_scheduler
+    from distributed import Client
+
+    owner = getattr(get_scheduler(), "__self__", None)
+    return owner if isinstance(owner, Client) else None
+
+
+def _cancel(values):
+    """Let nobody go on with what an error, or Ctrl-C, has left unasked for."""
+    if (client := _client()) is not None:
+        from distributed import futures_of
+
+        client.cancel(futures_of(list(values)), force=True)
+
+
+def in_task():
+    """Whether this is a task of a cluster, beside others on the same machine."""
+    if "distributed" not in sys.modules:
+        return False
+    from distributed import get_worker
 
     try:
-        return default_client()
+        get_worker()
     except ValueError:
-        return None
+        return False
+    return True
 
 
 def _memory():

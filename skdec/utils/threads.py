@@ -22,6 +22,8 @@ from joblib import effective_n_jobs
 from numba.core.compiler_lock import global_compiler_lock
 from threadpoolctl import ThreadpoolController
 
+from skdec.utils.blocks import in_task
+
 # Below this many pairs, handing work to a thread costs more than the work.
 SERIAL_PAIRS = 250_000
 
@@ -59,6 +61,7 @@ class Threads:
         As joblib understands it: None means 1 unless a ``joblib.parallel_config`` says
         otherwise, -1 all cores.  Never more than numba's ``NUMBA_NUM_THREADS``, which
         joblib's worker processes lower so that they do not oversubscribe the machine.
+        In a task of a Dask cluster, which has others beside it, all cores means 1.
     hold_blas : bool, default=False
         Hold BLAS to one thread inside the ``with`` block, for tasks that call it.
     listener : callable, default=None
@@ -70,9 +73,10 @@ class Threads:
         self.hold_blas, self.listener = hold_blas, listener
         # what there is inside the with block alone
         self._work = self._done = self._stack = None
-        self.n_threads = min(
-            effective_n_jobs(n_jobs), max(1, numba.config.NUMBA_NUM_THREADS)
-        )
+        n_threads = effective_n_jobs(n_jobs)
+        if in_task() and (n_jobs is None or n_jobs < 0):
+            n_threads = 1
+        self.n_threads = min(n_threads, max(1, numba.config.NUMBA_NUM_THREADS))
 
     def __enter__(self):
         _free_compiler()

@@ -14,7 +14,7 @@ RandomState: TypeAlias = int | np.random.RandomState | None
 Auto: TypeAlias = Literal["auto"]
 KernelName: TypeAlias = Literal["student_t", "gaussian"]
 Normalization: TypeAlias = Literal["joint", "conditional"]
-Gradient: TypeAlias = Callable[[FloatArray], FloatArray]
+Gradient: TypeAlias = Callable[..., FloatArray]  # (Z) or (Z, at)
 
 
 class Encoder(Protocol):
@@ -52,7 +52,9 @@ class Encoder(Protocol):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The batch.
         gradient : callable
-            Gives ∂KL/∂Z of the batch's embedding Z; it must be called.
+            Gives ∂KL/∂Z of the batch's embedding Z; it must be called.  Called with
+            (Z, at) it gives the gradient at an embedding of augmented rows, with the
+            targets that Z has.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, 1 on average, for a loss of the encoder's own.
         """

@@ -12,7 +12,7 @@ from skdec.utils.sklearn_compat import check_sample_weight
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from skdec.utils.typing import FloatArray
+    from skdec.utils.typing import FloatArray, IntArray
 
 
 class Weights(NamedTuple):
@@ -31,6 +31,10 @@ class Weights(NamedTuple):
     def filled(self, n_rows: int) -> FloatArray:
         """The weights as an array, float64."""
         return np.ones(n_rows) if self.values is None else self.values
+
+    def of(self, rows: IntArray) -> FloatArray:
+        """The weights of some of the rows, float64."""
+        return np.ones(len(rows)) if self.values is None else self.values[rows]
 
     @classmethod
     def joined(cls, parts: list[tuple[Weights, int]]) -> Weights:

@@ -114,6 +114,54 @@ def test_asking_twice_changes_nothing():
     assert_array_equal(once.encoding_, twice.encoding_)
 
 
+class Augmenting(Toy):
+    """Follows the gradient at augmented rows, and keeps what it was given."""
+
+    def step(self, X, gradient, sample_weight=None):
+        Z, at = X @ self.W_, (1.2 * X + 0.1) @ self.W_
+        self.given_ = Z, at, gradient(Z, at)
+
+
+def test_augmented_rows_have_the_target_of_their_originals(rng):
+    weight = rng.uniform(0.5, 2, len(BLOBS))
+    model, encoder = toy_model(), Augmenting().fit(BLOBS)
+    model.fit(BLOBS)
+    settings = Settings(max_iter=1, batch_size=len(BLOBS))
+    with Threads() as threads:
+        training = training_from(
+            [3, 20, 77], model, encoder, BLOBS, weight, settings, threads
+        )
+        training.refresh()
+        h = model.bandwidth_
+        centers = training.measure(training.Z).rows.to_original(training.centers) / h
+        training.step(np.arange(len(BLOBS)))
+    Z, at, G = encoder.given_
+    w = weight / weight.mean()
+    Q = naive.soft_assignment(Z / h, centers, model.dof_)
+    P = naive.target_distribution(Q, w)
+    expected, _ = naive.clustering_gradients(at / h, centers, model.dof_, P, w)
+    assert_allclose(G * h, expected, rtol=1e-9, atol=1e-9 * np.abs(expected).max())
+    # what is known of the rows is what they are, not what they were made
+    assert_array_equal(training.Z, Z)
+    assert_allclose(training.frequencies, np.average(Q, axis=0, weights=w), rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "at, error, message",
+    [
+        (np.zeros((3, 2)), ValueError, r"gradient must be called .* got \(3, 2\)"),
+        (np.full((200, 2), np.nan), FloatingPointError, "not finite"),
+    ],
+)
+def test_augmented_embeddings_are_checked(at, error, message):
+    class Wrong(Toy):
+        def step(self, X, gradient, sample_weight=None):
+            gradient(X @ self.W_, at)
+
+    with pytest.raises(error, match=message):
+        toy_model(encoder=Wrong(), batch_size=200).fit(BLOBS)
+
+
 def test_the_copy_learns_and_predicts():
     toy = Toy(rate=1e-2)
     model = toy_model(encoder=toy).fit(BLOBS)

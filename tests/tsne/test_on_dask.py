@@ -18,8 +18,9 @@ from skdec.utils.blocks import Blocks
 from skdec.utils.threads import Threads
 from tests.tsne.common import DIGITS
 
-da = pytest.importorskip("dask.array", reason="needs the extra 'dask'")
-from tests.dask_cluster import cluster, local  # noqa: E402, F401
+dask = pytest.importorskip("dask")
+da = pytest.importorskip("dask.array")
+cluster = pytest.importorskip("tests.dask_cluster").cluster
 
 # whole numbers, whose sums are exact, so that the mean is the same in any order; with
 # rows that are the same in different blocks
@@ -34,12 +35,25 @@ SETTINGS = {"affinities": "neighbors", "init": START, "max_iter": 200}
 
 
 @pytest.fixture(scope="module")
+def client():
+    with cluster() as client:
+        yield client
+
+
+@pytest.fixture
+def local():
+    """Dask's threads in this process, whatever client there is."""
+    with dask.config.set(scheduler="threads"):
+        yield
+
+
+@pytest.fixture(scope="module")
 def in_memory():
     return ExactTSNE(**SETTINGS).fit(X)
 
 
 @pytest.fixture(scope="module")
-def in_blocks(cluster):  # noqa: F811
+def in_blocks(client):
     return ExactTSNE(**SETTINGS).fit(da.from_array(X, chunks=UNEVEN))
 
 
@@ -61,7 +75,7 @@ def test_new_rows_of_a_fit_in_blocks(in_memory, in_blocks):
     assert_array_equal(lazy.compute(), expected)
 
 
-def test_a_map_in_memory_places_blocks_lazily(in_memory, cluster):  # noqa: F811
+def test_a_map_in_memory_places_blocks_lazily(in_memory, client):
     new = NEW.astype(np.float32)
     expected = in_memory.transform(new)
     lazy = in_memory.transform(da.from_array(new, chunks=((1, 30, 11), 64)))
@@ -70,13 +84,13 @@ def test_a_map_in_memory_places_blocks_lazily(in_memory, cluster):  # noqa: F811
 
 
 @pytest.mark.parametrize("rows", [1, 16])
-def test_all_pairs_are_placed_to_the_bit(rows, local):  # noqa: F811
+def test_all_pairs_are_placed_to_the_bit(rows, local):
     tsne = ExactTSNE(max_iter=200, random_state=0).fit(X[:203])
     lazy = tsne.transform(da.from_array(NEW, chunks=(rows, 64)))
     assert_array_equal(lazy.compute(), tsne.transform(NEW))
 
 
-def test_a_pipeline_predicts_lazily(in_memory, local):  # noqa: F811
+def test_a_pipeline_predicts_lazily(in_memory, local):
     pipeline = make_pipeline(
         clone(in_memory), StudentTClustering(n_clusters=8, random_state=0)
     ).fit(X)
@@ -85,7 +99,7 @@ def test_a_pipeline_predicts_lazily(in_memory, local):  # noqa: F811
     assert_array_equal(lazy.compute(), pipeline.predict(NEW))
 
 
-def test_a_data_frame(in_memory, local):  # noqa: F811
+def test_a_data_frame(in_memory, local):
     pandas = pytest.importorskip("pandas")
     dd = pytest.importorskip("dask.dataframe", reason="needs the extra 'dask'")
     frame = pandas.DataFrame(X, columns=[f"pixel {i}" for i in range(64)])
@@ -100,7 +114,7 @@ def test_a_data_frame(in_memory, local):  # noqa: F811
 
 
 @pytest.mark.parametrize("chunks", [1, 30, (50, 1, 9)])
-def test_neighbours_of_blocks(rng, chunks, local, monkeypatch):  # noqa: F811
+def test_neighbours_of_blocks(rng, chunks, local, monkeypatch):
     """More neighbours than a block has rows, ties, and runs of several blocks."""
     monkeypatch.setattr(_blocked, "ROWS_PER_RUN", 25)
     rows = rng.integers(0, 3, (60, 3)).astype(float)
@@ -122,7 +136,7 @@ def test_neighbours_of_blocks(rng, chunks, local, monkeypatch):  # noqa: F811
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e100])
-def test_the_mean_of_blocks_is_that_but_for_rounding(rng, scale, local):  # noqa: F811
+def test_the_mean_of_blocks_is_that_but_for_rounding(rng, scale, local):
     rows = scale * (rng.normal(size=(300, 5)) + 100)
     blocks = Blocks(da.from_array(rows, chunks=(64, 5)))
     distances, expected = BlockedDistances(blocks), SquaredDistances(rows)
@@ -161,7 +175,7 @@ def test_a_limit_spares_the_second_search(rng, monkeypatch):
 
 
 @pytest.mark.parametrize("shape", [(200, 6), (40, 60)])
-def test_principal_components_of_blocks(rng, shape, local):  # noqa: F811
+def test_principal_components_of_blocks(rng, shape, local):
     rows = rng.normal(size=shape) * np.arange(1, shape[1] + 1) + 1e3
     rows[:, 0] = 4.0
     blocks = Blocks(da.from_array(rows, chunks=(33, shape[1])))
@@ -175,7 +189,7 @@ def test_principal_components_of_blocks(rng, shape, local):  # noqa: F811
     assert_allclose(start, _blocked.principal_components(line, 2, 0), rtol=1e-9)
 
 
-def test_what_needs_all_rows_fetches_them(local):  # noqa: F811
+def test_what_needs_all_rows_fetches_them(local):
     settings = {"max_iter": 200, "random_state": 0}
     rows = da.from_array(X[:150], chunks=(40, 64))
     for more in ({}, {"metric": "manhattan"}, {"affinities": "exact"}):
@@ -190,7 +204,7 @@ def test_what_needs_all_rows_fetches_them(local):  # noqa: F811
     assert_array_equal(tsne.embedding_, direct.embedding_)
 
 
-def test_a_sample_in_blocks_has_a_limit_of_memory(local, monkeypatch):  # noqa: F811
+def test_a_sample_in_blocks_has_a_limit_of_memory(local, monkeypatch):
     monkeypatch.setattr(_blocked, "available", lambda: 1e4)
     with pytest.raises(MemoryError, match="affinities='neighbors'"):
         ExactTSNE(affinities="exact").fit(da.from_array(X, chunks=(90, 64)))
@@ -201,7 +215,7 @@ def test_a_fit_in_blocks_is_not_pickled(in_blocks):
         pickle.dumps(in_blocks)
 
 
-def test_errors_come_before_work(in_memory, local):  # noqa: F811
+def test_errors_come_before_work(in_memory, local):
     def never(block):
         raise AssertionError
 

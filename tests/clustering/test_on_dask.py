@@ -1,0 +1,262 @@
+"""StudentTClustering on dask collections: the answers of the same rows in memory."""
+
+import os
+import pickle
+import signal
+import time
+from threading import Thread
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from sklearn.datasets import make_blobs
+from sklearn.model_selection import GridSearchCV
+
+from skdec import StudentTClustering
+from skdec.clustering import _starts
+from skdec.clustering._blocked import BlockedObjective
+from skdec.utils import blocks
+from skdec.utils.blocks import Blocks
+
+dask = pytest.importorskip("dask")
+da = pytest.importorskip("dask.array")
+dd = pytest.importorskip("dask.dataframe")
+distributed = pytest.importorskip("distributed")
+cluster = pytest.importorskip("tests.dask_cluster").cluster
+
+X, _, CENTERS = make_blobs(
+    900, n_features=4, centers=5, cluster_std=2.5, random_state=0, return_centers=True
+)
+DONE = {"memory", "released", "forgotten"}
+CHUNKS = ((300, 0, 1, 250, 349), 4)
+MODEL = StudentTClustering(5, init=CENTERS, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def client():
+    with cluster() as client:
+        yield client
+
+
+@pytest.fixture
+def large(monkeypatch):
+    """Rows stay in blocks, as those of data that are larger."""
+    monkeypatch.setattr(_starts, "MERGED_ENTRIES", 600)
+    monkeypatch.setattr(_starts, "MERGED_ROWS", 150)
+
+
+def same_fit(ours, theirs, rows):
+    np.testing.assert_array_equal(ours.labels_.compute(), theirs.labels_)
+    np.testing.assert_allclose(ours.transform(rows), theirs.transform(rows), atol=1e-6)
+    assert ours.n_iter_ == theirs.n_iter_ and ours.converged_ == theirs.converged_
+    for name, values in theirs.history_.items():
+        np.testing.assert_allclose(ours.history_[name], values, rtol=1e-4, atol=1e-6)
+    for name in (
+        "cluster_means_",
+        "cluster_frequencies_",
+        "evidence_",
+        "kl_divergence_",
+    ):
+        np.testing.assert_allclose(
+            getattr(ours, name), getattr(theirs, name), rtol=2e-5, atol=1e-5
+        )
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("form", ["dense", "far from zero", "sparse", "weighted"])
+def test_a_fit_is_that_of_the_rows_in_memory(large, form, dtype):
+    rows, weight = X.astype(dtype), None
+    if form == "far from zero":  # where matrix products lose too much
+        rows = rows + dtype(300 if dtype == np.float32 else 1e7)
+    chunks = da.from_array(rows, chunks=CHUNKS)
+    if form == "sparse":
+        rows = sparse.csr_matrix(rows * (np.abs(rows) > 2))
+        chunks = chunks * (abs(chunks) > 2)
+        chunks = chunks.map_blocks(sparse.csr_matrix)
+    if form == "weighted":
+        weight = np.random.RandomState(0).randint(3, size=len(rows)) * 1e-3
+    init = rows[5:10].toarray() if form == "sparse" else rows[5:10]
+    model = StudentTClustering(5, init=init, random_state=0)
+    theirs = pickle.loads(pickle.dumps(model.fit(rows, sample_weight=weight)))
+    ours = model.fit(chunks, sample_weight=weight)
+    same_fit(ours, theirs, rows)
+    assert ours.score(chunks) == pytest.approx(theirs.score(rows), rel=1e-6)
+
+
+def test_the_order_of_sums_does_not_depend_on_the_workers(large, client, monkeypatch):
+    chunks = da.from_array(X, chunks=CHUNKS)
+    found = [MODEL.fit(chunks).cluster_centers_]  # on two processes
+    monkeypatch.setattr(blocks, "KEPT_SHARE", 0)  # blocks are read again for each pass
+    found.append(MODEL.fit(chunks).cluster_centers_)
+    with dask.config.set(scheduler="synchronous"):
+        found.append(MODEL.fit(chunks).cluster_centers_)
+    assert all(np.array_equal(centers, found[0]) for centers in found)
+
+
+@pytest.mark.filterwarnings("ignore:the clusters did not settle")
+def test_labels_are_found_anew_in_a_long_fit(large, monkeypatch):
+    chunks = da.from_array(X, chunks=CHUNKS)
+    model = StudentTClustering(5, init=CENTERS, tol=0, max_iter=60, random_state=0)
+    with dask.config.set(scheduler="synchronous"):
+        expected = model.fit(chunks).history_["label_changes"]
+        monkeypatch.setattr("skdec.clustering._blocked.LABELS_FROM", 2)
+        assert np.array_equal(model.fit(chunks).history_["label_changes"], expected)
+
+
+def test_few_rows_are_fitted_in_memory():
+    chunks = da.from_array(X, chunks=CHUNKS)
+    model = StudentTClustering(5, random_state=0)
+    expected = model.fit(X).cluster_centers_
+    assert np.array_equal(model.fit(chunks).cluster_centers_, expected)
+
+
+@pytest.mark.parametrize(
+    "method",
+    ["predict", "predict_proba", "transform", "kl_samples", "entropy_samples",
+     "score_samples", "encode"],
+)  # fmt: skip
+def test_what_has_a_row_for_each_row_is_lazy(method):
+    model = StudentTClustering(5, random_state=0).fit(X.astype(np.float32))
+    rows = X.astype(np.float32)
+    lazy = getattr(model, method)(da.from_array(rows, chunks=((500, 400), (2, 2))))
+    expected = getattr(model, method)(rows)
+    assert isinstance(lazy, da.Array)
+    assert lazy.dtype == expected.dtype and lazy.shape == expected.shape
+    assert np.array_equal(lazy.compute(), expected)
+
+
+def test_data_frames_keep_names_and_unknown_lengths():
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    frames = dd.from_pandas(frame, npartitions=3)
+    model = StudentTClustering(5, random_state=0).fit(frames[frames["a"] > -1e9])
+    assert list(model.feature_names_in_) == list("abcd")
+    assert np.array_equal(model.predict(frames).compute(), model.predict(frame))
+    with pytest.raises(ValueError, match="feature names should match"):
+        model.predict(frames.rename(columns={"a": "z"}))
+
+
+@pytest.mark.parametrize(
+    "change, error, words",
+    [
+        (lambda a: a[:, 0], ValueError, "two dimensions; got 1"),
+        (lambda a: da.where(a == a[7, 2], np.nan, a), ValueError, "X contains NaN"),
+        (lambda a: a[:3], ValueError, r"n_clusters \(5\) must not exceed n_samples"),
+    ],
+)
+def test_bad_rows_are_named(change, error, words):
+    with pytest.raises(error, match=words):
+        StudentTClustering(5).fit(change(da.from_array(X, chunks=CHUNKS)))
+
+
+def test_what_needs_rows_in_memory_says_so():
+    chunks = da.from_array(X, chunks=CHUNKS)
+    with pytest.raises(ValueError, match="batch_size must be 'auto' or None"):
+        StudentTClustering(5, batch_size=100).fit(chunks)
+    with pytest.raises(TypeError, match="partial_fit takes one batch"):
+        StudentTClustering(5).partial_fit(chunks)
+    with pytest.raises(ValueError, match="sample_weight"):
+        StudentTClustering(5).fit(chunks, sample_weight=np.ones(3))
+    model = StudentTClustering(5, random_state=0)
+    for block in da.from_array(X, chunks=(300, 4)).blocks:
+        model.partial_fit(block.compute())
+    assert model.cluster_centers_.shape == (5, 4)
+
+
+def at_pass(n, action, monkeypatch):
+    """Do something before the n-th time that sums of all blocks are asked for."""
+    sums, count = BlockedObjective.sums, []
+
+    def summed(*args, **kwargs):
+        count.append(1)
+        if len(count) == n:
+            action()
+        return sums(*args, **kwargs)
+
+    monkeypatch.setattr(BlockedObjective, "sums", summed)
+
+
+def test_a_killed_worker_changes_nothing(large, client, monkeypatch):
+    chunks = da.from_array(X, chunks=(200, 4))
+    expected = MODEL.fit(chunks).cluster_centers_
+    pids = list(client.run(os.getpid).values())
+    at_pass(4, lambda: os.kill(pids[0], signal.SIGKILL), monkeypatch)
+    assert np.array_equal(MODEL.fit(chunks).cluster_centers_, expected)
+    assert pids != list(client.run(os.getpid).values())
+
+
+def test_a_lost_client_is_one_clear_error(large, client, monkeypatch):
+    chunks = da.from_array(X, chunks=(200, 4))
+    with distributed.Client(client.scheduler.address) as other:
+        before = dict(vars(MODEL.fit(chunks)))
+        at_pass(3, other.close, monkeypatch)
+        with pytest.raises(RuntimeError, match="Dask"):
+            MODEL.fit(chunks)
+    assert vars(MODEL) == before
+
+
+def unfinished(dask_scheduler):
+    return [task for task in dask_scheduler.tasks.values() if task.state not in DONE]
+
+
+def slowly(rows, begun):
+    begun.touch()
+    time.sleep(0.5)
+
+
+def interrupt_when(begun):
+    while not begun.exists():
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_an_interrupt_leaves_nothing_running(client, tmp_path):
+    rows, begun = Blocks(da.from_array(X, chunks=(50, 4))), tmp_path / "begun"
+    with pytest.raises(KeyboardInterrupt):
+        Thread(target=interrupt_when, args=(begun,), daemon=True).start()
+        rows.map(slowly, begun)
+    del rows
+    deadline = time.monotonic() + 10
+    while client.run_on_scheduler(unfinished):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_search_on_a_cluster_uses_a_thread_for_a_fit(client):
+    model = StudentTClustering(random_state=0)
+    search = GridSearchCV(model, {"n_clusters": [2, 5]}, cv=2)
+    expected = search.fit(X).cv_results_["mean_test_score"]
+    with joblib.parallel_config("dask"):
+        found = search.fit(X).cv_results_["mean_test_score"]
+    assert np.array_equal(found, expected)
+
+
+def threads_of(n_jobs):
+    from skdec.utils.threads import Threads
+
+    return Threads(n_jobs).n_threads
+
+
+def test_all_cores_are_one_in_a_task(client):
+    asked = client.map(threads_of, [-1, None, 1], pure=False)
+    assert client.gather(asked) == [1, 1, 1]
+
+
+def test_tasks_have_names(client):
+    chunks = da.from_array(X, chunks=(300, 4))
+    rows = Blocks(chunks)
+    rows.map(np.shape, task="look")
+    names = client.run_on_scheduler(
+        lambda dask_scheduler: set(dask_scheduler.task_prefixes)
+    )
+    assert {"skdec-rows", "skdec-look"} <= names
+
+
+def test_a_map_of_memory_is_not_copied(tmp_path):
+    np.save(tmp_path / "rows.npy", X)
+    rows = np.load(tmp_path / "rows.npy", mmap_mode="r")
+    model = StudentTClustering(5, random_state=0).fit(rows)
+    assert np.shares_memory(model.encode(rows), rows)
+    lazy = model.predict(da.from_array(rows, chunks=(300, 4)))
+    assert np.array_equal(lazy.compute(), model.predict(X))
