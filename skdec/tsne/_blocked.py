@@ -25,9 +25,9 @@ from skdec.utils.memory import available
 from skdec.utils.numbers import largest_magnitude, power_of_two
 from skdec.utils.threads import Threads
 
-# Every block meets so many rows of others at a time, if blocks are not larger: enough
-# for the limit of its own candidates to fall soon, few enough for a worker to hold.
-ROWS_PER_RUN = 2**16
+# Every block meets so many numbers of others at a time, if blocks are not larger.  The
+# more at once, the less is done again; a worker holds 20 bytes for each meanwhile.
+NUMBERS_PER_RUN = 2**23
 
 # New rows are sent to the workers so many numbers at a time, 4 MB.
 NUMBERS_SENT = 2**19
@@ -197,7 +197,7 @@ class BlockedDistances(SquaredDistances):
         """Lists of each block."""
         blocks, alone = self.blocks, self.without_rows()
         starts = Each(blocks.offsets[:-1])
-        best, runs = None, runs_of(blocks.offsets)
+        best, runs = None, runs_of(blocks.offsets, blocks.shape[1])
         for r, run in enumerate(runs):
             first = blocks.offsets[run.start]
             _, best = blocks.update(
@@ -279,12 +279,13 @@ def first_of(parts, offsets):
     return known
 
 
-def runs_of(offsets):
-    """Consecutive blocks, of about ``ROWS_PER_RUN`` rows together."""
+def runs_of(offsets, n_features):
+    """Consecutive blocks, of up to ``NUMBERS_PER_RUN`` together."""
+    n_rows = NUMBERS_PER_RUN // n_features
     runs, start = [], 0
     for stop in range(1, len(offsets)):
         last = stop == len(offsets) - 1
-        if last or offsets[stop + 1] - offsets[start] > ROWS_PER_RUN:
+        if last or offsets[stop + 1] - offsets[start] > n_rows:
             runs.append(Run(start, stop))
             start = stop
     return runs

@@ -98,7 +98,7 @@ class ProductIndex:
         threads.run_ranges(task, len(doubtful), self._n_pairs(len(doubtful)))
         return Found(found.D, found.columns)
 
-    def _search_by_products(self, rows, n_neighbors, threads, own, within):
+    def _search_by_products(self, rows, n_neighbors, threads, own, within=None):
         shape, size = (len(rows), n_neighbors), self._rows_per_block(len(rows))
         proved = np.empty(len(rows), bool)
         found = Nearest(np.empty(shape), np.empty(shape, self._order.dtype), proved)

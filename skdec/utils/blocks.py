@@ -427,15 +427,37 @@ def _by_place(parts):
     with _one_error():
         wait(futures)
         where = client.who_has(futures)
-    threads, places = client.nthreads(), {}
+    threads = client.nthreads()
+    places = {place: [] for place in threads}
     for i, future in enumerate(futures):
         found = where.get(future.key) or ("",)
         places.setdefault(min(found), []).append(i)
+    _balance(places, threads)
     groups = []
     for place, members in places.items():
+        if not members:
+            continue
         n = min(len(members), threads.get(place, 1))
         groups += [part.tolist() for part in np.array_split(members, n)]
     return groups
+
+
+def _balance(places, threads):
+    """Give blocks of who has most for each thread to who has least.
+
+    They are sent once, with the first task, and stay where they are wanted.
+    """
+    if not places:
+        return
+
+    def load(place, more=0):
+        return (len(places[place]) + more) / threads.get(place, 1)
+
+    while True:
+        most, least = max(places, key=load), min(places, key=load)
+        if load(least, 1) >= load(most):
+            return
+        places[least].append(places[most].pop())
 
 
 @contextmanager

@@ -13,7 +13,6 @@ from skdec import ExactTSNE, StudentTClustering
 from skdec.tsne import _blocked
 from skdec.tsne._blocked import BlockedDistances
 from skdec.tsne._distances import SquaredDistances
-from skdec.tsne._exact_search import ProductIndex
 from skdec.utils.blocks import Blocks
 from skdec.utils.threads import Threads
 from tests.tsne.common import DIGITS
@@ -116,7 +115,7 @@ def test_a_data_frame(in_memory, local):
 @pytest.mark.parametrize("chunks", [1, 30, (50, 1, 9)])
 def test_neighbours_of_blocks(rng, chunks, local, monkeypatch):
     """More neighbours than a block has rows, ties, and runs of several blocks."""
-    monkeypatch.setattr(_blocked, "ROWS_PER_RUN", 25)
+    monkeypatch.setattr(_blocked, "NUMBERS_PER_RUN", 75)
     rows = rng.integers(0, 3, (60, 3)).astype(float)
     distances = BlockedDistances(Blocks(da.from_array(rows, chunks=(chunks, 3))))
     expected = SquaredDistances(rows)
@@ -146,32 +145,6 @@ def test_the_mean_of_blocks_is_that_but_for_rounding(rng, scale, local):
     assert distances.unit == expected.unit
     assert_array_equal(found.columns, wanted.columns)
     assert_allclose(found.D, wanted.D, rtol=1e-10)
-
-
-def test_a_limit_leaves_the_nearest(rng):
-    """What is beyond the D that is wanted may be missing, and nothing else."""
-    rows, others = rng.normal(size=(90, 4)), rng.normal(size=(2000, 4))
-    index = ProductIndex(others)
-    with Threads(1) as threads:
-        whole = index.search(rows, 10, threads)
-        within = whole.distances[:, 6] * rng.choice([1, 1 + 1e-14, 1.5, 0], 90)
-        within[:3] = np.inf, 0, 1e-300
-        found = index.search(rows, 10, threads, None, within)
-    wanted = whole.distances <= within[:, None]
-    assert 0.2 < wanted.mean() < 0.9
-    assert_array_equal(found.distances[wanted], whole.distances[wanted])
-    assert_array_equal(found.columns[wanted], whole.columns[wanted])
-    assert (found.distances[~wanted] >= whole.distances[~wanted]).all()
-
-
-def test_a_limit_spares_the_second_search(rng, monkeypatch):
-    """With a limit products still prove what they find."""
-    rows, others = rng.normal(size=(64, 4)), rng.normal(size=(1000, 4))
-    index = ProductIndex(others)
-    monkeypatch.setattr(ProductIndex, "_by_differences", None)  # which would fail
-    with Threads(1) as threads:
-        for within in (0.01, 0.5, 3.0):
-            index.search(rows, 10, threads, None, np.full(64, within))
 
 
 @pytest.mark.parametrize("shape", [(200, 6), (40, 60)])
