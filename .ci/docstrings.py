@@ -5,6 +5,7 @@ import sys
 
 from numpydoc.validate import validate
 
+import skdec.diagnostics
 import skdec.encoders
 
 # See Also, examples and an extended summary are for where they help (the classes and
@@ -26,7 +27,7 @@ FOREIGN = {
 
 def public_names():
     """Yield every public function, class and method defined here."""
-    for module in (skdec, skdec.encoders):
+    for module in (skdec, skdec.diagnostics, skdec.encoders):
         for name in module.__all__:
             thing = getattr(module, name)
             if not getattr(thing, "_is_protocol", False):  # nobody makes one

@@ -1,4 +1,8 @@
-"""Student-t clustering and exact t-SNE for scikit-learn, on one set of kernels."""
+"""Student-t clustering and exact t-SNE for scikit-learn, on one set of kernels.
+
+``skdec.diagnostics`` tells what of a map can be believed, ``skdec.encoders`` has
+embeddings that learn with the clusters.
+"""
 
 from importlib.metadata import version
 
@@ -12,7 +16,7 @@ from skdec.functions import (
     soft_assignment,
     target_distribution,
 )
-from skdec.tsne import ExactTSNE
+from skdec.tsne import ExactTSNE, neighbors_graph
 
 __all__ = [
     "ExactTSNE",
@@ -22,6 +26,7 @@ __all__ = [
     "embedding_loss",
     "joint_affinities",
     "kl_divergence",
+    "neighbors_graph",
     "soft_assignment",
     "target_distribution",
 ]

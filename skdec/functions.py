@@ -23,6 +23,7 @@ from skdec.tsne._checks import (
     METRICS,
     PERPLEXITY,
     check_precomputed,
+    finite_for,
     resolve_perplexities,
 )
 from skdec.tsne._distances import SquaredDistances
@@ -380,7 +381,8 @@ def conditional_affinities(
            [0.223, 0.777, 0.   ]])
     """
     precomputed = isinstance(metric, str) and metric == "precomputed"
-    X = check_matrix(X, "X", ensure_min_samples=2, ensure_all_finite=not precomputed)
+    finite = False if precomputed else finite_for(metric)
+    X = check_matrix(X, "X", ensure_min_samples=2, ensure_all_finite=finite)
     if precomputed:
         check_precomputed(X)
     perplexities = resolve_perplexities(perplexity, len(X), sigma)

@@ -46,6 +46,7 @@ SEARCH = "tests/tsne/test_neighbors.py -k 'nearest or products or blocks'"
 GRID = "tests/kernels/test_grid.py tests/tsne/test_grid.py"
 CHUNKS = "tests/tsne/test_objective.py"
 TRANSFORM = "tests/tsne/test_placement.py -k 'transform or place'"
+CONTINUED = "tests/tsne/test_continued.py"
 RATE = "tests/tsne/test_schedule.py -k pull_of_neighbours"
 
 
@@ -428,6 +429,11 @@ MUTANTS = [
         placement_energy=("math.log(sum_s) - energy", "math.log(sum_s) + energy"),
         placement_curvature=("dot(G, P_t)", "dot(S, P_t)"),
         placement_not_normalised=("P_t[j] - S[j] * share", "P_t[j] - S[j]"),
+        own_place_kept=("D[own] = LEFT_OUT", "pass"),
+        hessian_outer=("(1 + bend) * S[j] * G[j]", "S[j] * G[j]"),
+        hessian_bend=("-bend * attraction", "bend * attraction"),
+        hessian_force=("F[d] * F[e] / terms.mass", "F[d] * F[e]"),
+        left_out_share=("-share * repulsion", "-terms.mass * repulsion"),
     ),
     *mutants(
         "kernels/descent.py",
@@ -581,6 +587,19 @@ MUTANTS = [
         middle=("(early * late) ** 0.5", "(early + late) / 2"),
         stops=("early_iter, unfolded - UNFOLDING,", "early_iter, UNFOLDING,"),
         no_transition=("TRANSITION if early_iter else 0", "TRANSITION"),
+    ),
+    *mutants(
+        "tsne/_held.py",
+        (CONTINUED,),
+        twin_moves=("np.flatnonzero(fixed[leaders])", "rows"),
+        twins_in_two_places=("if len(apart):", "if len(apart) > 1:"),
+        rounded_place=("embedding[self.held] = self.held_at", "pass"),
+    ),
+    *mutants(
+        "tsne/_fit.py",
+        (CONTINUED,),
+        exaggerated_again=("phases = phases[-1:]", "phases = phases[:]"),
+        unheld=("held if len(held) else None,", "None,"),
     ),
     *mutants(
         "tsne/_gradient_descent.py",

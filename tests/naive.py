@@ -235,6 +235,14 @@ def placement_kl(v, Y, p, dof, kernel="student_t"):
     )
 
 
+def left_out_loss(v, Y, a, own, mass, rest, dof, kernel="student_t"):
+    """Σ_j a_j (−log s_j) + m log(R + Σ_j s_j) of a point v, without y_own."""
+    logs = [log_similarity(squared_distance(v, y), dof, kernel) for y in Y]
+    others = [logs[j] for j in range(len(Y)) if j != own]
+    pull = sum((-a[j] * logs[j] for j in range(len(Y)) if j != own), start=v[0] * 0)
+    return pull + mass * np.log(rest + sum(np.exp(value) for value in others))
+
+
 def momentum_step(Y, gradient, velocity, gains, rates):
     """One step of momentum with gains, no point going further than ``longest``."""
     rate, momentum, least_gain, longest = rates

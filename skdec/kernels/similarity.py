@@ -131,6 +131,14 @@ def weight(D, kernel):
     return (kernel.dof + 1) / (kernel.dof + D)
 
 
+@stage
+def bending(kernel):
+    """κ = −4g′/(2g)², g′ = dg/dD: 2/(ν+1) for Student-t, 0 for Gaussian."""
+    if kernel.kind == GAUSSIAN:
+        return 0.0
+    return 2.0 / (kernel.dof + 1.0)
+
+
 @reduction
 def sum_of(S):
     """Σ_l s_l."""

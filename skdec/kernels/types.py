@@ -105,6 +105,15 @@ class Evaluation(NamedTuple):
     curvature: np.ndarray  # of the attraction, the scale of the first step
 
 
+class PointTerms(NamedTuple):
+    """What the loss of one point of a map has besides attraction and Φ."""
+
+    mass: float  # m, the factor of log(R + Φ)
+    log_rest: (
+        np.ndarray
+    )  # log R of each point, R = Σ s of the pairs without it; −∞ of 0
+
+
 class StepRates(NamedTuple):
     """How an embedding moves in one iteration."""
 

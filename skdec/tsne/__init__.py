@@ -7,5 +7,6 @@
 """
 
 from skdec.tsne._estimator import ExactTSNE
+from skdec.tsne._neighbors_graph import neighbors_graph
 
-__all__ = ["ExactTSNE"]
+__all__ = ["ExactTSNE", "neighbors_graph"]

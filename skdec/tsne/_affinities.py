@@ -149,9 +149,9 @@ def graph_affinities(neighbors, bandwidths, joint, dtype, threads, *, again=Fals
     return Affinities(graph.P, negentropy, mass, _mean_sigma(scales))
 
 
-def neighbour_rows(D, bandwidths, threads):
+def neighbour_rows(D, bandwidths, threads, *, again=False):
     """p_{j|i} over given neighbours, from the squared distances."""
-    scales, P = _neighbour_scales(D, bandwidths, threads, False), np.empty(D.shape)
+    scales, P = _neighbour_scales(D, bandwidths, threads, again), np.empty(D.shape)
 
     def task(first, last):
         b = slice(first, last)
@@ -230,7 +230,18 @@ def _conditional(distances, rows, own, bandwidths, dtype, threads, *, again=Fals
     return Conditional(P, scales)
 
 
-def _calibrate(distances, rows, own, bandwidths, threads):
+def training_scales(distances, bandwidths, threads):
+    """The scales of all training rows, which a fit has calibrated before."""
+    own = np.arange(distances.n_samples)
+    return _calibrate(distances, distances.rows, own, bandwidths, threads, again=True)
+
+
+def neighbour_scales(D, bandwidths, threads):
+    """The same over neighbours, from the squared distances to them."""
+    return _neighbour_scales(D, bandwidths, threads, True)
+
+
+def _calibrate(distances, rows, own, bandwidths, threads, *, again=False):
     """The scales of the rows."""
     scales, calibrated = _empty_scales(rows.shape[0], bandwidths)
 
@@ -240,7 +251,8 @@ def _calibrate(distances, rows, own, bandwidths, threads):
         affinities.calibrate_rows(D, own[b], bandwidths, part, calibrated[b])
 
     _by_blocks(task, rows.shape[0], distances.n_samples, threads)
-    _warn_if_missed(calibrated)
+    if not again:
+        _warn_if_missed(calibrated)
     return scales
 
 

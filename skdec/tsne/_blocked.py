@@ -15,6 +15,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import check_random_state, gen_batches
 
+from skdec.tsne._checks import SPARSE_METRICS
 from skdec.tsne._distances import Centring, SquaredDistances, squared_norms
 from skdec.tsne._exact_search import Found, ProductIndex, index_dtype
 from skdec.tsne._initialization import principal_components, random_start, scaled
@@ -24,6 +25,7 @@ from skdec.utils.duplicates import KnownRows, digests, first_occurrences, row_ha
 from skdec.utils.memory import available
 from skdec.utils.numbers import largest_magnitude, power_of_two
 from skdec.utils.threads import Threads
+from skdec.utils.validation import with_short_indices
 
 # Every block meets so many numbers of others at a time, if blocks are not larger.  The
 # more at once, the less is done again; a worker holds 20 bytes for each meanwhile.
@@ -74,9 +76,14 @@ def rows_of_collection(estimator, X, all_pairs):
             f"are needed, and {there_is / 1e9:.3g} GB are available"
         )
     parts = blocks.map(_itself, task="fetch")
-    if blocks.is_sparse:
-        return sparse.vstack(parts, format="csr")
-    return np.concatenate(parts)
+    if not blocks.is_sparse:
+        return np.concatenate(parts)
+    if not (callable(metric) or metric in SPARSE_METRICS):
+        raise TypeError(
+            f"metric={metric!r} is not computed between sparse rows, and blocks of X "
+            f"are sparse: take one of {sorted(SPARSE_METRICS)}"
+        )
+    return with_short_indices(sparse.vstack(parts, format="csr"))
 
 
 def distances_of(X, metric, metric_params):
@@ -251,12 +258,17 @@ def lazily_across_blocks(method):
         if not (is_dask(X) and isinstance(distances, BlockedDistances)):
             return method(self, X)
         placing = replace(self._placing, distances=distances.without_rows())
-        empty = np.empty((0, self.embedding_.shape[1]))
+        empty = no_places(self, np.float64)
         return distances.blocks.across(
             self, X, _known, _placed, empty, _placing=placing
         )
 
     return on_any
+
+
+def no_places(estimator, dtype):
+    """The places of no new rows."""
+    return np.empty((0, estimator.embedding_.shape[1]), dtype)
 
 
 def merged(parts, offsets, n_neighbors):
@@ -387,7 +399,7 @@ def _placed(model, rows, parts, offsets):
     identical = first_of([part.identical for part in parts], offsets)
     known = FoundDistances(Known(found, identical))
     if len(rows) == 0:
-        return np.empty((0, model.embedding_.shape[1]), rows.dtype)
+        return no_places(model, rows.dtype)
     model = copy.copy(model)  # the worker keeps it for other blocks
     model._placing = replace(model._placing, distances=known)
     return model.transform(rows)

@@ -4,20 +4,86 @@ from numbers import Real
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils.validation import check_non_negative
+from sklearn.utils.validation import check_non_negative, validate_data
 
+from skdec.utils.blocks import Blocks
 from skdec.utils.memory import available
 from skdec.utils.sklearn_compat import VALID_METRICS, StrOptions
-from skdec.utils.validation import Range
+from skdec.utils.validation import FLOATS, Range, with_short_indices
 
-# without those for missing values, and those that SciPy has removed
+# without those that SciPy has removed
 METRICS = StrOptions(
-    (set(VALID_METRICS) - {"nan_euclidean", "wminkowski", "matching"}) | {"precomputed"}
+    (set(VALID_METRICS) - {"wminkowski", "matching"}) | {"precomputed"}
 )
+# The metrics that scikit-learn computes between sparse rows.
+SPARSE_METRICS = {"euclidean", "l2", "cosine", "cityblock", "manhattan", "l1"}
+
 PERPLEXITY = [Range(Real, 1, None, closed="left"), "array-like"]
 
 # Precomputed distances up to this share of the largest are zero up to rounding.
 ZERO_DISTANCE = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-10}
+
+
+def check_rows(estimator, X, metric, *, exact, reset=True):
+    """X of a fit, or with ``reset=False`` of a transform: checked rows or distances.
+
+    ``exact``: p is to be over all pairs, for which a sparse graph is not enough.
+    """
+    precomputed = isinstance(metric, str) and metric == "precomputed"
+    n_known = None if reset else estimator.n_features_in_
+    finite = finite_for(metric)
+    if precomputed and _may_be_distances(X, n_known):
+        finite = False
+    X = validate_data(
+        estimator,
+        X,
+        dtype=FLOATS,
+        order="C",
+        accept_sparse="csr",
+        ensure_all_finite=finite,
+        ensure_min_samples=2 if reset else 1,
+        reset=reset,
+    )
+    if sparse.issparse(X):
+        X = with_short_indices(X)
+        if not (precomputed or callable(metric) or metric in SPARSE_METRICS):
+            raise TypeError(
+                f"metric={metric!r} is not computed between sparse rows, and X is "
+                f"sparse: give X.toarray(), or take one of {sorted(SPARSE_METRICS)}"
+            )
+    if not precomputed:
+        return X
+    if sparse.issparse(X) and exact:
+        raise TypeError(
+            "affinities='exact' needs the distances of all pairs; a sparse graph "
+            "of precomputed distances goes with affinities='neighbors'"
+        )
+    if reset:
+        check_precomputed(X)
+    else:
+        check_distances(X)
+    return X
+
+
+def finite_for(metric):
+    """scikit-learn's ``ensure_all_finite`` for rows that are compared by a metric.
+
+    Whether a function takes missing values, its distances tell.
+    """
+    return "allow-nan" if callable(metric) or metric == "nan_euclidean" else True
+
+
+def missing(X):
+    """Whether values of X are missing; in blocks none are."""
+    if isinstance(X, Blocks):
+        return False
+    return bool(np.isnan(X.data if sparse.issparse(X) else X).any())
+
+
+def _may_be_distances(X, n_known):
+    """Whether the shape is that of distances, which may be infinite."""
+    shape = X.shape if hasattr(X, "shape") else np.asarray(X).shape
+    return len(shape) == 2 and shape[1] == (shape[0] if n_known is None else n_known)
 
 
 def check_precomputed(X, name="X"):

@@ -9,8 +9,9 @@ from sklearn.metrics import pairwise_distances
 from sklearn.metrics.pairwise import PAIRWISE_BOOLEAN_FUNCTIONS
 
 from skdec.kernels.affinities import squared_from_products
-from skdec.tsne._checks import largest_distance
+from skdec.tsne._checks import finite_for, largest_distance, missing
 from skdec.tsne._neighbors import (
+    BlockIndex,
     Neighbors,
     build_index,
     nearest_in_graph,
@@ -98,7 +99,7 @@ class SquaredDistances:
             self.unit = power_of_two(largest_distance(self.rows))
         else:
             # copied, because what was fitted must not change with the caller's array
-            self.rows = self._as_boolean(X) if self.boolean else X.copy()
+            self.rows = self._as_boolean(X) if self.boolean else _one_nan(X.copy())
             self._estimate_metric_params()
             self.unit = power_of_two(float(self._distances(self.rows[:1]).max()))
 
@@ -149,7 +150,7 @@ class SquaredDistances:
         if self.boolean:
             return self._as_boolean(X)
         if not self.euclidean:
-            return X.astype(self.rows.dtype, copy=False)
+            return _one_nan(X.astype(self.rows.dtype))
         centring = self._centring
         if sparse.issparse(X):
             rows = X.astype(np.float64) / centring.scale
@@ -182,6 +183,13 @@ class SquaredDistances:
     def training_rows(self, chosen):
         """Some of the training rows, prepared."""
         return self.rows[chosen]
+
+    def restore(self, rows):
+        """Prepared dense rows in the units of X, float64: what ``prepare`` undoes."""
+        if not self.euclidean:
+            return rows.astype(np.float64)
+        scale, mean, spread = self._centring
+        return (rows * spread + mean) * scale
 
     def forget_training_distances(self):
         """Drop a precomputed matrix: placing new points needs only theirs."""
@@ -244,7 +252,12 @@ class SquaredDistances:
         if rows is None:
             metric = "euclidean" if self.euclidean else self.metric
             params = self.metric_params or None
-            self._index = build_index(self.rows, metric, params, n_neighbors, threads)
+            if callable(metric) and missing(self.rows):
+                self._index = BlockIndex(self._distances)
+            else:
+                self._index = build_index(
+                    self.rows, metric, params, n_neighbors, threads
+                )
             rows, own = self.rows, np.arange(self.n_samples)
         else:
             own = None
@@ -275,7 +288,11 @@ class SquaredDistances:
             return rows.astype(np.float64)
         others = self.rows if columns is None else self.rows[columns]
         D = pairwise_distances(
-            rows, others, metric=self.metric, **self.metric_params
+            rows,
+            others,
+            metric=self.metric,
+            ensure_all_finite=finite_for(self.metric),
+            **self.metric_params,
         ).astype(np.float64)
         self._check_distances(D)
         return D
@@ -286,6 +303,7 @@ class SquaredDistances:
                 "All distances should be positive and finite, the metric given "
                 f"(metric={self.metric!r}) is not correct: its values go from "
                 f"{D.min()} to {D.max()}"
+                + (" (missing values of X give NaN)" if np.isnan(D).any() else "")
             )
 
     @staticmethod
@@ -328,6 +346,17 @@ def _products_alone(rows, others):
     for j in range(n, len(others)):
         products[:, j] = np.einsum("ij,j->i", rows, others[j])
     return products
+
+
+def _one_nan(rows):
+    """The rows, of which some NaN may have other bits, with one NaN for all; in place.
+
+    Rows are recognised by their bits.
+    """
+    values = rows.data if sparse.issparse(rows) else rows
+    if missing(rows):
+        values[np.isnan(values)] = np.nan
+    return rows
 
 
 def _without_diagonal(graph):

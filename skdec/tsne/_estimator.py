@@ -3,57 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from inspect import signature
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-import numpy as np
-from scipy import sparse
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
 )
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from skdec.kernels.types import KERNELS, Bandwidths, Kernel
-from skdec.tsne._affinities import (
-    dense_affinities,
-    graph_affinities,
-    neighbors_needed,
-    truncated_mass,
-)
+from skdec.kernels.types import KERNELS
 from skdec.tsne._blocked import (
-    distances_of,
     lazily_across_blocks,
+    no_places,
     rows_of_collection,
-    start_by_components,
 )
-from skdec.tsne._checks import (
-    METRICS,
-    PERPLEXITY,
-    check_distances,
-    check_memory,
-    check_neighbour_memory,
-    check_precomputed,
-    resolve_perplexities,
-)
-from skdec.tsne._gradient_descent import Descent
-from skdec.tsne._initialization import (
-    check_given_start,
-    random_start,
-    spectral,
-)
-from skdec.tsne._objective import EmbeddingObjective
-from skdec.tsne._placement import Placing
-from skdec.tsne._plan import has_grid
-from skdec.tsne._progress import Progress
-from skdec.tsne._schedule import schedule, stable_rate, unfolded_after
-from skdec.tsne._split import LARGEST_DOF, LEAST_DOF
-from skdec.utils.blocks import Blocks, is_dask, row_by_row
+from skdec.tsne._checks import METRICS, PERPLEXITY, SPARSE_METRICS, check_rows
+from skdec.tsne._fit import ALL_PAIRS, embed
+from skdec.tsne._given_affinities import check_affinities
+from skdec.tsne._inverse import check_inverse, mean_rows
+from skdec.utils.blocks import is_dask, row_by_row
 from skdec.utils.sklearn_compat import (
     CallbackSupportMixin,
     StrOptions,
@@ -62,14 +34,7 @@ from skdec.utils.sklearn_compat import (
 )
 from skdec.utils.state import unchanged_on_error
 from skdec.utils.threads import Threads
-from skdec.utils.validation import (
-    DOF,
-    FLOATS,
-    N_JOBS,
-    POSITIVE,
-    Range,
-    with_short_indices,
-)
+from skdec.utils.validation import DOF, N_JOBS, POSITIVE, Range, check_matrix
 from skdec.utils.warn import warn
 
 if TYPE_CHECKING:
@@ -83,16 +48,6 @@ if TYPE_CHECKING:
         Normalization,
         RandomState,
     )
-
-# The metrics that scikit-learn computes between sparse rows.
-SPARSE_METRICS = {"euclidean", "l2", "cosine", "cityblock", "manhattan", "l1"}
-
-# Up to so many samples affinities="auto" is over all pairs: 18 MB in single precision.
-ALL_PAIRS = 3000
-
-# A warning tells of a map that, so many iterations after the exaggeration, is worse by
-# so many nats than points that all coincide.
-PATIENCE, CHANCE_MARGIN = 20, 1e-3
 
 
 class ExactTSNE(
@@ -158,8 +113,11 @@ class ExactTSNE(
         as :class:`sklearn.neighbors.KNeighborsTransformer` or
         :func:`sklearn.neighbors.kneighbors_graph` makes it: of at least 3 · perplexity
         neighbours of each sample, which may or may not be stored among its own.  What
-        is stored counts, zeros too.  An infinite distance, or a missing one, stands for
-        no connection: p = 0.
+        is stored counts, zeros too.  Lists of neighbours, as other libraries give them,
+        become such a graph by :func:`skdec.neighbors_graph`.  An infinite distance, or
+        a missing one, stands for no connection: p = 0.
+        X may hold missing values (NaN) with "nan_euclidean" and with a function that
+        takes them, as long as no distance is NaN.
     metric_params : dict, default=None
         Further parameters of the metric.
     init : {"pca", "random", "spectral"} or array of shape (n_samples, \
@@ -168,7 +126,7 @@ class ExactTSNE(
         affinities between neighbours) are scaled to a first standard deviation of
         1e-4; components that X does not have are filled as in "random", normal with
         standard deviation 1e-4.  "pca" needs X itself: for precomputed distances
-        "spectral" takes its place, with a warning.
+        and missing values "spectral" takes its place, with a warning.
     verbose : int, default=0
         Print timings and, at every 50th iteration, KL and gradient norm.
     random_state : int, RandomState instance or None, default=None
@@ -186,7 +144,7 @@ class ExactTSNE(
         The similarity in the embedding.
     normalization : {"joint", "conditional"}, default="joint"
         Whether q is one distribution over all pairs or one for every point.
-    affinities : {"auto", "exact", "neighbors"}, default="auto"
+    affinities : {"auto", "exact", "neighbors", "precomputed"}, default="auto"
         With "exact" p is over all pairs.  With "neighbors" it is over the
         3 · perplexity nearest neighbours of each point, and 0 beyond them;
         ``truncated_mass_`` tells how much of P that leaves out.  Memory is then
@@ -196,7 +154,11 @@ class ExactTSNE(
         metric where n_samples² · (n_features + 64) is above 10^13, one to two minutes
         of exact search: these are found by faiss, if it is installed
         (``pip install skdec[neighbors]``), until at least 95 % of those of a sample of
-        256 rows are the nearest; ``neighbor_recall_`` tells how many are.
+        256 rows are the nearest; ``neighbor_recall_`` tells how many are.  With
+        "precomputed" X is P itself, dense or sparse, with a zero diagonal: all of it
+        sums to 1, or each row under conditional normalisation.  It need not be
+        symmetric.  Such a map has no ``transform``, and "spectral" takes the place of
+        "pca", with a warning.
     repulsion : {"auto", "pairs", "grid"}, default="auto"
         How the repulsion of all pairs is summed: pair by pair, or in n log n by an
         exact split of the similarity into near pairs and a smooth part on a Fourier
@@ -225,6 +187,13 @@ class ExactTSNE(
         last, with KL of the unexaggerated P and a copy of the embedding; the fit stops
         where it returns something true.  scikit-learn's own callbacks
         (``set_callbacks``, from 1.9 on) see every iteration.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the map of the last fit, if there is one, instead
+        of from ``init``: for more iterations, another perplexity or exaggeration, or
+        new values of the same samples.  X has the same samples in the same order.  All
+        ``max_iter`` iterations are then those of the last phase, without early
+        exaggeration; for a map that is shaped anew from where it is, pass
+        ``init=embedding_`` instead.  The other attributes are those of the new fit.
 
     Attributes
     ----------
@@ -244,7 +213,7 @@ class ExactTSNE(
         The perplexity used; None with ``sigma``.
     dof_ : float
         The degrees of freedom used.
-    affinities_ : {"exact", "neighbors"}
+    affinities_ : {"exact", "neighbors", "precomputed"}
         What p is over.
     repulsion_ : {"pairs", "grid"}
         How the repulsion of ``embedding_`` was summed.
@@ -335,13 +304,14 @@ class ExactTSNE(
         "sigma": [None, POSITIVE],
         "kernel": [StrOptions(set(KERNELS))],
         "normalization": [StrOptions({"joint", "conditional"})],
-        "affinities": [StrOptions({"auto", "exact", "neighbors"})],
+        "affinities": [StrOptions({"auto", "exact", "neighbors", "precomputed"})],
         "repulsion": [StrOptions({"auto", "pairs", "grid"})],
         "exaggeration": [POSITIVE, None],
         "early_exaggeration_iter": [Range(Integral, 0, None, closed="left")],
         "tol": [Range(Real, 0, None, closed="left")],
         "precision": [StrOptions({"single", "double"})],
         "callback": [callable, None],
+        "warm_start": ["boolean"],
     }
 
     def __init__(
@@ -365,13 +335,14 @@ class ExactTSNE(
         sigma: float | None = None,
         kernel: KernelName = "student_t",
         normalization: Normalization = "joint",
-        affinities: Literal["auto", "exact", "neighbors"] = "auto",
+        affinities: Literal["auto", "exact", "neighbors", "precomputed"] = "auto",
         repulsion: Literal["auto", "pairs", "grid"] = "auto",
         exaggeration: float | None = None,
         early_exaggeration_iter: int = 50,
         tol: float = 3e-3,
         precision: Literal["single", "double"] = "single",
         callback: Callable[[int, float, FloatArray], Any] | None = None,
+        warm_start: bool = False,
     ) -> None:
         self.n_components = n_components
         self.perplexity = perplexity
@@ -398,8 +369,11 @@ class ExactTSNE(
         self.tol = tol
         self.precision = precision
         self.callback = callback
+        self.warm_start = warm_start
 
-    def fit(self, X: MatrixLike, y: Any = None) -> Self:
+    def fit(
+        self, X: MatrixLike, y: Any = None, *, fixed: ArrayLike | None = None
+    ) -> Self:
         """Embed X.
 
         Parameters
@@ -409,17 +383,39 @@ class ExactTSNE(
             Training rows, or their distances with ``metric="precomputed"``.
         y : Ignored
             Present for API consistency.
+        fixed : array-like of bool, shape (n_samples,), default=None
+            True for the rows that stay, to the bit, where they start, while the others
+            move by the gradient over all pairs.  The start is then an array ``init``,
+            or the last map with ``warm_start``.  A row identical to a fixed one shares
+            its place.
 
         Returns
         -------
         self : ExactTSNE
             The fitted estimator.  A fit that fails leaves it as it was.
+
+        Examples
+        --------
+        A map extended by new rows, which do not move those that it has:
+
+        >>> import numpy as np
+        >>> from sklearn.datasets import load_iris
+        >>> from skdec import ExactTSNE
+        >>> old, new = load_iris().data[::2], load_iris().data[1::2]
+        >>> tsne = ExactTSNE(random_state=0).fit(old)
+        >>> start = np.vstack([tsne.embedding_, tsne.transform(new)])
+        >>> X, fixed = np.vstack([old, new]), np.arange(150) < 75
+        >>> extended = ExactTSNE(init=start).fit(X, fixed=fixed)
+        >>> bool((extended.embedding_[:75] == tsne.embedding_).all())
+        True
         """
-        self.fit_transform(X)
+        self.fit_transform(X, fixed=fixed)
         return self
 
     @fit_context
-    def fit_transform(self, X: MatrixLike, y: Any = None) -> FloatArray:
+    def fit_transform(
+        self, X: MatrixLike, y: Any = None, *, fixed: ArrayLike | None = None
+    ) -> FloatArray:
         """Embed X and return the embedding.
 
         Parameters
@@ -429,6 +425,8 @@ class ExactTSNE(
             Training rows, or their distances with ``metric="precomputed"``.
         y : Ignored
             Present for API consistency.
+        fixed : array-like of bool, shape (n_samples,), default=None
+            Rows that stay where they start, as in ``fit``.
 
         Returns
         -------
@@ -438,72 +436,29 @@ class ExactTSNE(
         # outside the callbacks of scikit-learn, which leave their context on the
         # estimator until they have been told of the failure
         with unchanged_on_error(self):
-            return self._embed(X)
+            return self._embed(X, fixed)
 
     @with_callbacks
-    def _embed(self, X):
+    def _embed(self, X, fixed):
         self._check_parameters()
-        X = self._check_X(X)
-        n_samples, exact = X.shape[0], self._takes_all_pairs(X)
-        dtype = np.dtype(np.float32 if self.precision == "single" else np.float64)
-        perplexities = resolve_perplexities(self.perplexity, n_samples, self.sigma)
-        n_neighbors = neighbors_needed(perplexities, n_samples)
-        if not isinstance(self.init, str):
-            check_given_start(self.init, (n_samples, self.n_components), dtype)
-        if exact:
-            check_memory(n_samples, dtype.itemsize)
-        elif not sparse.issparse(X):
-            elsewhere = self.metric == "precomputed" or isinstance(X, Blocks)
-            n_features = 0 if elsewhere else X.shape[1]
-            check_neighbour_memory(n_samples, n_neighbors, n_features, dtype.itemsize)
-        dof = float(max(self.n_components - 1, 1)) if self.dof == "auto" else self.dof
-        kernel = Kernel(KERNELS[self.kernel], dof)
-        self._check_repulsion(kernel, exact)
-        progress = Progress(self, X)
-        with Threads(
-            self.n_jobs, hold_blas=True, listener=progress.part_done
-        ) as threads:
-            distances = distances_of(X, self.metric, self.metric_params)
-            first = distances.representatives()
-            bandwidths = Bandwidths(perplexities, distances.precision(self.sigma))
-            placing = Placing(
-                distances, bandwidths, kernel, None if exact else n_neighbors
-            )
-            affinities = self._affinities(
-                placing, n_neighbors, dtype, threads, progress
-            )
-            start = self._initial_embedding(
-                X, placing, n_neighbors, affinities, threads
-            )
-            progress.end_of_work()
-            Y = np.ascontiguousarray(start[first].T, dtype=dtype)
-            objective = EmbeddingObjective(
-                affinities,
-                kernel,
-                self.normalization == "joint",
-                threads,
-                repulsion=self.repulsion,
-            )
-            progress.fitted = {"_placing": placing}
-            phases = self._phases(n_samples, kernel)
-            ended = self._descent(first).run(objective, Y, phases, progress)
-        progress.end()
-        self._warn_if_diverged(ended, affinities.chance, phases[1].stop)
-        self._warn_if_short(ended.n_iter)
+        if self.affinities == "precomputed":
+            X = check_affinities(self, X, self.normalization == "joint")
+        elif is_dask(X):
+            X = rows_of_collection(self, X, ALL_PAIRS)
+        else:
+            X = check_rows(self, X, self.metric, exact=self.affinities == "exact")
+        previous = getattr(self, "embedding_", None) if self.warm_start else None
+        fitted = embed(X, self, previous, fixed)
         # assigned together at the end: a fit that fails leaves the last one whole.
         # `_placing` keeps what transform needs, whatever parameters are set later
-        distances.forget_training_distances()
-        self._placing = placing
-        self.kl_divergence_, self.n_iter_ = ended.kl, ended.n_iter
-        self.learning_rate_, self.dof_ = phases[-1].learning_rate, dof
-        self.truncated_mass_ = affinities.truncated_mass
-        self.neighbor_recall_ = affinities.neighbor_recall
-        self.affinities_ = "exact" if exact else "neighbors"
-        self.repulsion_ = objective.repulsion
-        self.perplexity_ = None if self.sigma is not None else perplexities
-        if self.sigma is None and len(perplexities) == 1:
-            self.perplexity_ = float(perplexities[0])
-        self.embedding_ = np.ascontiguousarray(Y.T, dtype=X.dtype)
+        self._placing = fitted.placing
+        self.embedding_ = fitted.embedding
+        self.kl_divergence_, self.n_iter_ = fitted.kl_divergence, fitted.n_iter
+        self.learning_rate_, self.dof_ = fitted.learning_rate, fitted.dof
+        self.perplexity_ = fitted.perplexity
+        self.affinities_, self.repulsion_ = fitted.affinities, fitted.repulsion
+        self.truncated_mass_ = fitted.truncated_mass
+        self.neighbor_recall_ = fitted.neighbor_recall
         return self.embedding_.copy()
 
     def __sklearn_is_fitted__(self):
@@ -518,7 +473,12 @@ class ExactTSNE(
                 "neighbours only, as Barnes-Hut has"
             )
         defaults = signature(ExactTSNE).parameters
+        given = self.affinities == "precomputed"
         for name, with_what, idle in (
+            *(
+                (name, "affinities='precomputed'", given)
+                for name in ("metric", "metric_params", "perplexity", "sigma")
+            ),
             ("perplexity", f"sigma={self.sigma}", self.sigma is not None),
             ("dof", "kernel='gaussian'", self.kernel == "gaussian"),
             ("metric_params", "metric='precomputed'", self.metric == "precomputed"),
@@ -535,108 +495,8 @@ class ExactTSNE(
             if idle and not same:
                 warn(f"{name}={value!r} has no effect with {with_what}")
 
-    def _takes_all_pairs(self, X):
-        """Whether P is over all pairs: the rule of affinities="auto"."""
-        if self.affinities != "auto":
-            return self.affinities == "exact"
-        graph = self.metric == "precomputed" and sparse.issparse(X)
-        return X.shape[0] <= ALL_PAIRS and not graph
-
-    def _check_repulsion(self, kernel, exact):
-        if self.repulsion != "grid":
-            return
-        if exact:
-            raise ValueError(
-                "repulsion='grid' needs affinities='neighbors'; affinities="
-                f"{self.affinities!r} has all of P here, and meets every pair anyway"
-            )
-        if not has_grid(kernel, self.n_components):
-            raise ValueError(
-                "repulsion='grid' needs n_components 1 or 2 and dof from "
-                f"{LEAST_DOF:g} to {LARGEST_DOF:g}, or kernel='gaussian'; got "
-                f"n_components={self.n_components}, dof={kernel.dof:g}"
-            )
-
-    def _check_X(self, X, *, reset=True):
-        # transform does not follow later changes of the parameters
-        metric = self.metric if reset else self._placing.distances.metric
-        exact = (
-            self.affinities == "exact" if reset else self._placing.n_neighbors is None
-        )
-        precomputed = isinstance(metric, str) and metric == "precomputed"
-        if is_dask(X):
-            X = rows_of_collection(self, X, ALL_PAIRS)
-        else:
-            any_number = precomputed and self._may_be_distances(X, reset)
-            X = validate_data(
-                self,
-                X,
-                dtype=FLOATS,
-                order="C",
-                accept_sparse="csr",
-                ensure_all_finite=not any_number,
-                ensure_min_samples=2 if reset else 1,
-                reset=reset,
-            )
-        if isinstance(X, Blocks):
-            return X
-        if sparse.issparse(X):
-            X = with_short_indices(X)
-            if not (precomputed or callable(metric) or metric in SPARSE_METRICS):
-                raise TypeError(
-                    f"metric={metric!r} is not computed between sparse rows, and X is "
-                    f"sparse: give X.toarray(), or take one of {sorted(SPARSE_METRICS)}"
-                )
-        if not precomputed:
-            return X
-        if sparse.issparse(X) and exact:
-            raise TypeError(
-                "affinities='exact' needs the distances of all pairs; a sparse graph "
-                "of precomputed distances goes with affinities='neighbors'"
-            )
-        if reset:
-            check_precomputed(X)
-        else:
-            check_distances(X)
-        return X
-
-    def _may_be_distances(self, X, reset):
-        """Whether the shape is that of distances, which may be infinite."""
-        shape = X.shape if hasattr(X, "shape") else np.asarray(X).shape
-        return len(shape) == 2 and shape[1] == (
-            shape[0] if reset else self.n_features_in_
-        )
-
-    def _affinities(self, placing, n_neighbors, dtype, threads, progress):
-        distances, bandwidths = placing.distances, placing.bandwidths
-        n_samples, joint = distances.n_samples, self.normalization == "joint"
-        progress.seconds()
-        if placing.n_neighbors is None:
-            progress.begin("Computing all pairwise distances and their affinities")
-            affinities = dense_affinities(distances, bandwidths, joint, dtype, threads)
-        else:
-            progress.begin(f"Computing {n_neighbors} nearest neighbors")
-            found = distances.nearest(n_neighbors, threads)
-            progress.say(
-                f"Computed neighbors for {n_samples} samples in "
-                f"{progress.seconds():.3f}s..."
-            )
-            progress.begin("Computing their affinities")
-            affinities = graph_affinities(found, bandwidths, joint, dtype, threads)
-            left_out = truncated_mass(distances, found.columns, bandwidths, threads)
-            affinities = replace(
-                affinities, truncated_mass=left_out, neighbor_recall=found.recall
-            )
-        progress.say(
-            f"Computed conditional probabilities for {n_samples} samples in "
-            f"{progress.seconds():.3f}s"
-        )
-        sigma = distances.to_original(affinities.sigma)
-        progress.say(f"Mean sigma: {sigma:.6g}")
-        return affinities
-
     @lazily_across_blocks
-    @row_by_row(lambda self, dtype: np.empty((0, self._n_features_out), dtype))
+    @row_by_row(no_places)
     def transform(self, X: MatrixLike) -> FloatArray:
         """Place new points in the fitted map, each alone.
 
@@ -653,9 +513,12 @@ class ExactTSNE(
             Positions in the map, in X's dtype; a training row gets its own.
         """
         check_is_fitted(self)
-        X = self._check_X(X, reset=False)
+        # as it was fitted, whatever parameters have been set later
+        placing = self._known_rows("transform")
+        exact, metric = placing.n_neighbors is None, placing.distances.metric
+        X = check_rows(self, X, metric, exact=exact, reset=False)
         with Threads(self.n_jobs, hold_blas=True) as threads:
-            placed = self._placing.place(self.embedding_, X, threads)
+            placed = placing.place(self.embedding_, X, threads)
         if placed.n_lost:
             warn(
                 f"{placed.n_lost} of {X.shape[0]} new points found no place in the "
@@ -666,83 +529,51 @@ class ExactTSNE(
             )
         return placed.positions
 
-    def _warn_if_diverged(self, ended, chance, exaggerated):
-        """Warn of a map that is worse than none once exaggeration is over."""
-        if self.exaggeration not in (None, 1):
-            return  # what is minimised is another KL
-        kl, n_iter = ended.kl, ended.n_iter - exaggerated
-        if n_iter >= PATIENCE and not kl <= chance + CHANCE_MARGIN:
-            warn(
-                f"the embedding (KL {kl:.4g}) shows less than points that all coincide "
-                f"({chance:.4g}): the optimisation has not settled; "
-                f"learning_rate={self.learning_rate!r} may be too large",
-                ConvergenceWarning,
+    def _known_rows(self, what):
+        """What is known of the training rows, if anything is."""
+        if self._placing is None:
+            raise TypeError(
+                f"{what} needs the training rows, or their distances; this map was "
+                "fitted to affinities='precomputed', from which they are not known"
             )
+        return self._placing
 
-    def _warn_if_short(self, n_iter):
-        """Warn of a map that max_iter has ended before it could unfold."""
-        unfolded = unfolded_after(self.early_exaggeration_iter)
-        if n_iter == self.max_iter < unfolded:
-            warn(
-                f"max_iter={self.max_iter} ended the fit while the map was still "
-                f"unfolding, which takes {unfolded} iterations; it settles some "
-                "hundreds later",
-                ConvergenceWarning,
+    def inverse_transform(self, Y: ArrayLike) -> FloatArray:
+        """Mean of the training rows around places of the map.
+
+        The mirror image of where ``transform`` starts: Σ_j p_j x_j, where p are the
+        affinities between the place and the nearest points of the map, with the
+        perplexity of the fit (with ``sigma``, that of "auto").  It tells what the data
+        are like around a place.  A map of few dimensions has no true inverse: the mean
+        is smoother than any row, at the place of a training row it is not that row, and
+        between clusters, where there are no data, it is a mixture of theirs.  Beyond
+        the rim it is the mean of the nearest points of the rim.
+
+        Parameters
+        ----------
+        Y : array-like of shape (n_places, n_components)
+            Places in the map.
+
+        Returns
+        -------
+        X : ndarray of shape (n_places, n_features)
+            A mean of training rows for each place, alone, in Y's dtype.
+
+        Raises
+        ------
+        TypeError
+            If the map was fitted to distances, sparse rows or booleans.
+        """
+        check_is_fitted(self)
+        check_inverse(self._known_rows("inverse_transform").distances)
+        Y = check_matrix(Y, "Y")
+        if Y.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"Y must have shape (n_places, {self._n_features_out}), as the map has "
+                f"components; got {Y.shape}"
             )
-
-    def _descent(self, first):
-        """How Y moves; ``first`` has, of each row, the first one identical to it."""
-        distinct = np.array_equal(first, np.arange(len(first)))
-        return Descent(
-            self.min_grad_norm,
-            self.n_iter_without_progress,
-            self.tol,
-            None if distinct else first,
-        )
-
-    def _phases(self, n_samples, kernel):
-        stable = stable_rate(kernel, self.n_components)
-        late = 1.0 if self.exaggeration is None else self.exaggeration
-
-        def learning_rate(share, exaggeration):
-            if self.learning_rate != "auto":
-                return float(self.learning_rate)
-            rate = stable * share * n_samples / exaggeration
-            # conditional affinities sum to n_samples, joint ones to 1
-            return rate if self.normalization == "joint" else rate / n_samples
-
-        return schedule(
-            self.early_exaggeration,
-            late,
-            self.early_exaggeration_iter,
-            self.max_iter,
-            learning_rate,
-        )
-
-    def _initial_embedding(self, X, placing, n_neighbors, affinities, threads):
-        """The start, (n_samples, n_components)."""
-        shape = X.shape[0], self.n_components
-        if not isinstance(self.init, str):
-            return check_given_start(self.init, shape, affinities.P.dtype)
-        if self.init == "random":
-            return random_start(shape, check_random_state(self.random_state))
-        if self.init == "pca" and self.metric != "precomputed":
-            return start_by_components(
-                X, placing.distances, self.n_components, self.random_state
-            )
-        if self.init == "pca":
-            warn(
-                "init='pca' needs X itself, not metric='precomputed': init='spectral' "
-                "is used instead; pass init='spectral' to silence this warning",
-                UserWarning,
-            )
-        graph = affinities.P
-        if placing.n_neighbors is None:
-            found = placing.distances.nearest(n_neighbors, threads)
-            graph = graph_affinities(
-                found, placing.bandwidths, True, np.float64, threads, again=True
-            ).P
-        return spectral(graph, self.n_components, self.random_state)
+        with Threads(self.n_jobs, hold_blas=True) as threads:
+            return mean_rows(self._placing, self.embedding_, Y, threads).astype(Y.dtype)
 
     @property
     def _n_features_out(self):
@@ -750,10 +581,13 @@ class ExactTSNE(
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.pairwise = self.metric == "precomputed"
+        known = self.affinities == "precomputed"
+        precomputed = self.metric == "precomputed" or known
+        tags.input_tags.pairwise = precomputed
         # "auto" takes a graph too, but not just any sparse matrix
-        graph = self.metric == "precomputed" and self.affinities == "neighbors"
+        graph = known or (precomputed and self.affinities == "neighbors")
         tags.input_tags.sparse = graph or self.metric in SPARSE_METRICS
-        tags.input_tags.positive_only = self.metric == "precomputed"
+        tags.input_tags.allow_nan = self.metric == "nan_euclidean"
+        tags.input_tags.positive_only = precomputed
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

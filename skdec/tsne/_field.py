@@ -35,12 +35,13 @@ class PairField:
     def __init__(self, Y, kernel):
         self.Y, self.kernel = Y, kernel
 
-    def __call__(self, V, threads):
-        """At places V of (n_new, n_components)."""
+    def __call__(self, V, threads, own=None):
+        """At places V of (n_new, n_components), without the fitted points ``own``."""
         out = Potential(np.empty(len(V)), np.empty(V.T.shape))
+        own = np.full(len(V), -1) if own is None else own
         threads.run_ranges(
             lambda start, stop: placement.repulsion_rows(
-                V, self.Y, self.kernel, start, stop, out
+                V, own, self.Y, self.kernel, start, stop, out
             ),
             len(V),
             V.shape[0] * self.Y.shape[1],
@@ -99,14 +100,26 @@ class GridField:
         )
         return out
 
-    def __call__(self, V, threads):
-        """At places V of (n_new, 2)."""
+    def __call__(self, V, threads, own=None):
+        """At places V of (n_new, 2), without the fitted points ``own``."""
         out = self._read(np.ascontiguousarray(V.T), threads)
+        if own is not None:
+            self._subtract(out, V, own)
         off = np.flatnonzero(~((out.value > self.least) & (out.value < np.inf)))
         out.value[off] = 1
         out.forces[:] /= out.value
         log_phi = np.log(out.value)
         if len(off):
-            beyond = self.pairs(V[off], threads)
+            beyond = self.pairs(V[off], threads, None if own is None else own[off])
             log_phi[off], out.forces[:, off] = beyond.value, beyond.forces
         return Potential(log_phi, out.forces)
+
+    def _subtract(self, out, V, own):
+        """Φ −= s and −∇Φ −= 2g s (v − y) of one fitted point each."""
+        nu, apart = self.pairs.kernel.dof, V.T - self.pairs.Y[:, own]
+        D = np.einsum("dt,dt->t", apart, apart)
+        s = (1 + D / nu) ** (-(nu + 1) / 2)
+        # where little else is near, what is left has too few digits
+        out.value[out.value - s < LEAST_SHARE * s] = np.inf
+        out.value[:] -= s
+        out.forces[:] -= (nu + 1) / (nu + D) * s * apart

@@ -39,13 +39,16 @@ class Descent:
     tol : float
         Relative decrease of KL between two checks, likewise.
     representatives : ndarray of shape (n_samples,) or None
-        Points that share one position follow the first of them.
+        Points that share one position follow one of them.
+    held : ndarray of shape (n_held,) or None
+        Points that stay where they are.
     """
 
     min_grad_norm: float
     patience: int
     tol: float
     representatives: np.ndarray | None = None
+    held: np.ndarray | None = None
 
     def run(self, objective, Y, phases, progress):
         """Move Y of shape (n_components, n_samples) in place.
@@ -57,12 +60,15 @@ class Descent:
         """
         velocity, gains = np.zeros_like(Y), np.ones_like(Y)
         longest = LONGEST_STEP * max(objective.kernel.width, 1.0)
-        phases, n_iter, stopped, history = iter(phases), 0, False, []
+        phases, n_iter, history = iter(phases), 0, []
+        stopped = self.held is not None and len(self.held) == Y.shape[1]
         phase = next(phases)
         while True:
             while n_iter >= phase.stop and (following := next(phases, None)):
                 phase = following
             gradient, log_Z = objective.gradient(Y, phase.exaggeration)
+            if self.held is not None:
+                gradient[:, self.held] = 0
             stopped |= n_iter >= phase.stop
             if stopped or (n_iter and n_iter % CHECK_EVERY == 0):
                 # KL at the Y at which the gradient was taken

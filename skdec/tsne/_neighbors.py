@@ -18,6 +18,10 @@ APPROXIMATE_FROM = 10**13
 ELEMENTS_PER_BLOCK, ELEMENTS_PER_SEARCH = 400_000, 2**27
 
 
+# A function in Python is called for so many rows between two reports.
+ROWS_PER_BLOCK = 64
+
+
 class Neighbors(NamedTuple):
     """Neighbours of rows, by increasing distance."""
 
@@ -92,6 +96,29 @@ class ScikitLearnIndex:
         size, found = max(1, ELEMENTS_PER_SEARCH // self._n_samples), []
         for b in gen_batches(rows.shape[0], size):
             part = Found(*self._index.kneighbors(rows[b], n_asked))
+            found.append(part if own is None else besides_itself(part, own[b]))
+            threads.report(b.stop / rows.shape[0])
+        return Found(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+
+
+class BlockIndex:
+    """Neighbours by a function of blocks of rows that gives their distances to all.
+
+    For a function in Python of rows with missing values, which scikit-learn's search
+    takes for an error.
+    """
+
+    recall, squared = 1.0, False
+
+    def __init__(self, distances):
+        self._distances = distances
+
+    def search(self, rows, n_neighbors, threads, own=None):
+        """The nearest of rows, as ``NeighborIndex`` has it."""
+        n_asked = n_neighbors if own is None else n_neighbors + 1
+        found = []
+        for b in gen_batches(rows.shape[0], ROWS_PER_BLOCK):
+            part = nearest_in_matrix(self._distances(rows[b]), n_asked, False)
             found.append(part if own is None else besides_itself(part, own[b]))
             threads.report(b.stop / rows.shape[0])
         return Found(*(np.concatenate(parts) for parts in zip(*found, strict=True)))

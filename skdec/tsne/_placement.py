@@ -103,12 +103,15 @@ class FittedMap:
         self.reach = max(self.width, np.linalg.norm(self.points, axis=1).max())
         self._repulsion = None
 
-    def repulsion(self, V, threads):
-        """log Φ and −∇ log Φ at places V; what that needs is prepared once."""
+    def repulsion(self, V, threads, own=None):
+        """log Φ and −∇ log Φ at places V, without the fitted points ``own``.
+
+        What that needs is prepared once.
+        """
         field = self._repulsion
         if field is None:
             field = self._repulsion = repulsion_of(self.Y, self.kernel, threads)
-        return field(V, threads)
+        return field(V, threads, own)
 
 
 def place_points(objective):

@@ -25,6 +25,8 @@ class Progress:
     fitted : dict
         What ``transform`` needs besides the embedding, for an estimator that a callback
         asks for.
+    places : Places or None
+        Which rows of the map are held.
     """
 
     def __init__(self, estimator, X):
@@ -32,7 +34,7 @@ class Progress:
         self.verbose, self.callback = estimator.verbose, estimator.callback
         self._tick, self._last = perf_counter(), 0
         self._said, self._work = self._tick, ""
-        self.fitted = {}
+        self.fitted, self.places = {}, None
         self._task = None
         self._context = callback_context(estimator, estimator.max_iter)
         if self._context is not None:
@@ -76,7 +78,10 @@ class Progress:
         return bool(self.callback(n_iter, kl, self._embedding(Y)))
 
     def _embedding(self, Y):
-        return np.ascontiguousarray(Y.T, dtype=self.X.dtype).copy()
+        embedding = np.array(Y.T, dtype=self.X.dtype, order="C")
+        if self.places is not None:
+            self.places.put_back(embedding)
+        return embedding
 
     def begin_iteration(self):
         """Tell scikit-learn's callbacks that an iteration begins."""

@@ -23,6 +23,7 @@ SIGNATURES = {
     "sample_weight=None)",
     "conditional_affinities": "(X, *, perplexity=30.0, sigma=None, metric='euclidean')",
     "joint_affinities": "(P_conditional)",
+    "neighbors_graph": "(indices, distances, *, n_samples=None)",
     "embedding_loss": "(Y, P, *, kernel='student_t', dof=1.0, normalization='joint')",
 }
 
@@ -43,6 +44,7 @@ MODULES = [
     "encoders._linear",
     "functions",
     "tsne._estimator",
+    "tsne._neighbors_graph",
 ]
 
 

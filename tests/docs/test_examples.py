@@ -174,3 +174,15 @@ def test_deep_clustering_prints_a_table_and_saves_the_picture(
     assert path.exists()
     before = float(table["StudentTClustering on its embedding"][0])
     assert float(table["both learning together (IDEC)"][0]) > before
+
+
+def test_points_called_doubtful_are_those_that_clusters_get_wrong():
+    honest = load("plot_honest_map")
+    X, truth = honest.digits(300)
+    found = honest.evidence(X)
+    doubtful = found.doubtful
+    assert 0.02 < doubtful.mean() < 0.5
+    wrong = [
+        honest.agreement(found.labels, truth, rows) for rows in (doubtful, ~doubtful)
+    ]
+    assert wrong[0] < wrong[1] - 0.05

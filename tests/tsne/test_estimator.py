@@ -194,7 +194,7 @@ def test_no_memory_leaves_the_estimator_as_it_was(monkeypatch):
         raise MemoryError
 
     tsne = ExactTSNE(**SHORT)
-    monkeypatch.setattr("skdec.tsne._estimator.dense_affinities", full)
+    monkeypatch.setattr("skdec.tsne._fit.dense_affinities", full)
     with pytest.raises(MemoryError):
         tsne.fit(IRIS)
     assert set(vars(tsne)) == set(tsne.get_params())

@@ -352,7 +352,7 @@ def test_only_known_kernels_have_a_grid():
 
 
 def test_automatic_affinities(monkeypatch):
-    monkeypatch.setattr("skdec.tsne._estimator.ALL_PAIRS", 100)
+    monkeypatch.setattr("skdec.tsne._fit.ALL_PAIRS", 100)
     for n, expected in ((100, "exact"), (101, "neighbors")):
         tsne = ExactTSNE(max_iter=5, perplexity=10).fit(DIGITS[:n])
         assert tsne.affinities_ == expected

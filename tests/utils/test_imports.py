@@ -15,6 +15,7 @@ MAY = {
     "clustering": {"kernels", "utils"},
     "tsne": {"kernels", "utils"},
     "encoders": {"utils"},
+    "diagnostics": {"kernels", "tsne", "utils"},
     "functions": {"clustering", "kernels", "tsne", "utils"},
     "": {"clustering", "functions", "tsne"},
 }

@@ -1,0 +1,246 @@
+"""Both estimators on Dask next to the same rows in memory, on this machine.
+
+    python -m benchmarks.distributed [--only step overhead predict memory ...] [--small]
+
+Clusters have two worker processes of one thread each, and in memory there are two
+threads.
+"""
+
+import argparse
+import os
+import resource
+import tempfile
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import dask
+import dask.array as da
+import numpy as np
+from dask.distributed import Client, LocalCluster, wait
+
+from skdec import StudentTClustering
+from skdec.clustering._blocked import BlockedObjective
+from skdec.clustering._form import Form
+from skdec.utils.blocks import Blocks
+from skdec.utils.weights import Weights
+
+K = 10
+
+
+@contextmanager
+def cluster(**settings):
+    """Two worker processes of one thread each."""
+    settings = {"n_workers": 2, "threads_per_worker": 1, **settings}
+    with (
+        LocalCluster(dashboard_address=":0", silence_logs=60, **settings) as local,
+        Client(local) as client,
+    ):
+        yield client
+
+
+def centers_of(n_features):
+    """Centres of clusters that overlap."""
+    return 3 * np.random.default_rng(0).standard_normal((K, n_features))
+
+
+def block_of_rows(seed, n_rows, n_features):
+    """Rows around the centres, float32, the same wherever they are made."""
+    rng = np.random.default_rng(seed)
+    rows = rng.standard_normal((n_rows, n_features), np.float32)
+    rows += centers_of(n_features)[rng.integers(K, size=n_rows)].astype(np.float32)
+    return rows
+
+
+def rows_in_blocks(n_rows, n_features, n_blocks):
+    """The same rows as a dask array."""
+    size = n_rows // n_blocks
+    make = dask.delayed(block_of_rows)
+    blocks = [make(i, size, n_features) for i in range(n_blocks)]
+    shape = size, n_features
+    return da.concatenate(
+        [da.from_delayed(block, shape, dtype=np.float32) for block in blocks]
+    )
+
+
+def seconds_of(call):
+    """How long a call takes."""
+    start = perf_counter()
+    call()
+    return perf_counter() - start
+
+
+def seconds_of_a_step(X, n_features, steps=(2, 12)):
+    """Seconds of an iteration: of a longer fit less a shorter one, by the iteration."""
+
+    def fit(max_iter):
+        model = StudentTClustering(
+            K, init=centers_of(n_features), tol=0, max_iter=max_iter, n_jobs=2
+        )
+        return seconds_of(lambda: model.fit(X))
+
+    few, many = steps
+    return (fit(many) - fit(few)) / (many - few)
+
+
+def step(options):
+    """An iteration of a fit on a cluster next to one in memory."""
+    n_rows, n_features, n_blocks = (500_000 if options.small else 5_000_000), 20, 40
+    X = rows_in_blocks(n_rows, n_features, n_blocks)
+    local = X.compute(scheduler="threads")
+    StudentTClustering(K, max_iter=1, n_init=1).fit(local[:100_000])  # compiles
+    in_memory = median(seconds_of_a_step(local, n_features) for _ in range(3))
+    with cluster() as client:
+        X = X.persist()
+        wait(X)
+        client.run(
+            lambda: StudentTClustering(K, n_init=1).fit(block_of_rows(0, 500, 20))
+        )
+        seconds_of_a_step(X, n_features)
+        on_dask = median(seconds_of_a_step(X, n_features) for _ in range(3))
+    print(f"| StudentTClustering, an iteration, {n_rows:,} × {n_features} float32 in "
+          f"{n_blocks} blocks | {1e3 * in_memory:.0f} ms in memory | "
+          f"{1e3 * on_dask:.0f} ms on 2 workers | {on_dask / in_memory:.2f} |")  # fmt: skip
+
+
+def overhead(options):
+    """An iteration over blocks of next to no rows."""
+    X = rows_in_blocks(40 * 100, 20, 40)
+    with cluster():
+        blocks, centers = Blocks(X), centers_of(20)
+        objective = BlockedObjective(blocks, Weights(None), centers, Form(4, 1.0, 0.5))
+        labels, f = objective.unlabelled(), np.ones(K)
+        calls = [
+            seconds_of(lambda: objective.sums(centers, centers, f, labels=labels))
+            for _ in range(60)
+        ]
+    print(f"| overhead of an iteration, 40 blocks | | {1e3 * median(calls[10:]):.0f} ms "
+          "| |")  # fmt: skip
+
+
+class Peak:
+    """The largest resident memory of this process in a block, beyond that before it."""
+
+    def __enter__(self):
+        self.before = self.most = self._now()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error):
+        self._done.set()
+        self._thread.join()
+
+    @property
+    def anonymous(self):
+        """MB beyond those before, without pages of files."""
+        return (self.most - self.before) / 1024
+
+    def _watch(self):
+        while not self._done.wait(0.05):
+            self.most = max(self.most, self._now())
+
+    @staticmethod
+    def _now():
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return int(next(a.split()[1] for a in lines if a.startswith("RssAnon")))
+
+
+def predict(options):
+    """Labels of rows on disk, written to disk, next to those of rows in memory."""
+    n_rows, n_features = (5_000_000 if options.small else 50_000_000), 10
+    size = n_rows // 50
+    local = block_of_rows(0, 2_000_000, n_features)
+    model = StudentTClustering(K, init=centers_of(n_features), n_jobs=2)
+    model.fit(local[:200_000])
+    rate = len(local) / median(
+        seconds_of(lambda: model.predict(local)) for _ in range(5)
+    )
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        rows, labels = Path(folder) / "rows.npy", Path(folder) / "labels.npy"
+        disk = np.lib.format.open_memmap(
+            rows, mode="w+", dtype=np.float32, shape=(n_rows, n_features)
+        )
+        for i, start in enumerate(range(0, n_rows, size)):
+            disk[start : start + size] = block_of_rows(i, size, n_features)
+        del disk
+        X = da.from_array(np.load(rows, mmap_mode="r"), chunks=(size, n_features))
+        out = np.lib.format.open_memmap(
+            labels, mode="w+", dtype=np.int32, shape=(n_rows,)
+        )
+        with Peak() as peak, dask.config.set(num_workers=2):
+            seconds = seconds_of(lambda: da.store(model.predict(X), out, lock=False))
+    share = n_rows / seconds / rate
+    print(f"| predict, {n_rows:,} × {n_features} float32 from memmap to memmap | "
+          f"{rate / 1e6:.1f} million rows a second in memory | "
+          f"{n_rows / seconds / 1e6:.1f} million, {peak.anonymous:.0f} MB more memory | "
+          f"{share:.2f} of the rate |")  # fmt: skip
+
+
+def read_block(path, first, last):
+    """Rows of a file."""
+    return np.load(path, mmap_mode="r")[first:last].copy()
+
+
+def peak_rss():
+    """Peak resident memory of a worker in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def memory(options):
+    """A fit on five times more rows than the workers may hold."""
+    limit = 512 * 2**20
+    n_features, n_blocks = 20, 200
+    n_rows = 5 * 2 * limit // (4 * n_features) // (10 if options.small else 1)
+    size = n_rows // n_blocks
+    n_rows = size * n_blocks
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        path = os.path.join(folder, "rows.npy")
+        disk = np.lib.format.open_memmap(
+            path, mode="w+", dtype=np.float32, shape=(n_rows, n_features)
+        )
+        for i in range(n_blocks):
+            disk[i * size : (i + 1) * size] = block_of_rows(i, size, n_features)
+        del disk
+        read = dask.delayed(read_block)
+        X = da.concatenate([
+            da.from_delayed(
+                read(path, i * size, (i + 1) * size), (size, n_features), np.float32
+            )
+            for i in range(n_blocks)
+        ])  # fmt: skip
+        with cluster(memory_limit=limit) as client:
+            model = StudentTClustering(K, init=centers_of(n_features), max_iter=20)
+            seconds = seconds_of(lambda: model.fit(X))
+            most = max(client.run(peak_rss).values())
+            time.sleep(1)
+            workers = client.scheduler_info(n_workers=-1)["workers"].values()
+            spilled = sum(w["metrics"]["spilled_bytes"]["disk"] for w in workers)
+    size = n_rows * n_features * 4 / 2**30
+    print(f"| fit, {n_rows:,} × {n_features} float32 ({size:.1f} GB) from disk, "
+          f"2 workers of {limit / 2**20:.0f} MB | | {seconds:.0f} s, "
+          f"{model.n_iter_} passes, peak {most:.0f} MB a worker, "
+          f"{spilled / 2**20:.0f} MB spilled | |")  # fmt: skip
+
+
+TABLES = {"step": step, "overhead": overhead, "predict": predict, "memory": memory}
+
+
+def main():
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--only", nargs="+", choices=TABLES, default=list(TABLES))
+    parser.add_argument("--small", action="store_true", help="a tenth of the rows")
+    parser.add_argument("--folder", help="where files of rows are written")
+    options = parser.parse_args()
+    print("| work | in memory | Dask | ratio |\n|---|---|---|---|")
+    for name in options.only:
+        TABLES[name](options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,406 @@
+"""How much of the data a map keeps, in memory that is linear in the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from scipy.stats import spearmanr
+from sklearn.utils import check_array, check_consistent_length, gen_batches
+
+from skdec.diagnostics._rows import chosen_rows
+from skdec.tsne._distances import SquaredDistances
+from skdec.tsne._exact_search import ProductIndex
+from skdec.tsne._neighbors import ScikitLearnIndex, nearest_in_matrix
+from skdec.utils.threads import Threads
+from skdec.utils.validation import FLOATS, with_short_indices
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from skdec.utils.typing import MatrixLike, RandomState
+
+# Distances that a thread holds at a time.
+DISTANCES_PER_TASK = 2_000_000
+
+
+class Spaces(NamedTuple):
+    """The data and the map, as distances, and the rows that are looked at."""
+
+    X: SquaredDistances
+    embedding: SquaredDistances
+    rows: np.ndarray
+
+
+def neighbor_recall(
+    X: MatrixLike,
+    embedding: ArrayLike,
+    *,
+    n_neighbors: int = 5,
+    metric: str | Callable[..., float] = "euclidean",
+    sample_size: int | None = None,
+    random_state: RandomState = None,
+    n_jobs: int | None = -1,
+) -> float:
+    """Share of the nearest neighbours in the data that are nearest in the map too.
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix} of shape (n_samples, n_features) or \
+            (n_samples, n_samples)
+        The data, or their distances with ``metric="precomputed"``.
+    embedding : array-like of shape (n_samples, n_components)
+        The map of the same rows.
+    n_neighbors : int, default=5
+        How many neighbours count, less than n_samples.
+    metric : str or callable, default="euclidean"
+        A metric of :func:`sklearn.metrics.pairwise_distances` for X.
+    sample_size : int or None, default=None
+        Look at the neighbours of that many rows, drawn at random, among all rows; None
+        looks at all.
+    random_state : int, RandomState instance or None, default=None
+        Draws the rows.
+    n_jobs : int or None, default=-1
+        Threads; -1 means all cores.
+
+    Returns
+    -------
+    recall : float
+        From 0 to 1.  A map at random has about n_neighbors/(n_samples − 1).
+
+    Raises
+    ------
+    ValueError
+        If X and embedding have different numbers of rows, or a parameter is out of its
+        range.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skdec.diagnostics import neighbor_recall
+    >>> X = load_iris().data
+    >>> neighbor_recall(X, X)
+    1.0
+    """
+    spaces = _spaces(X, embedding, metric, sample_size, random_state)
+    n_samples = spaces.X.n_samples
+    _check_n_neighbors(n_neighbors, n_samples, n_samples, "n_samples")
+    with Threads(n_jobs, hold_blas=True) as threads:
+        theirs = _nearest(spaces.X, spaces.rows, n_neighbors, threads)
+        ours = _nearest(spaces.embedding, spaces.rows, n_neighbors, threads)
+    return float(
+        np.mean([np.isin(a, b).mean() for a, b in zip(theirs, ours, strict=True)])
+    )
+
+
+def trustworthiness(
+    X: MatrixLike,
+    embedding: ArrayLike,
+    *,
+    n_neighbors: int = 5,
+    metric: str | Callable[..., float] = "euclidean",
+    sample_size: int | None = None,
+    random_state: RandomState = None,
+    n_jobs: int | None = -1,
+) -> float:
+    """How far neighbours in the map are from being neighbours in the data.
+
+    scikit-learn's :func:`sklearn.manifold.trustworthiness`, in memory that is linear in
+    n_samples:
+
+        1 − 2/(n k (2n − 3k − 1)) Σ_i Σ_{j near i in the map} max(0, r(i, j) − k)
+
+    with k = n_neighbors and r(i, j) the rank of j among the neighbours of i in X.
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix} of shape (n_samples, n_features) or \
+            (n_samples, n_samples)
+        The data, or their distances with ``metric="precomputed"``.
+    embedding : array-like of shape (n_samples, n_components)
+        The map of the same rows.
+    n_neighbors : int, default=5
+        How many neighbours count, less than n_samples/2.
+    metric : str or callable, default="euclidean"
+        A metric of :func:`sklearn.metrics.pairwise_distances` for X.
+    sample_size : int or None, default=None
+        Look at the neighbours of that many rows, drawn at random, among all rows; None
+        looks at all, in a time that grows with n_samples².
+    random_state : int, RandomState instance or None, default=None
+        Draws the rows.
+    n_jobs : int or None, default=-1
+        Threads; -1 means all cores.
+
+    Returns
+    -------
+    trustworthiness : float
+        From 0 to 1; 1 if all neighbours in the map are neighbours in the data.
+
+    Raises
+    ------
+    ValueError
+        If X and embedding have different numbers of rows, or a parameter is out of its
+        range.
+
+    References
+    ----------
+    Venna, Kaski: Neighborhood preservation in nonlinear projection methods, ICANN 2001.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skdec.diagnostics import trustworthiness
+    >>> X = load_iris().data
+    >>> round(trustworthiness(X, X[:, 2:]), 2)
+    0.96
+    """
+    spaces = _spaces(X, embedding, metric, sample_size, random_state)
+    return _kept(spaces.X, spaces.embedding, spaces.rows, n_neighbors, n_jobs)
+
+
+def continuity(
+    X: MatrixLike,
+    embedding: ArrayLike,
+    *,
+    n_neighbors: int = 5,
+    metric: str | Callable[..., float] = "euclidean",
+    sample_size: int | None = None,
+    random_state: RandomState = None,
+    n_jobs: int | None = -1,
+) -> float:
+    """How far neighbours in the data are from being neighbours in the map.
+
+    :func:`trustworthiness` with the data and the map in each other's place: low where a
+    map tears apart what is near.
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix} of shape (n_samples, n_features) or \
+            (n_samples, n_samples)
+        The data, or their distances with ``metric="precomputed"``.
+    embedding : array-like of shape (n_samples, n_components)
+        The map of the same rows.
+    n_neighbors : int, default=5
+        How many neighbours count, less than n_samples/2.
+    metric : str or callable, default="euclidean"
+        A metric of :func:`sklearn.metrics.pairwise_distances` for X.
+    sample_size : int or None, default=None
+        Look at the neighbours of that many rows, drawn at random, among all rows; None
+        looks at all, in a time that grows with n_samples².
+    random_state : int, RandomState instance or None, default=None
+        Draws the rows.
+    n_jobs : int or None, default=-1
+        Threads; -1 means all cores.
+
+    Returns
+    -------
+    continuity : float
+        From 0 to 1; 1 if all neighbours in the data are neighbours in the map.
+
+    Raises
+    ------
+    ValueError
+        If X and embedding have different numbers of rows, or a parameter is out of its
+        range.
+
+    References
+    ----------
+    Venna, Kaski: Neighborhood preservation in nonlinear projection methods, ICANN 2001.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skdec.diagnostics import continuity
+    >>> X = load_iris().data
+    >>> round(continuity(X, X[:, 2:]), 2)
+    0.99
+    """
+    spaces = _spaces(X, embedding, metric, sample_size, random_state)
+    return _kept(spaces.embedding, spaces.X, spaces.rows, n_neighbors, n_jobs)
+
+
+def distance_rank_correlation(
+    X: MatrixLike,
+    embedding: ArrayLike,
+    *,
+    metric: str | Callable[..., float] = "euclidean",
+    sample_size: int | None = 1000,
+    random_state: RandomState = None,
+) -> float:
+    """Give Spearman's rank correlation of distances in the data and in the map.
+
+    Over all pairs of a sample of rows: whether the map keeps the large structure, which
+    neighbours do not tell.
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix} of shape (n_samples, n_features) or \
+            (n_samples, n_samples)
+        The data, or their distances with ``metric="precomputed"``.
+    embedding : array-like of shape (n_samples, n_components)
+        The map of the same rows.
+    metric : str or callable, default="euclidean"
+        A metric of :func:`sklearn.metrics.pairwise_distances` for X.
+    sample_size : int or None, default=1000
+        How many rows are drawn at random; None takes all pairs of all rows, and
+        n_samples² memory.
+    random_state : int, RandomState instance or None, default=None
+        Draws the rows.
+
+    Returns
+    -------
+    correlation : float
+        From −1 to 1; NaN if all distances in either space are the same.
+
+    Raises
+    ------
+    ValueError
+        If X and embedding have different numbers of rows, or a parameter is out of its
+        range.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skdec.diagnostics import distance_rank_correlation
+    >>> X = load_iris().data
+    >>> round(distance_rank_correlation(X, 2 * X), 6)
+    1.0
+    """
+    spaces = _spaces(X, embedding, metric, sample_size, random_state)
+    one, other = np.triu_indices(len(spaces.rows), 1)
+    theirs, ours = (
+        space.between(space.rows[spaces.rows], spaces.rows)[one, other]
+        for space in (spaces.X, spaces.embedding)
+    )
+    if np.ptp(theirs) == 0 or np.ptp(ours) == 0:
+        return np.nan
+    return float(spearmanr(theirs, ours).statistic)
+
+
+def neighbor_recall_scorer(estimator: Any, X: MatrixLike, y: Any = None) -> float:
+    """:func:`neighbor_recall` of ``estimator.transform(X)``, for ``scoring=``.
+
+    Rows that were held out are placed in the map, and their neighbours among each other
+    are compared, five of each.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted, with a ``transform``: ExactTSNE, or a pipeline that ends with it.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Rows to place, more than five.
+    y : Ignored
+        Present for API consistency.
+
+    Returns
+    -------
+    recall : float
+        From 0 to 1; greater is better.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from skdec import ExactTSNE
+    >>> from skdec.diagnostics import neighbor_recall_scorer
+    >>> search = GridSearchCV(
+    ...     ExactTSNE(random_state=0),
+    ...     {"perplexity": [5, 30]},
+    ...     scoring=neighbor_recall_scorer,
+    ...     cv=3,
+    ... ).fit(load_iris().data)
+    >>> sorted(search.best_params_)
+    ['perplexity']
+    """
+    return neighbor_recall(X, estimator.transform(X))
+
+
+def trustworthiness_scorer(estimator: Any, X: MatrixLike, y: Any = None) -> float:
+    """:func:`trustworthiness` of ``estimator.transform(X)``, for ``scoring=``.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted, with a ``transform``: ExactTSNE, or a pipeline that ends with it.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Rows to place, more than ten.
+    y : Ignored
+        Present for API consistency.
+
+    Returns
+    -------
+    trustworthiness : float
+        From 0 to 1; greater is better.
+    """
+    return trustworthiness(X, estimator.transform(X))
+
+
+def _spaces(X, embedding, metric, sample_size, random_state):
+    X = check_array(X, accept_sparse="csr", dtype=FLOATS)
+    embedding = check_array(embedding, dtype=FLOATS, input_name="embedding")
+    check_consistent_length(X, embedding)
+    rows = chosen_rows(sample_size, X.shape[0], random_state, "sample_size")
+    X = SquaredDistances(with_short_indices(X) if hasattr(X, "indptr") else X, metric)
+    return Spaces(X, SquaredDistances(embedding), rows)
+
+
+def _check_n_neighbors(n_neighbors, n_samples, limit, name):
+    whole = isinstance(n_neighbors, Integral) and not isinstance(n_neighbors, bool)
+    if not (whole and 1 <= n_neighbors < limit):
+        raise ValueError(
+            f"n_neighbors must be an int from 1 to below {name} ({n_samples} rows); "
+            f"got {n_neighbors!r}"
+        )
+
+
+def _nearest(space, rows, n_neighbors, threads):
+    """The nearest neighbours of some rows among all others, exactly."""
+    if space.metric == "precomputed":
+        given = np.array(space.rows[rows], np.float64)
+        given[np.arange(len(rows)), rows] = np.inf
+        return nearest_in_matrix(given, n_neighbors, False).columns
+    if space.euclidean and isinstance(space.rows, np.ndarray):
+        index = ProductIndex(space.rows)
+    else:
+        metric = "euclidean" if space.euclidean else space.metric
+        index = ScikitLearnIndex(
+            space.rows, metric, space.metric_params or None, threads
+        )
+    return index.search(space.rows[rows], n_neighbors, threads, rows).columns
+
+
+def _kept(true, seen, rows, n_neighbors, n_jobs):
+    """1 less the mean excess of the true ranks of neighbours that are seen."""
+    n_samples = true.n_samples
+    _check_n_neighbors(n_neighbors, n_samples, n_samples / 2, "half of n_samples")
+    excess = np.empty(len(rows))
+    size = max(1, DISTANCES_PER_TASK // n_samples)
+    with Threads(n_jobs, hold_blas=True) as threads:
+        columns = _nearest(seen, rows, n_neighbors, threads)
+        blocks = list(gen_batches(len(rows), size))
+
+        def task(first, last):
+            for b in blocks[first:last]:
+                ranks = _ranks(true, rows[b], columns[b])
+                excess[b] = np.maximum(ranks - n_neighbors, 0).sum(axis=1)
+
+        threads.run_ranges(task, len(blocks), 100 * n_samples * len(rows))
+    largest = n_neighbors * (2 * n_samples - 3 * n_neighbors - 1) / 2
+    return float(1 - excess.mean() / largest)
+
+
+def _ranks(space, rows, columns):
+    """Ranks of the given columns among the neighbours of rows; ties by column."""
+    D = space.between(space.rows[rows])
+    D[np.arange(len(rows)), rows] = np.inf
+    ranks = np.empty(columns.shape, int)
+    for k in range(columns.shape[1]):
+        j = columns[:, k].astype(np.intp)
+        d = np.take_along_axis(D, j[:, None], axis=1)
+        ranks[:, k] = 1 + np.count_nonzero(d > D, axis=1)
+        tied = np.flatnonzero(np.count_nonzero(d == D, axis=1) > 1)
+        for t in tied:
+            ranks[t, k] += np.count_nonzero(D[t, : j[t]] == d[t])
+    return ranks

@@ -1,0 +1,257 @@
+"""How far each point of a map can be believed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.decomposition import PCA
+from sklearn.utils.validation import check_is_fitted
+
+from skdec.diagnostics._rows import chosen_rows
+from skdec.tsne._left_out import (
+    ATTRACTIONS_AT_A_TIME,
+    LeftOut,
+    LeftOutObjective,
+    point_terms,
+)
+from skdec.tsne._placement import FittedMap
+from skdec.utils.threads import Threads
+
+if TYPE_CHECKING:
+    from skdec.utils.typing import FloatArray, IntArray, MatrixLike, RandomState
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Scores of single points of a map, in the order of ``rows``.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_rows,), int
+        Which training rows the scores are of.
+    perturbation : ndarray of shape (n_rows,)
+        How far a point jumps, in the units of the map, when its row moves a little:
+        the largest distance from its place over all directions and lengths.  Large
+        where the map is overconfident, at gaps that the data do not have.  NaN without
+        directions.
+    singularity : ndarray of shape (n_rows,)
+        1/λ_min of the Hessian of the point's loss at its place.  Large where the place
+        is badly determined.  Infinite where it is no minimum.
+    displacement : ndarray of shape (n_rows,)
+        How far the nearest minimum of the point's loss is from its place, in the units
+        of the map: about 0 in a map that has settled.
+    jump : ndarray of shape (n_rows, n_components)
+        Where the point jumps to, of the largest of its jumps; NaN without directions.
+    n_lost : int
+        How many of the perturbed rows found no place in the map, but on its rim.
+    """
+
+    rows: IntArray
+    perturbation: FloatArray
+    singularity: FloatArray
+    displacement: FloatArray
+    jump: FloatArray
+    n_lost: int
+
+
+def reliability(
+    tsne: Any,
+    X: MatrixLike,
+    *,
+    rows: int | Sequence[int] | None = None,
+    n_directions: int = 3,
+    lengths: float | Sequence[float] = 1.0,
+    random_state: RandomState = None,
+    n_jobs: int | None = -1,
+) -> Reliability:
+    """Score how far each point of a fitted map can be believed.
+
+    Each row in turn is left out of the map, and placed anew with all others held where
+    they are: once as it is, and once for every small step along and against the leading
+    principal components of X.
+
+    Parameters
+    ----------
+    tsne : ExactTSNE
+        A fitted estimator, with the parameters that it was fitted with.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Its training rows.
+    rows : int, array-like of int or None, default=None
+        The rows to score: some, that many drawn at random, or all.
+    n_directions : int, default=3
+        Principal components along which rows are moved.  0 leaves out the perturbation
+        score, which takes nearly all of the time.
+    lengths : float or array-like of float, default=1.0
+        How far rows are moved, in units of their own bandwidth σ_i, with
+        p_{j|i} ∝ exp(−d²/2σ_i²).
+    random_state : int, RandomState instance or None, default=None
+        Draws the rows.
+    n_jobs : int or None, default=-1
+        Threads; -1 means all cores.  The result is bitwise the same for every value.
+
+    Returns
+    -------
+    scores : Reliability
+        ``perturbation``, ``singularity`` and more of each row.
+
+    Raises
+    ------
+    ValueError
+        If X is not what the map was fitted on, the metric is "precomputed" or one of
+        booleans, so that rows cannot be moved, or a parameter is out of its range.
+
+    See Also
+    --------
+    skdec.diagnostics.neighbor_recall : The share of neighbours that a map keeps.
+
+    Notes
+    -----
+    The loss of a point is what of KL depends on its place, times n/2 for joint
+    normalisation, so that scores of maps of different size compare.  Part 9 of
+    docs/gradients.md derives it and its Hessian; docs/reliability.md says where the
+    scores differ from the paper's.
+
+    References
+    ----------
+    Liu, Ma, Zhong: Assessing and improving reliability of neighbor embedding methods: a
+    map-continuity perspective, Nature Communications 2025 (perturbation and singularity
+    score).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skdec import ExactTSNE
+    >>> from skdec.diagnostics import reliability
+    >>> X = load_iris().data
+    >>> scores = reliability(ExactTSNE(random_state=0).fit(X), X, rows=20)
+    >>> scores.perturbation.shape
+    (20,)
+    """
+    check_is_fitted(tsne)
+    placing = tsne._placing
+    X = tsne._check_X(X, reset=False)
+    _check_moves(placing.distances)
+    _check_training_rows(placing.distances, X)
+    n_samples = X.shape[0]
+    chosen = chosen_rows(rows, n_samples, random_state)
+    lengths = _checked_lengths(lengths, n_directions)
+    joint = tsne.normalization == "joint"
+    exaggeration = 1.0 if tsne.exaggeration is None else float(tsne.exaggeration)
+    with Threads(n_jobs, hold_blas=True) as threads:
+        fitted = FittedMap(tsne.embedding_, placing.kernel)
+        left_out = LeftOut.of(placing, joint, threads)
+        terms = point_terms(fitted, chosen, joint, exaggeration)
+        steps = _steps(X, n_directions, lengths)
+        sigma = np.minimum(left_out.sigma(), _spread(X))
+        size = max(1, ATTRACTIONS_AT_A_TIME // (left_out.width * (len(steps) + 1)))
+        parts = []
+        for first in range(0, len(chosen), size):
+            b = slice(first, first + size)
+            own, part = chosen[b], terms._replace(log_rest=terms.log_rest[b])
+            parts.append(_score(X, own, sigma[own], steps, left_out, fitted, part))
+    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    perturbation, singularity, displacement, jump, lost = columns
+    return Reliability(
+        chosen, perturbation, singularity, displacement, jump, int(lost.sum())
+    )
+
+
+def _score(X, own, sigma, steps, left_out, fitted, terms):
+    """Scores of some rows, the last of them how many perturbed rows were lost."""
+    placing, places = left_out.placing, fitted.points[own]
+    prepared = placing.distances.rows[own]
+    graph = left_out.attractions(prepared, own)
+    objective = LeftOutObjective(fitted, graph, own, terms, left_out.threads)
+    settled = objective.settle(places)
+    least = np.linalg.eigvalsh(objective.hessians(settled.positions))[:, 0]
+    with np.errstate(divide="ignore"):
+        singularity = np.where((least > 0) & ~settled.lost, 1 / least, np.inf)
+    displacement = np.linalg.norm(settled.positions - places, axis=1)
+    farthest, lost = np.full(len(own), -np.inf), np.zeros(len(own), int)
+    jump = np.full(places.shape, np.nan)
+    for step in steps:
+        moved = _dense(X[own]) + sigma[:, None] * step
+        graph = left_out.attractions(placing.distances.prepare(moved), own)
+        ended = LeftOutObjective(fitted, graph, own, terms, left_out.threads).lowest()
+        distance = np.linalg.norm(ended.positions - places, axis=1)
+        further = distance > farthest
+        farthest[further] = distance[further]
+        jump[further] = ended.positions[further] + fitted.center
+        lost += ended.lost
+    perturbation = farthest if len(steps) else np.full(len(own), np.nan)
+    return perturbation, singularity, displacement, jump, lost
+
+
+def _steps(X, n_directions, lengths):
+    """Moves along and against the leading principal components, in units of σ_i."""
+    n_directions = min(n_directions, X.shape[1], X.shape[0] - 1)
+    if n_directions == 0:
+        return []
+    solver = "arpack" if sparse.issparse(X) else "auto"
+    if sparse.issparse(X) and n_directions == min(X.shape):
+        X, solver = X.toarray(), "auto"
+    # arpack starts from a random vector
+    axes = PCA(n_directions, svd_solver=solver, random_state=0).fit(X).components_
+    return [
+        sign * length * axis for axis in axes for length in lengths for sign in (1, -1)
+    ]
+
+
+def _dense(rows):
+    rows = rows.toarray() if sparse.issparse(rows) else rows
+    return rows.astype(np.float64)
+
+
+def _spread(X):
+    """The root mean square distance of rows from their mean."""
+    if sparse.issparse(X):
+        scale = max(abs(X).max(), np.finfo(X.dtype).tiny)
+        X = X / scale
+        squares = np.asarray(X.multiply(X).mean(axis=0)) - np.square(X.mean(axis=0))
+        return scale * np.sqrt(max(squares.sum(), 0))
+    scale = max(np.abs(X).max(), np.finfo(X.dtype).tiny)
+    return scale * np.linalg.norm((X / scale).std(axis=0, dtype=np.float64))
+
+
+def _checked_lengths(lengths, n_directions):
+    if not isinstance(n_directions, Integral) or n_directions < 0:
+        raise ValueError(
+            f"n_directions must be an int of at least 0; got {n_directions!r}"
+        )
+    values = np.atleast_1d(lengths)
+    numbers = values.dtype.kind in "fiu" and values.ndim == 1 and len(values) > 0
+    if not (numbers and np.all(values > 0) and np.isfinite(values).all()):
+        raise ValueError(
+            f"lengths must be a positive number or several of them; got {lengths!r}"
+        )
+    return values.astype(np.float64)
+
+
+def _check_moves(distances):
+    if distances.metric == "precomputed" or distances.boolean:
+        raise ValueError(
+            "reliability moves rows a little, and needs rows of numbers; this map was "
+            f"fitted with metric={distances.metric!r}"
+        )
+
+
+def _check_training_rows(distances, X):
+    same = X.shape[0] == distances.n_samples
+    if same:
+        ours, given = distances.rows, distances.prepare(X)
+        same = (
+            abs(ours - given).max() == 0
+            if sparse.issparse(ours)
+            else np.array_equal(ours, given)
+        )
+    if not same:
+        raise ValueError(
+            "X must be the rows that the map was fitted on, in their order: "
+            f"{distances.n_samples} of them; got {X.shape[0]} rows"
+            + (", some of them others" if X.shape[0] == distances.n_samples else "")
+        )

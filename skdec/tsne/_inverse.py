@@ -1,0 +1,63 @@
+"""From a place of the map back to the data: means of the training rows around it."""
+
+import numpy as np
+from scipy import sparse
+
+from skdec.kernels.types import Bandwidths
+from skdec.tsne._affinities import neighbors_needed, neighbour_rows
+from skdec.tsne._blocked import BlockedDistances
+from skdec.tsne._checks import missing, resolve_perplexities
+from skdec.tsne._distances import SquaredDistances
+from skdec.tsne._neighbors import ScikitLearnIndex
+
+# Numbers of training rows that are held in memory at a time.
+ELEMENTS_PER_BATCH = 4_000_000
+
+
+def check_inverse(distances):
+    """Raise unless there are dense rows of numbers to take means of."""
+    if distances.metric == "precomputed" or distances.boolean:
+        raise TypeError(
+            "inverse_transform takes means of the training rows; metric="
+            f"{distances.metric!r} has none of numbers"
+        )
+    if isinstance(distances, BlockedDistances):
+        raise TypeError(
+            "inverse_transform takes means of the training rows, which this map has "
+            "left with the workers of Dask; fit to rows in memory"
+        )
+    if missing(distances.rows):
+        raise TypeError(
+            "inverse_transform takes means of the training rows, of which values are "
+            "missing"
+        )
+    if sparse.issparse(distances.rows):
+        raise TypeError(
+            "inverse_transform takes means of dense training rows; the map was fitted "
+            "to sparse ones"
+        )
+
+
+def mean_rows(placing, embedding, V, threads):
+    """Σ_j p_j x_j for each place of V, p being calibrated in the map.
+
+    p_j ∝ exp(−β ‖v − y_j‖²) over the nearest 3 · perplexity points of the map, with β
+    such that p has the perplexity of the fit.
+    """
+    n, d = placing.distances.rows.shape
+    perplexities = placing.bandwidths.perplexities
+    if len(perplexities) == 0:  # a fixed σ is a length of the data, not of the map
+        perplexities = resolve_perplexities("auto", n)
+    in_map = SquaredDistances(embedding)
+    k = neighbors_needed(perplexities, n)
+    index = ScikitLearnIndex(in_map.rows, "euclidean", None, threads)
+    found = index.search(in_map.prepare(V), k, threads)
+    bandwidths = Bandwidths(perplexities, np.nan)
+    P = neighbour_rows(found.distances**2, bandwidths, threads, again=True)
+    means, size = np.empty((len(V), d)), max(1, ELEMENTS_PER_BATCH // (k * d))
+    for first in range(0, len(V), size):
+        b = slice(first, first + size)
+        theirs = placing.distances.rows[found.columns[b]]
+        # each mean alone: a product of matrices would round by their shape
+        means[b] = np.einsum("rk,rkd->rd", P[b], theirs)
+    return placing.distances.restore(means)

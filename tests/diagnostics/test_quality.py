@@ -1,0 +1,116 @@
+"""Quality of a map, beside scikit-learn and plain loops."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy import sparse
+from scipy.stats import spearmanr
+from sklearn import manifold
+from sklearn.metrics import pairwise_distances
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skdec import ExactTSNE
+from skdec.diagnostics import (
+    continuity,
+    distance_rank_correlation,
+    neighbor_recall,
+    neighbor_recall_scorer,
+    trustworthiness,
+    trustworthiness_scorer,
+)
+from tests.tsne.common import IRIS
+
+
+@pytest.fixture
+def pair(rng):
+    X = rng.normal(size=(120, 6))
+    return X, X[:, :2] + 0.3 * rng.normal(size=(120, 2))
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cityblock", "precomputed"])
+def test_trustworthiness_is_that_of_scikit_learn(pair, metric):
+    X, Y = pair
+    rows = pairwise_distances(X) if metric == "precomputed" else X
+    for k in (1, 5, 30):
+        expected = manifold.trustworthiness(rows, Y, n_neighbors=k, metric=metric)
+        ours = trustworthiness(rows, Y, n_neighbors=k, metric=metric)
+        assert_allclose(ours, expected, rtol=1e-12)
+    if metric == "euclidean":
+        expected = manifold.trustworthiness(Y, X, n_neighbors=5)
+        assert_allclose(continuity(X, Y), expected, rtol=1e-12)
+
+
+def recall(X, Y, k, rows):
+    kept = 0
+    for i in rows:
+        near = [
+            set(np.argsort([np.inf if j == i else np.sum((a - A[i]) ** 2)
+                            for j, a in enumerate(A)])[:k])
+            for A in (X, Y)
+        ]  # fmt: skip
+        kept += len(near[0] & near[1])
+    return kept / (k * len(rows))
+
+
+def test_recall_is_that_of_plain_loops(pair):
+    X, Y = pair
+    assert_allclose(neighbor_recall(X, Y), recall(X, Y, 5, range(120)))
+    assert_allclose(neighbor_recall(sparse.csr_matrix(X), Y), neighbor_recall(X, Y))
+    assert_allclose(neighbor_recall(1e-30 * X, 1e30 * Y), neighbor_recall(X, Y))
+    rows = np.sort(np.random.RandomState(3).choice(120, 20, replace=False))
+    some = neighbor_recall(X, Y, n_neighbors=7, sample_size=20, random_state=3)
+    assert_allclose(some, recall(X, Y, 7, rows))
+
+
+def test_a_sample_says_about_what_all_rows_say(pair):
+    X, Y = pair
+    for score in (trustworthiness, continuity, neighbor_recall):
+        some = np.mean([score(X, Y, sample_size=60, random_state=s) for s in range(10)])
+        assert_allclose(some, score(X, Y), atol=0.02)
+
+
+def test_rank_correlation_of_distances(pair):
+    X, Y = pair
+    one, other = np.triu_indices(120, 1)
+    expected = spearmanr(
+        np.linalg.norm(X[one] - X[other], axis=1),
+        np.linalg.norm(Y[one] - Y[other], axis=1),
+    ).statistic
+    assert_allclose(distance_rank_correlation(X, Y), expected, rtol=1e-10)
+    some = distance_rank_correlation(X, Y, sample_size=60, random_state=0)
+    assert some != expected
+    assert_allclose(some, expected, atol=0.1)
+    assert np.isnan(distance_rank_correlation(X, np.zeros((120, 2))))
+
+
+def test_ties_do_not_make_a_map_worse_than_it_is():
+    X = np.repeat(np.arange(20.0)[:, None], 5, axis=0)
+    assert trustworthiness(X, X, n_neighbors=4) == 1
+    assert continuity(X, X, n_neighbors=4) == 1
+
+
+def test_bad_sizes_are_refused(pair):
+    X, Y = pair
+    with pytest.raises(ValueError, match="n_neighbors"):
+        trustworthiness(X, Y, n_neighbors=60)
+    with pytest.raises(ValueError, match="n_neighbors"):
+        neighbor_recall(X, Y, n_neighbors=120)
+    with pytest.raises(ValueError, match="sample_size"):
+        neighbor_recall(X, Y, sample_size=0)
+    with pytest.raises(ValueError, match="inconsistent"):
+        neighbor_recall(X, Y[:-1])
+
+
+def test_a_grid_search_takes_the_perplexity_that_keeps_neighbours():
+    tsne = ExactTSNE(random_state=0, max_iter=200, affinities="exact")
+    search = GridSearchCV(
+        make_pipeline(StandardScaler(), tsne),
+        {"exacttsne__perplexity": [2, 20]},
+        scoring={"recall": neighbor_recall_scorer, "trust": trustworthiness_scorer},
+        refit="recall",
+        cv=2,
+    ).fit(IRIS)
+    assert search.best_params_ == {"exacttsne__perplexity": 20}
+    assert (search.cv_results_["mean_test_trust"] > 0.8).all()

@@ -1,0 +1,204 @@
+"""Scores of single points: what they are by definition, and what they show."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+
+from skdec import ExactTSNE, conditional_affinities, joint_affinities
+from skdec.diagnostics import perplexity_table, reliability
+from skdec.tsne._left_out import LeftOut, LeftOutObjective, point_terms
+from skdec.tsne._placement import FittedMap
+from skdec.utils.threads import Threads
+from tests import naive
+
+SHORT = {"random_state": 0, "max_iter": 250, "tol": 0}
+
+
+@pytest.fixture(scope="module")
+def overlapping():
+    """Two Gaussians that overlap, and a map that parts them."""
+    rng = np.random.default_rng(4)
+    X = rng.normal(size=(400, 2))
+    X[:, 0] += np.repeat([-2, 2], 200)
+    return X, ExactTSNE(perplexity=50, **SHORT).fit(X)
+
+
+@pytest.fixture(scope="module")
+def small():
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(40, 5))
+    return X, ExactTSNE(perplexity=5, **SHORT).fit(X)
+
+
+def test_rims_of_parted_clusters_have_the_large_perturbations(overlapping):
+    X, tsne = overlapping
+    scores = reliability(tsne, X)
+    # rows between the clusters, where the density has a valley but no gap
+    between = np.abs(X[:, 0]) < 0.7
+    typical = np.median(scores.perturbation[~between])
+    assert np.median(scores.perturbation[between]) > 1.3 * typical
+    largest = np.argsort(-scores.perturbation)[:20]
+    assert between[largest].mean() > 3 * between.mean()
+
+
+def test_too_small_a_perplexity_breaks_a_cluster_that_has_no_parts():
+    X = np.random.default_rng(0).normal(size=(300, 2))
+    inside = np.flatnonzero(np.linalg.norm(X, axis=1) < 1)
+    few, many = (
+        reliability(
+            ExactTSNE(perplexity=perplexity, **SHORT).fit(X), X, rows=inside,
+            n_directions=0,
+        ).singularity
+        for perplexity in (4, 40)
+    )  # fmt: skip
+    assert np.quantile(few, 0.9) > 2 * np.quantile(many, 0.9)
+    assert np.median(few) > 1.5 * np.median(many)
+
+
+def test_attractions_are_those_of_the_map(small):
+    X, tsne = small
+    P = joint_affinities(conditional_affinities(X, perplexity=5))
+    with Threads(1) as threads:
+        own = np.array([3, 17])
+        left_out = LeftOut.of(tsne._placing, True, threads)
+        graph = left_out.attractions(tsne._placing.distances.rows[own], own)
+    for t, i in enumerate(own):
+        b = slice(*graph.edges[t : t + 2])
+        dense = np.zeros(len(X))
+        dense[graph.columns[b]] = graph.values[b]
+        assert_allclose(dense, len(X) * P[i], rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("exaggeration", [1.0, 2.0])
+def test_the_slope_of_a_point_is_that_of_the_map(small, exaggeration):
+    X, tsne = small
+    P = joint_affinities(conditional_affinities(X, perplexity=5))
+    Y, own = tsne.embedding_, np.array([3, 17])
+    with Threads(1) as threads:
+        fitted = FittedMap(Y, tsne._placing.kernel)
+        left_out = LeftOut.of(tsne._placing, True, threads)
+        graph = left_out.attractions(tsne._placing.distances.rows[own], own)
+        terms = point_terms(fitted, own, True, exaggeration)
+        objective = LeftOutObjective(fitted, graph, own, terms, threads)
+        slope = objective(fitted.points[own], np.arange(2)).gradient
+    whole = naive.embedding_gradient(Y, P, 1.0, "student_t", "joint", exaggeration)
+    expected = whole[own] * len(X) / 2 / exaggeration
+    assert_allclose(slope, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_a_moved_row_attracts_as_it_would_in_its_own_place(small):
+    X, tsne = small
+    moved, i = X.copy(), 3
+    moved[i] += 0.1
+    with Threads(1) as threads:
+        left_out = LeftOut.of(tsne._placing, True, threads)
+        rows = tsne._placing.distances.prepare(moved[[i]])
+        graph = left_out.attractions(rows, np.array([i]))
+    beta = left_out.scales.beta[0] / tsne._placing.distances.unit**2
+    expected = conditional_affinities(moved, perplexity=5)[i]
+    for j in range(len(X)):
+        if j != i:  # the bandwidths of the others stay
+            others = [k for k in range(len(X)) if k != j]
+            D = [naive.squared_distance(moved[j], moved[k]) for k in others]
+            expected[j] += naive.row_given_beta(D, beta[j])[others.index(i)]
+    dense = np.zeros(len(X))
+    dense[graph.columns] = graph.values
+    assert_allclose(dense, expected / 2, rtol=1e-6, atol=1e-12)
+
+
+def test_scores_of_neighbours_are_those_of_all_pairs_that_are_neighbours(small):
+    X, exact = small
+    # of 40 rows 3 · 13 neighbours are all
+    few = {"perplexity": 13, **SHORT}
+    exact = ExactTSNE(affinities="exact", **few).fit(X)
+    near = ExactTSNE(affinities="neighbors", **few).fit(X)
+    near.embedding_ = exact.embedding_
+    a, b = (reliability(tsne, X, rows=[0, 9], n_directions=1) for tsne in (exact, near))
+    assert_allclose(a.singularity, b.singularity, rtol=1e-5)
+    assert_allclose(a.perturbation, b.perturbation, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"normalization": "conditional"},
+        {"kernel": "gaussian"},
+        {"affinities": "neighbors"},
+    ],
+    ids=str,
+)
+def test_points_of_a_settled_map_are_at_their_minimum(small, parameters):
+    X, _ = small
+    tsne = ExactTSNE(
+        perplexity=5, tol=0, max_iter=1500, n_iter_without_progress=1500, random_state=0
+    )
+    tsne.set_params(**parameters).fit(X)
+    scores = reliability(tsne, X, n_directions=1)
+    extent = np.linalg.norm(tsne.embedding_.std(axis=0))
+    if tsne.normalization == "joint":
+        assert np.median(scores.displacement) < 0.02 * extent
+    assert np.isfinite(scores.singularity).mean() > 0.9
+    assert np.isfinite(scores.perturbation).all()
+
+
+def test_scores_depend_neither_on_threads_nor_on_the_other_rows(small):
+    X, tsne = small
+    one = reliability(tsne, X, n_jobs=1)
+    two = reliability(tsne, X, n_jobs=2)
+    some = reliability(tsne, X, rows=[7, 2])
+    for name in ("perturbation", "singularity", "displacement", "jump"):
+        assert_array_equal(getattr(one, name), getattr(two, name))
+        assert_allclose(getattr(some, name), getattr(one, name)[[7, 2]], rtol=1e-6)
+    assert_array_equal(some.rows, [7, 2])
+
+
+def test_scores_of_sparse_rows_and_of_any_scale(small):
+    X, tsne = small
+    expected = reliability(tsne, X, rows=[0, 1])
+    parameters = {"perplexity": 5, **SHORT}
+    for rows in (sparse.csr_matrix(X), X * 2.0**-100):
+        other = ExactTSNE(**parameters).fit(rows)
+        other.embedding_ = tsne.embedding_
+        scores = reliability(other, rows, rows=[0, 1])
+        assert_allclose(scores.singularity, expected.singularity, rtol=1e-5)
+        assert_allclose(scores.perturbation, expected.perturbation, rtol=1e-3)
+
+
+def test_what_is_no_row_of_the_map_is_refused(small):
+    X, tsne = small
+    with pytest.raises(ValueError, match="rows that the map was fitted on"):
+        reliability(tsne, X[::-1])
+    with pytest.raises(ValueError, match="got 3 rows"):
+        reliability(tsne, X[:3])
+    for name, value in {
+        "rows": [40], "lengths": -1.0, "n_directions": -1,
+    }.items():  # fmt: skip
+        with pytest.raises(ValueError, match=name):
+            reliability(tsne, X, **{name: value})
+    D = np.abs(X[:, None] - X).sum(axis=2)
+    given = ExactTSNE(perplexity=5, metric="precomputed", init="random", **SHORT)
+    with pytest.raises(ValueError, match="precomputed"):
+        reliability(given.fit(D), D)
+
+
+def test_table_of_perplexities():
+    X = np.random.default_rng(0).normal(size=(150, 2))
+    tsne = ExactTSNE(**SHORT)
+    table = perplexity_table(tsne, X, [40, 4, 12], n_directions=0)
+    assert_array_equal(table.perplexity, [4, 12, 40])
+    assert_allclose(
+        table.pbic, 2 * table.kl + np.log(150) * table.perplexity / 150, rtol=1e-12
+    )
+    assert table.singularity[0] > 1.5 * table.singularity[2]
+    curve = replace(table, singularity=np.array([9.0, 2.0, 1.0]))
+    assert curve.elbow == 12
+    assert replace(table, singularity=np.array([9.0, 8.0, 1.0])).elbow == 40
+    assert table.least_pbic == table.perplexity[np.argmin(table.pbic)]
+    assert next(iter(table.to_dict())) == "perplexity"
+    assert np.isnan(table.perturbation).all()
+    assert not hasattr(tsne, "embedding_")
+    with pytest.raises(ValueError, match="differ"):
+        perplexity_table(tsne, X, [5, 5])
