@@ -122,8 +122,8 @@ def overhead(options):
             seconds_of(lambda: objective.sums(centers, centers, f, labels=labels))
             for _ in range(60)
         ]
-    print(f"| overhead of an iteration, 40 blocks | | {1e3 * median(calls[10:]):.0f} ms "
-          "| |")  # fmt: skip
+    ms = 1e3 * median(calls[10:])
+    print(f"| overhead of an iteration, 40 blocks | | {ms:.0f} ms | |")
 
 
 class Peak:
@@ -179,11 +179,11 @@ def predict(options):
         )
         with Peak() as peak, dask.config.set(num_workers=2):
             seconds = seconds_of(lambda: da.store(model.predict(X), out, lock=False))
-    share = n_rows / seconds / rate
+    found = n_rows / seconds
     print(f"| predict, {n_rows:,} × {n_features} float32 from memmap to memmap | "
           f"{rate / 1e6:.1f} million rows a second in memory | "
-          f"{n_rows / seconds / 1e6:.1f} million, {peak.anonymous:.0f} MB more memory | "
-          f"{share:.2f} of the rate |")  # fmt: skip
+          f"{found / 1e6:.1f} million, {peak.anonymous:.0f} MB more memory | "
+          f"{found / rate:.2f} of the rate |")  # fmt: skip
 
 
 def read_block(path, first, last):
