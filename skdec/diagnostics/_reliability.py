@@ -13,6 +13,7 @@ from sklearn.decomposition import PCA
 from sklearn.utils.validation import check_is_fitted
 
 from skdec.diagnostics._rows import chosen_rows
+from skdec.tsne._checks import check_rows
 from skdec.tsne._left_out import (
     ATTRACTIONS_AT_A_TIME,
     LeftOut,
@@ -133,8 +134,9 @@ def reliability(
     (20,)
     """
     check_is_fitted(tsne)
-    placing = tsne._placing
-    X = tsne._check_X(X, reset=False)
+    placing = tsne._known_rows("reliability")
+    exact, metric = placing.n_neighbors is None, placing.distances.metric
+    X = check_rows(tsne, X, metric, exact=exact, reset=False)
     _check_moves(placing.distances)
     _check_training_rows(placing.distances, X)
     n_samples = X.shape[0]
@@ -145,7 +147,7 @@ def reliability(
     with Threads(n_jobs, hold_blas=True) as threads:
         fitted = FittedMap(tsne.embedding_, placing.kernel)
         left_out = LeftOut.of(placing, joint, threads)
-        terms = point_terms(fitted, chosen, joint, exaggeration)
+        terms = point_terms(fitted, chosen, joint, exaggeration, threads)
         steps = _steps(X, n_directions, lengths)
         sigma = np.minimum(left_out.sigma(), _spread(X))
         size = max(1, ATTRACTIONS_AT_A_TIME // (left_out.width * (len(steps) + 1)))

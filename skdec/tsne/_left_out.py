@@ -233,7 +233,7 @@ class LeftOutObjective:
         return best
 
 
-def point_terms(fitted, own, joint, exaggeration):
+def point_terms(fitted, own, joint, exaggeration, threads):
     """m and log R of the loss, for the points ``own`` of a map.
 
     Joint: L is n/2 times KL, R = Σ s over the pairs without the point.  Conditional:
@@ -242,7 +242,7 @@ def point_terms(fitted, own, joint, exaggeration):
     if not joint:
         return PointTerms(1 / exaggeration, np.full(len(own), -np.inf))
     everyone = np.arange(len(fitted.points))
-    phi = np.exp(fitted.repulsion(fitted.points, everyone).value)
+    phi = np.exp(fitted.repulsion(fitted.points, threads, everyone).value)
     rest = np.maximum(phi.sum() / 2 - phi[own], 0)
     with np.errstate(divide="ignore"):
         return PointTerms(len(phi) / 2 / exaggeration, np.log(rest))

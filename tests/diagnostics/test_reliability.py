@@ -81,7 +81,7 @@ def test_the_slope_of_a_point_is_that_of_the_map(small, exaggeration):
         fitted = FittedMap(Y, tsne._placing.kernel)
         left_out = LeftOut.of(tsne._placing, True, threads)
         graph = left_out.attractions(tsne._placing.distances.rows[own], own)
-        terms = point_terms(fitted, own, True, exaggeration)
+        terms = point_terms(fitted, own, True, exaggeration, threads)
         objective = LeftOutObjective(fitted, graph, own, terms, threads)
         slope = objective(fitted.points[own], np.arange(2)).gradient
     whole = naive.embedding_gradient(Y, P, 1.0, "student_t", "joint", exaggeration)
