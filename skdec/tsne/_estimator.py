@@ -381,6 +381,8 @@ class ExactTSNE(
         X : {array-like, sparse matrix} of shape (n_samples, n_features) or \
                 (n_samples, n_samples)
             Training rows, or their distances with ``metric="precomputed"``.
+            Of a dask array or data frame rows stay in their blocks if they are dense,
+            Euclidean and over neighbours; otherwise they are fetched.
         y : Ignored
             Present for API consistency.
         fixed : array-like of bool, shape (n_samples,), default=None
@@ -423,6 +425,8 @@ class ExactTSNE(
         X : {array-like, sparse matrix} of shape (n_samples, n_features) or \
                 (n_samples, n_samples)
             Training rows, or their distances with ``metric="precomputed"``.
+            Of a dask array or data frame rows stay in their blocks if they are dense,
+            Euclidean and over neighbours; otherwise they are fetched.
         y : Ignored
             Present for API consistency.
         fixed : array-like of bool, shape (n_samples,), default=None
@@ -505,7 +509,8 @@ class ExactTSNE(
         X : {array-like, sparse matrix} of shape (n_new, n_features) or \
                 (n_new, n_samples)
             New rows, or their distances to the training rows with
-            ``metric="precomputed"``.
+            ``metric="precomputed"``.  Of a dask array or data frame the
+            result is a dask array, computed block by block.
 
         Returns
         -------
