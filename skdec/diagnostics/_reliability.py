@@ -147,9 +147,9 @@ def reliability(
     joint = tsne.normalization == "joint"
     exaggeration = 1.0 if tsne.exaggeration is None else float(tsne.exaggeration)
     with Threads(n_jobs, hold_blas=True) as threads:
-        fitted = FittedMap(tsne.embedding_, placing.kernel, threads)
+        fitted = FittedMap(tsne.embedding_, placing.kernel)
         left_out = LeftOut.of(placing, joint, threads)
-        terms = point_terms(fitted, chosen, joint, exaggeration)
+        terms = point_terms(fitted, chosen, joint, exaggeration, threads)
         steps = _steps(X, n_directions, lengths)
         sigma = np.minimum(left_out.sigma(), _spread(X))
         size = max(1, ATTRACTIONS_AT_A_TIME // (left_out.width * (len(steps) + 1)))
@@ -170,7 +170,7 @@ def _score(X, own, sigma, steps, left_out, fitted, terms):
     placing, places = left_out.placing, fitted.points[own]
     prepared = placing.distances.rows[own]
     graph = left_out.attractions(prepared, own)
-    objective = LeftOutObjective(fitted, graph, own, terms)
+    objective = LeftOutObjective(fitted, graph, own, terms, left_out.threads)
     settled = objective.settle(places)
     least = np.linalg.eigvalsh(objective.hessians(settled.positions))[:, 0]
     with np.errstate(divide="ignore"):
@@ -181,7 +181,7 @@ def _score(X, own, sigma, steps, left_out, fitted, terms):
     for step in steps:
         moved = _dense(X[own]) + sigma[:, None] * step
         graph = left_out.attractions(placing.distances.prepare(moved), own)
-        ended = LeftOutObjective(fitted, graph, own, terms).lowest()
+        ended = LeftOutObjective(fitted, graph, own, terms, left_out.threads).lowest()
         distance = np.linalg.norm(ended.positions - places, axis=1)
         further = distance > farthest
         farthest[further] = distance[further]

@@ -14,19 +14,18 @@ from skdec.tsne._affinities import (
     neighbors_needed,
     truncated_mass,
 )
+from skdec.tsne._blocked import distances_of, start_by_components
 from skdec.tsne._checks import (
     check_memory,
     check_neighbour_memory,
     missing,
     resolve_perplexities,
 )
-from skdec.tsne._distances import SquaredDistances
 from skdec.tsne._given_affinities import given_affinities, graph_of
 from skdec.tsne._gradient_descent import Descent
 from skdec.tsne._held import check_fixed, places_of
 from skdec.tsne._initialization import (
     check_given_start,
-    principal_components,
     random_start,
     spectral,
 )
@@ -36,6 +35,7 @@ from skdec.tsne._plan import has_grid
 from skdec.tsne._progress import Progress
 from skdec.tsne._schedule import schedule, stable_rate, unfolded_after
 from skdec.tsne._split import LARGEST_DOF, LEAST_DOF
+from skdec.utils.blocks import Blocks
 from skdec.utils.threads import Threads
 from skdec.utils.warn import warn
 
@@ -91,7 +91,7 @@ def embed(X, params, previous=None, fixed=None):
             places = places_of(first, fixed, given, X.dtype)
             affinities = given_affinities(X, dtype)
         else:
-            distances = SquaredDistances(X, params.metric, params.metric_params)
+            distances = distances_of(X, params.metric, params.metric_params)
             first = distances.representatives()
             places = places_of(first, fixed, given, X.dtype)
             bandwidths = Bandwidths(perplexities, distances.precision(params.sigma))
@@ -156,7 +156,8 @@ def _check_memory(X, params, exact, n_neighbors, dtype):
     if exact:
         check_memory(X.shape[0], dtype.itemsize)
     elif not sparse.issparse(X):
-        n_features = 0 if params.metric == "precomputed" else X.shape[1]
+        elsewhere = params.metric == "precomputed" or isinstance(X, Blocks)
+        n_features = 0 if elsewhere else X.shape[1]
         check_neighbour_memory(X.shape[0], n_neighbors, n_features, dtype.itemsize)
 
 
@@ -252,7 +253,9 @@ def _start(X, params, placing, n_neighbors, affinities, threads):
     known = params.affinities == "precomputed"
     given = params.metric == "precomputed" or known
     if params.init == "pca" and not (given or missing(X)):
-        return principal_components(X, params.n_components, params.random_state)
+        return start_by_components(
+            X, placing.distances, params.n_components, params.random_state
+        )
     if params.init == "pca":
         has = "without missing values"
         if given:

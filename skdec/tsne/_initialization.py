@@ -69,7 +69,7 @@ def principal_components(X, n_components, random_state):
     pca = PCA(n_known, copy=False, svd_solver=solver, random_state=random_state)
     pca.set_output(transform="default")
     known = pca.fit_transform(rows)
-    return _scaled(known, start)
+    return scaled(known, start)
 
 
 def _varying(X):
@@ -122,10 +122,10 @@ def spectral(P, n_components, random_state):
     known = vectors[:, order] / root[:, None]
     largest = known[np.abs(known).argmax(axis=0), np.arange(n_known)]
     known *= np.where(largest < 0, -1.0, 1.0)
-    return _scaled(known, start)
+    return scaled(known, start)
 
 
-def _scaled(known, start):
+def scaled(known, start):
     """The known columns in place of the noise, the first with the right spread.
 
     A column that is but the rounding of the solver is not known: of unit vectors and of

@@ -78,11 +78,11 @@ def test_the_slope_of_a_point_is_that_of_the_map(small, exaggeration):
     P = joint_affinities(conditional_affinities(X, perplexity=5))
     Y, own = tsne.embedding_, np.array([3, 17])
     with Threads(1) as threads:
-        fitted = FittedMap(Y, tsne._placing.kernel, threads)
+        fitted = FittedMap(Y, tsne._placing.kernel)
         left_out = LeftOut.of(tsne._placing, True, threads)
         graph = left_out.attractions(tsne._placing.distances.rows[own], own)
-        terms = point_terms(fitted, own, True, exaggeration)
-        objective = LeftOutObjective(fitted, graph, own, terms)
+        terms = point_terms(fitted, own, True, exaggeration, threads)
+        objective = LeftOutObjective(fitted, graph, own, terms, threads)
         slope = objective(fitted.points[own], np.arange(2)).gradient
     whole = naive.embedding_gradient(Y, P, 1.0, "student_t", "joint", exaggeration)
     expected = whole[own] * len(X) / 2 / exaggeration
