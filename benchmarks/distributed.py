@@ -98,7 +98,7 @@ def step(options):
     local = X.compute(scheduler="threads")
     StudentTClustering(K, max_iter=1, n_init=1).fit(local[:100_000])  # compiles
     in_memory = median(seconds_of_a_step(local, n_features) for _ in range(3))
-    with cluster() as client:
+    with cluster():
         X = X.persist()
         wait(X)
         seconds_of_a_step(X, n_features)

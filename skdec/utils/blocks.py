@@ -285,6 +285,7 @@ def _lazily(estimator, method, X, empty):
             model,
             method,
             convert(part, _dtype(X), "X"),
+            empty,
             dask_key_name=_key(method, i),
         )
         for i, part in enumerate(_delayed(X))
@@ -315,9 +316,9 @@ def for_workers(estimator):
     return sent
 
 
-def _call(model, method, rows):
+def _call(model, method, rows, empty):
     if rows.shape[0] == 0:  # which scikit-learn's checks refuse
-        return rows
+        return empty
     return getattr(model, method)(rows)
 
 
