@@ -35,7 +35,7 @@ from skdec.tsne._checks import (
     check_precomputed,
     resolve_perplexities,
 )
-from skdec.tsne._distances import SquaredDistances
+from skdec.tsne._copies import check_copies, fitted_points
 from skdec.tsne._gradient_descent import Descent
 from skdec.tsne._initialization import (
     check_given_start,
@@ -44,7 +44,7 @@ from skdec.tsne._initialization import (
     spectral,
 )
 from skdec.tsne._objective import EmbeddingObjective
-from skdec.tsne._placement import Placing
+from skdec.tsne._placement import FittedCopies, Placing
 from skdec.tsne._plan import has_grid
 from skdec.tsne._progress import Progress
 from skdec.tsne._schedule import schedule, stable_rate, unfolded_after
@@ -394,7 +394,9 @@ class ExactTSNE(
         self.precision = precision
         self.callback = callback
 
-    def fit(self, X: MatrixLike, y: Any = None) -> Self:
+    def fit(
+        self, X: MatrixLike, y: Any = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Embed X.
 
         Parameters
@@ -404,17 +406,26 @@ class ExactTSNE(
             Training rows, or their distances with ``metric="precomputed"``.
         y : Ignored
             Present for API consistency.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How many copies of each row there are: a whole number is the same thing as
+            that many identical rows, which share one position.  So it counts, also its
+            scale: perplexity and learning rate are those of Σ w rows.  Fractions follow
+            by the same formulas (docs/tsne.md).  A row of weight 0 counts for nothing,
+            but is placed as ``transform`` places it (callbacks see NaN).  Entries are 0
+            or at least 1e-9, and sum to 2 at least; None means 1 each.
 
         Returns
         -------
         self : ExactTSNE
             The fitted estimator.  A fit that fails leaves it as it was.
         """
-        self.fit_transform(X)
+        self.fit_transform(X, sample_weight=sample_weight)
         return self
 
     @fit_context
-    def fit_transform(self, X: MatrixLike, y: Any = None) -> FloatArray:
+    def fit_transform(
+        self, X: MatrixLike, y: Any = None, sample_weight: ArrayLike | None = None
+    ) -> FloatArray:
         """Embed X and return the embedding.
 
         Parameters
@@ -424,6 +435,13 @@ class ExactTSNE(
             Training rows, or their distances with ``metric="precomputed"``.
         y : Ignored
             Present for API consistency.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How many copies of each row there are: a whole number is the same thing as
+            that many identical rows, which share one position.  So it counts, also its
+            scale: perplexity and learning rate are those of Σ w rows.  Fractions follow
+            by the same formulas (docs/tsne.md).  A row of weight 0 counts for nothing,
+            but is placed as ``transform`` places it (callbacks see NaN).  Entries are 0
+            or at least 1e-9, and sum to 2 at least; None means 1 each.
 
         Returns
         -------
@@ -433,35 +451,37 @@ class ExactTSNE(
         # outside the callbacks of scikit-learn, which leave their context on the
         # estimator until they have been told of the failure
         with unchanged_on_error(self):
-            return self._embed(X)
+            return self._embed(X, sample_weight)
 
     @with_callbacks
-    def _embed(self, X):
+    def _embed(self, X, sample_weight):
         self._check_parameters()
         X = self._check_X(X)
-        n_samples, exact = X.shape[0], self._takes_all_pairs(X)
+        weights = check_copies(sample_weight, X, self.metric)
+        n_copies = X.shape[0] if weights is None else weights.sum()
         dtype = np.dtype(np.float32 if self.precision == "single" else np.float64)
-        perplexities = resolve_perplexities(self.perplexity, n_samples, self.sigma)
-        n_neighbors = neighbors_needed(perplexities, n_samples)
+        perplexities = resolve_perplexities(self.perplexity, n_copies, self.sigma)
+        n_neighbors = neighbors_needed(perplexities, n_copies)
         if not isinstance(self.init, str):
-            check_given_start(self.init, (n_samples, self.n_components), dtype)
-        if exact:
-            check_memory(n_samples, dtype.itemsize)
-        elif not sparse.issparse(X):
-            n_features = 0 if self.metric == "precomputed" else X.shape[1]
-            check_neighbour_memory(n_samples, n_neighbors, n_features, dtype.itemsize)
+            check_given_start(self.init, (X.shape[0], self.n_components), dtype)
         dof = float(max(self.n_components - 1, 1)) if self.dof == "auto" else self.dof
         kernel = Kernel(KERNELS[self.kernel], dof)
-        self._check_repulsion(kernel, exact)
         progress = Progress(self, X)
         with Threads(
             self.n_jobs, hold_blas=True, listener=progress.part_done
         ) as threads:
-            distances = SquaredDistances(X, self.metric, self.metric_params)
-            first = distances.representatives()
+            points = fitted_points(X, weights, self.metric, self.metric_params)
+            distances, weights = points.distances, points.weights
+            exact = self._takes_all_pairs(X, distances.n_samples)
+            self._check_repulsion(kernel, exact)
+            self._check_room(X, distances.n_samples, n_neighbors, exact, dtype)
             bandwidths = Bandwidths(perplexities, distances.precision(self.sigma))
             placing = Placing(
-                distances, bandwidths, kernel, None if exact else n_neighbors
+                distances,
+                bandwidths,
+                kernel,
+                None if exact else n_neighbors,
+                None if weights is None else FittedCopies(points.rows, weights),
             )
             affinities = self._affinities(
                 placing, n_neighbors, dtype, threads, progress
@@ -470,7 +490,7 @@ class ExactTSNE(
                 X, placing, n_neighbors, affinities, threads
             )
             progress.end_of_work()
-            Y = np.ascontiguousarray(start[first].T, dtype=dtype)
+            Y = np.ascontiguousarray(start[points.first].T, dtype=dtype)
             objective = EmbeddingObjective(
                 affinities,
                 kernel,
@@ -478,9 +498,15 @@ class ExactTSNE(
                 threads,
                 repulsion=self.repulsion,
             )
-            progress.fitted = {"_placing": placing}
-            phases = self._phases(n_samples, kernel)
-            ended = self._descent(first).run(objective, Y, phases, progress)
+            progress.fitted, progress.points = {"_placing": placing}, points
+            phases = self._phases(n_copies, kernel)
+            ended = self._descent(points.first).run(objective, Y, phases, progress)
+            embedding = points.spread(np.ascontiguousarray(Y.T, dtype=X.dtype))
+            without = np.flatnonzero(np.isnan(embedding[:, 0]))
+            if len(without) > 0:
+                placed = placing.place(embedding, X[without], threads)
+                embedding[without] = placed.positions
+                self._warn_if_lost(placed, len(without))
         progress.end()
         self._warn_if_diverged(ended, affinities.chance, phases[1].stop)
         self._warn_if_short(ended.n_iter)
@@ -497,7 +523,7 @@ class ExactTSNE(
         self.perplexity_ = None if self.sigma is not None else perplexities
         if self.sigma is None and len(perplexities) == 1:
             self.perplexity_ = float(perplexities[0])
-        self.embedding_ = np.ascontiguousarray(Y.T, dtype=X.dtype)
+        self.embedding_ = embedding
         return self.embedding_.copy()
 
     def __sklearn_is_fitted__(self):
@@ -529,12 +555,21 @@ class ExactTSNE(
             if idle and not same:
                 warn(f"{name}={value!r} has no effect with {with_what}")
 
-    def _takes_all_pairs(self, X):
+    def _takes_all_pairs(self, X, n_points):
         """Whether P is over all pairs: the rule of affinities="auto"."""
         if self.affinities != "auto":
             return self.affinities == "exact"
         graph = self.metric == "precomputed" and sparse.issparse(X)
-        return X.shape[0] <= ALL_PAIRS and not graph
+        return n_points <= ALL_PAIRS and not graph
+
+    def _check_room(self, X, n_points, n_neighbors, exact, dtype):
+        if exact:
+            check_memory(n_points, dtype.itemsize)
+        elif not sparse.issparse(X):
+            n_features = 0 if self.metric == "precomputed" else X.shape[1]
+            check_neighbour_memory(
+                n_points, int(np.ceil(n_neighbors)), n_features, dtype.itemsize
+            )
 
     def _check_repulsion(self, kernel, exact):
         if self.repulsion != "grid":
@@ -598,20 +633,25 @@ class ExactTSNE(
     def _affinities(self, placing, n_neighbors, dtype, threads, progress):
         distances, bandwidths = placing.distances, placing.bandwidths
         n_samples, joint = distances.n_samples, self.normalization == "joint"
+        weights = None if placing.copies is None else placing.copies.weights
         progress.seconds()
         if placing.n_neighbors is None:
             progress.begin("Computing all pairwise distances and their affinities")
-            affinities = dense_affinities(distances, bandwidths, joint, dtype, threads)
+            affinities = dense_affinities(
+                distances, bandwidths, joint, dtype, threads, weights
+            )
         else:
             progress.begin(f"Computing {n_neighbors} nearest neighbors")
-            found = distances.nearest(n_neighbors, threads)
+            found = distances.nearest(n_neighbors, threads, weights=weights)
             progress.say(
                 f"Computed neighbors for {n_samples} samples in "
                 f"{progress.seconds():.3f}s..."
             )
             progress.begin("Computing their affinities")
-            affinities = graph_affinities(found, bandwidths, joint, dtype, threads)
-            left_out = truncated_mass(distances, found.columns, bandwidths, threads)
+            affinities = graph_affinities(
+                found, bandwidths, joint, dtype, threads, weights=weights
+            )
+            left_out = truncated_mass(distances, found, bandwidths, threads, weights)
             affinities = replace(
                 affinities, truncated_mass=left_out, neighbor_recall=found.recall
             )
@@ -642,15 +682,19 @@ class ExactTSNE(
         X = self._check_X(X, reset=False)
         with Threads(self.n_jobs, hold_blas=True) as threads:
             placed = self._placing.place(self.embedding_, X, threads)
+        self._warn_if_lost(placed, X.shape[0])
+        return placed.positions
+
+    @staticmethod
+    def _warn_if_lost(placed, n_new):
         if placed.n_lost:
             warn(
-                f"{placed.n_lost} of {X.shape[0]} new points found no place in the "
+                f"{placed.n_lost} of {n_new} new points found no place in the "
                 "map: they lie beyond twice its radius, or their KL falls all the way "
                 "to its rim, where they were left. Their neighbours may be all over "
                 "the map, or the fit too short (max_iter)",
                 ConvergenceWarning,
             )
-        return placed.positions
 
     def _warn_if_diverged(self, ended, chance, exaggerated):
         """Warn of a map that is worse than none once exaggeration is over."""
@@ -706,14 +750,20 @@ class ExactTSNE(
         )
 
     def _initial_embedding(self, X, placing, n_neighbors, affinities, threads):
-        """The start, (n_samples, n_components)."""
-        shape = X.shape[0], self.n_components
+        """The start of the points that are fitted, (n_points, n_components)."""
+        shape, copies = (affinities.n_samples, self.n_components), placing.copies
+        weights = None if copies is None else copies.weights
         if not isinstance(self.init, str):
-            return check_given_start(self.init, shape, affinities.P.dtype)
+            whole = X.shape[0], self.n_components
+            start = check_given_start(self.init, whole, affinities.P.dtype)
+            return start if copies is None else start[copies.rows]
         if self.init == "random":
             return random_start(shape, check_random_state(self.random_state))
         if self.init == "pca" and self.metric != "precomputed":
-            return principal_components(X, self.n_components, self.random_state)
+            rows = X if copies is None else X[copies.rows]
+            return principal_components(
+                rows, self.n_components, self.random_state, weights
+            )
         if self.init == "pca":
             warn(
                 "init='pca' needs X itself, not metric='precomputed': init='spectral' "
@@ -722,11 +772,12 @@ class ExactTSNE(
             )
         graph = affinities.P
         if placing.n_neighbors is None:
-            found = placing.distances.nearest(n_neighbors, threads)
+            found = placing.distances.nearest(n_neighbors, threads, weights=weights)
             graph = graph_affinities(
-                found, placing.bandwidths, True, np.float64, threads, again=True
-            ).P
-        return spectral(graph, self.n_components, self.random_state)
+                found, placing.bandwidths, True, np.float64, threads, again=True,
+                weights=weights,
+            ).P  # fmt: skip
+        return spectral(graph, self.n_components, self.random_state, weights)
 
     @property
     def _n_features_out(self):

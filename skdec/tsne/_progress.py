@@ -25,6 +25,8 @@ class Progress:
     fitted : dict
         What ``transform`` needs besides the embedding, for an estimator that a callback
         asks for.
+    points : Points or None
+        Which of the rows of X are fitted; None means all.
     """
 
     def __init__(self, estimator, X):
@@ -33,6 +35,7 @@ class Progress:
         self._tick, self._last = perf_counter(), 0
         self._said, self._work = self._tick, ""
         self.fitted = {}
+        self.points = None
         self._task = None
         self._context = callback_context(estimator, estimator.max_iter)
         if self._context is not None:
@@ -76,7 +79,8 @@ class Progress:
         return bool(self.callback(n_iter, kl, self._embedding(Y)))
 
     def _embedding(self, Y):
-        return np.ascontiguousarray(Y.T, dtype=self.X.dtype).copy()
+        positions = np.ascontiguousarray(Y.T, dtype=self.X.dtype).copy()
+        return positions if self.points is None else self.points.spread(positions)
 
     def begin_iteration(self):
         """Tell scikit-learn's callbacks that an iteration begins."""
