@@ -328,6 +328,26 @@ MUTANTS = [
         never_pairs=("if cost > PAIR * n * n and not self.always", "if False"),
     ),
     *mutants(
+        "tsne/_repulsion.py",
+        ("tests/kernels/test_copies.py",),
+        copies_at_one_place=("astype(np.float64) + own", "astype(np.float64)"),
+        copies_by_rows=("total = self.weights @ Z", "total = Z.sum()"),
+        grid_by_rows=("copies = Z if weights is None else weights * Z", "copies = Z"),
+        psi_by_rows=("if weights is None else weights / Z", "if 1 else 0"),
+    ),
+    *mutants(
+        "tsne/_neighbors.py",
+        ("tests/kernels/test_copies.py",),
+        no_copies_of_itself=("np.maximum(weights[:, None] - 1, 0)", "0 * D[:, :1]"),
+        lists_of_rows=("np.clip(n_copies - before, 0, counts)", "counts"),
+    ),
+    *mutants(
+        "kernels/graphs.py",
+        ("tests/kernels/test_copies.py",),
+        copies_of_one_side=("c * d * xlogx(p + q)", "c * d * xlogx(p)"),
+        copies_cut_twice=("weights[i] - 1 - c", "weights[i] - c"),
+    ),
+    *mutants(
         "tsne/_field.py",
         (TRANSFORM,),
         log_of_field=("np.log(out.value)", "out.value"),

@@ -85,7 +85,7 @@ def test_all_pairs_against_plain_loops_over_repeated_rows(joint):
 @UNREACHED
 @pytest.mark.parametrize("joint", [True, False])
 @pytest.mark.parametrize("mode", ["exact", "neighbors"])
-@pytest.mark.parametrize("perplexities", [[2.5], [2.0, 15.0]])
+@pytest.mark.parametrize("perplexities", [[1.2], [2.5], [2.0, 15.0]])
 def test_affinities_are_those_of_repeated_rows(perplexities, mode, joint):
     found = affinities_of(X, WEIGHTS * 1.0, perplexities, joint, mode)
     repeated = affinities_of(X[COPIES], None, perplexities, joint, mode)

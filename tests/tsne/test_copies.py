@@ -8,6 +8,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skdec import ExactTSNE
+from skdec.kernels.types import STUDENT_T, Kernel
+from skdec.tsne import _field
 from skdec.tsne._distances import SquaredDistances
 from skdec.utils.threads import Threads
 from tests import naive
@@ -150,3 +152,17 @@ def test_weights_of_a_graph_are_refused():
         ExactTSNE(perplexity=2.0, metric="precomputed").fit(
             graph, sample_weight=WEIGHTS
         )
+
+
+def test_field_of_copies_by_a_grid(monkeypatch, rng):
+    monkeypatch.setattr(_field, "PAIRS_UP_TO", 0)
+    Y = np.concatenate([rng.normal(0, 8, (2, 300)), [[900.0], [0.0]]], axis=1)
+    weights, kernel = rng.uniform(0.5, 5, 301), Kernel(STUDENT_T, 1.0)
+    V = np.concatenate([rng.normal(0, 6, (40, 2)), [[890.0, 1.0]]])
+    with Threads(1) as threads:
+        found = _field.repulsion_of(Y, kernel, threads, weights)
+        assert type(found) is _field.GridField
+        assert found.far.shape[1] > 0
+        expected = _field.PairField(Y, kernel, threads, weights)(V)
+        for part, other in zip(found(V), expected, strict=True):
+            assert_allclose(part, other, rtol=1e-7, atol=1e-9)
