@@ -12,7 +12,6 @@ from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
 )
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from skdec.kernels.types import KERNELS
@@ -20,6 +19,7 @@ from skdec.tsne._checks import METRICS, PERPLEXITY, SPARSE_METRICS, check_rows
 from skdec.tsne._fit import embed
 from skdec.tsne._given_affinities import check_affinities
 from skdec.tsne._inverse import check_inverse, mean_rows
+from skdec.tsne._placement import warn_if_lost
 from skdec.utils.sklearn_compat import (
     CallbackSupportMixin,
     StrOptions,
@@ -366,7 +366,12 @@ class ExactTSNE(
         self.warm_start = warm_start
 
     def fit(
-        self, X: MatrixLike, y: Any = None, *, fixed: ArrayLike | None = None
+        self,
+        X: MatrixLike,
+        y: Any = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        fixed: ArrayLike | None = None,
     ) -> Self:
         """Embed X.
 
@@ -377,6 +382,13 @@ class ExactTSNE(
             Training rows, or their distances with ``metric="precomputed"``.
         y : Ignored
             Present for API consistency.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How many copies of each row there are: a whole number is the same thing as
+            that many identical rows, which share one position.  So its scale counts:
+            perplexity and learning rate are those of Σ w rows.  Fractions follow by the
+            same formulas (docs/tsne.md).  A row of weight 0 counts for nothing, but is
+            placed as ``transform`` places it (callbacks see NaN).  Entries are 0 or at
+            least 1e-9, and sum to 2 at least; None means 1 each.
         fixed : array-like of bool, shape (n_samples,), default=None
             True for the rows that stay, to the bit, where they start, while the others
             move by the gradient over all pairs.  The start is then an array ``init``,
@@ -403,12 +415,17 @@ class ExactTSNE(
         >>> bool((extended.embedding_[:75] == tsne.embedding_).all())
         True
         """
-        self.fit_transform(X, fixed=fixed)
+        self.fit_transform(X, sample_weight=sample_weight, fixed=fixed)
         return self
 
     @fit_context
     def fit_transform(
-        self, X: MatrixLike, y: Any = None, *, fixed: ArrayLike | None = None
+        self,
+        X: MatrixLike,
+        y: Any = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        fixed: ArrayLike | None = None,
     ) -> FloatArray:
         """Embed X and return the embedding.
 
@@ -419,6 +436,8 @@ class ExactTSNE(
             Training rows, or their distances with ``metric="precomputed"``.
         y : Ignored
             Present for API consistency.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How many copies of each row there are, as in ``fit``.
         fixed : array-like of bool, shape (n_samples,), default=None
             Rows that stay where they start, as in ``fit``.
 
@@ -430,17 +449,17 @@ class ExactTSNE(
         # outside the callbacks of scikit-learn, which leave their context on the
         # estimator until they have been told of the failure
         with unchanged_on_error(self):
-            return self._embed(X, fixed)
+            return self._embed(X, sample_weight, fixed)
 
     @with_callbacks
-    def _embed(self, X, fixed):
+    def _embed(self, X, sample_weight, fixed):
         self._check_parameters()
         if self.affinities == "precomputed":
             X = check_affinities(self, X, self.normalization == "joint")
         else:
             X = check_rows(self, X, self.metric, exact=self.affinities == "exact")
         previous = getattr(self, "embedding_", None) if self.warm_start else None
-        fitted = embed(X, self, previous, fixed)
+        fitted = embed(X, self, sample_weight, previous, fixed)
         # assigned together at the end: a fit that fails leaves the last one whole.
         # `_placing` keeps what transform needs, whatever parameters are set later
         self._placing = fitted.placing
@@ -509,14 +528,7 @@ class ExactTSNE(
         X = check_rows(self, X, metric, exact=exact, reset=False)
         with Threads(self.n_jobs, hold_blas=True) as threads:
             placed = placing.place(self.embedding_, X, threads)
-        if placed.n_lost:
-            warn(
-                f"{placed.n_lost} of {X.shape[0]} new points found no place in the "
-                "map: they lie beyond twice its radius, or their KL falls all the way "
-                "to its rim, where they were left. Their neighbours may be all over "
-                "the map, or the fit too short (max_iter)",
-                ConvergenceWarning,
-            )
+        warn_if_lost(placed, X.shape[0])
         return placed.positions
 
     def _known_rows(self, what):

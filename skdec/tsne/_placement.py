@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 
 from skdec.kernels import placement
 from skdec.kernels.types import Bandwidths, Evaluation, Kernel
@@ -11,6 +12,7 @@ from skdec.tsne._affinities import conditional_rows, neighbour_rows
 from skdec.tsne._bfgs import minimise_rows
 from skdec.tsne._distances import SquaredDistances
 from skdec.tsne._field import repulsion_of
+from skdec.utils.warn import warn
 
 # A new point is placed at most so far out, in units of the map's reach; a warning tells
 # of points beyond the second.
@@ -27,6 +29,14 @@ class Placed(NamedTuple):
     n_lost: int
 
 
+class FittedCopies(NamedTuple):
+    """Which rows of the map stand for copies, and for how many."""
+
+    rows: np.ndarray
+    weights: np.ndarray
+    merged: bool  # whether the copies are rows of the map too, all that there are
+
+
 @dataclass(frozen=True)
 class Placing:
     """What placing new points needs besides the map; kept from the fit."""
@@ -35,18 +45,28 @@ class Placing:
     bandwidths: Bandwidths
     kernel: Kernel
     n_neighbors: int | None  # None: p is over all pairs
+    copies: FittedCopies | None = None  # None: each row of the map is one
+
+    @property
+    def weights(self):
+        """How many copies of each fitted row there are, or None."""
+        return None if self.copies is None else self.copies.weights
 
     def place(self, embedding, X, threads):
         """Positions of rows X, each alone; of training rows, their own."""
+        if self.copies is not None:
+            embedding = embedding[self.copies.rows]
+            if self.distances.metric == "precomputed":
+                X = X[:, self.copies.rows]
         rows = self.distances.prepare(X)
         known = self.distances.identical(rows)
         positions = embedding[known].astype(X.dtype, copy=False)
         new, n_lost = np.flatnonzero(known < 0), 0
         if len(new) == 0:
             return Placed(positions, 0)
-        fitted = FittedMap(embedding, self.kernel, threads)
+        fitted = FittedMap(embedding, self.kernel, threads, self.weights)
         n_affinities = self.n_neighbors or len(embedding)
-        size = max(1, PLACEMENT_BATCH_ELEMENTS // n_affinities)
+        size = max(1, int(PLACEMENT_BATCH_ELEMENTS // n_affinities))
         for first in range(0, len(new), size):
             chosen = new[first : first + size]
             placed = place_points(
@@ -59,13 +79,28 @@ class Placing:
     def _objective(self, fitted, rows, threads):
         """KL of p over all training rows, or over the nearest as in the fit."""
         distances, bandwidths = self.distances, self.bandwidths
+        weights = fitted.weights
         if self.n_neighbors is None:
             own = np.full(rows.shape[0], -1)
-            P = conditional_rows(distances, rows, own, bandwidths, np.float64, threads)
+            P = conditional_rows(
+                distances, rows, own, bandwidths, np.float64, threads, weights
+            )
             return AllPairsObjective(fitted, P)
-        found = distances.nearest(self.n_neighbors, threads, rows)
-        P = neighbour_rows(found.D, bandwidths, threads)
+        found = distances.nearest(self.n_neighbors, threads, rows, weights)
+        P = neighbour_rows(found, bandwidths, threads)
         return NeighborObjective(fitted, found.columns, P)
+
+
+def warn_if_lost(placed, n_new):
+    """Warn of new points that found no place in the map."""
+    if placed.n_lost:
+        warn(
+            f"{placed.n_lost} of {n_new} new points found no place in the "
+            "map: they lie beyond twice its radius, or their KL falls all the way "
+            "to its rim, where they were left. Their neighbours may be all over "
+            "the map, or the fit too short (max_iter)",
+            ConvergenceWarning,
+        )
 
 
 class FittedMap:
@@ -79,16 +114,22 @@ class FittedMap:
         The similarity s.
     threads : Threads
         Where rows run.
+    weights : ndarray of shape (n_samples,) or None
+        How many copies of each point there are.
     """
 
-    def __init__(self, embedding, kernel, threads):
-        points = embedding.astype(np.float64)
-        self.center = points.mean(axis=0)
+    def __init__(self, embedding, kernel, threads, weights=None):
+        points, self.weights = embedding.astype(np.float64), weights
+        self.charges = np.empty(0) if weights is None else weights
+        self.center = np.average(points, axis=0, weights=weights)
         self.points = points - self.center
         self.Y = np.ascontiguousarray(self.points.T)
         self.kernel, self.threads = kernel._replace(dof=float(kernel.dof)), threads
         # KL changes over the length of the map, or of the kernel where that is wider
         spread = np.linalg.norm(self.points.std(axis=0))
+        if weights is not None:
+            squares = np.average(np.square(self.points), axis=0, weights=weights)
+            spread = np.sqrt(squares.sum())
         self.width = np.hypot(spread, kernel.width)
         self.reach = max(self.width, np.linalg.norm(self.points, axis=1).max())
         self._repulsion = None
@@ -97,7 +138,9 @@ class FittedMap:
     def repulsion(self):
         """log Φ and −∇ log Φ as a function; made when it is needed."""
         if self._repulsion is None:
-            self._repulsion = repulsion_of(self.Y, self.kernel, self.threads)
+            self._repulsion = repulsion_of(
+                self.Y, self.kernel, self.threads, self.charges
+            )
         return self._repulsion
 
 
@@ -117,6 +160,16 @@ def place_points(fitted, objective):
     lost[minimise_rows(objective, V, at_start, fitted.width, limit=limit)] = True
     lost |= np.linalg.norm(V, axis=1) > OUTSIDE * fitted.reach
     return Placed(V + fitted.center, np.count_nonzero(lost))
+
+
+def weighted_means(P, rows, copies):
+    """Σ_k p_rk x_rk, each of them alone: a product of matrices rounds by their shape.
+
+    Of ``copies`` in order: how many p = 0 their lists end with depends on the others.
+    """
+    if copies:
+        return np.cumsum(P[:, :, None] * rows, axis=1)[:, -1]
+    return np.einsum("rk,rkd->rd", P, rows)
 
 
 class AllPairsObjective:
@@ -145,7 +198,15 @@ class AllPairsObjective:
         fitted, out = self.fitted, _room(V)
         fitted.threads.run_ranges(
             lambda start, stop: placement.placement_rows(
-                V, rows, fitted.Y, self.P, fitted.kernel, start, stop, out
+                V,
+                rows,
+                fitted.Y,
+                fitted.charges,
+                self.P,
+                fitted.kernel,
+                start,
+                stop,
+                out,
             ),
             len(rows),
             len(rows) * self.P.shape[1],
@@ -172,7 +233,7 @@ class NeighborObjective:
     def starts(self):
         """The p-weighted means of the neighbours, and the most probable ones."""
         theirs = self.fitted.points[self.neighbors]
-        means = np.einsum("rk,rkd->rd", self.P, theirs)
+        means = weighted_means(self.P, theirs, self.fitted.weights is not None)
         return means, theirs[np.arange(len(theirs)), self.P.argmax(axis=1)]
 
     def __call__(self, V, rows):
