@@ -343,6 +343,18 @@ MUTANTS = [
         lists_of_rows=("np.clip(n_copies - before, 0, counts)", "counts"),
     ),
     *mutants(
+        "tsne/_copies.py",
+        ("tests/tsne/test_copies.py",),
+        few_twins_merged=("many or not merge or", "not merge or"),
+        held_rows_merged=("many or not merge or", "many or"),
+        rows_in_their_order=("rows = rows[_order(X[rows])]", "pass"),
+    ),
+    *mutants(
+        "tsne/_inverse.py",
+        ("tests/tsne/test_copies.py",),
+        means_of_rows=("return nearest_copies(", "return nearest(n_neighbors) or ("),
+    ),
+    *mutants(
         "kernels/graphs.py",
         ("tests/kernels/test_copies.py",),
         copies_of_one_side=("c * d * xlogx(p + q)", "c * d * xlogx(p)"),

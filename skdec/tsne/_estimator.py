@@ -143,10 +143,11 @@ class ExactTSNE(
         3 · perplexity nearest neighbours of each point, and 0 beyond them;
         ``truncated_mass_`` tells how much of P that leaves out.  Memory is then
         O(n_samples · perplexity); the repulsion still is that of all pairs.  "auto" is
-        "exact" up to 3,000 samples, and "neighbors" for more and for a sparse graph of
-        distances.  The neighbours are exact, except of dense rows with the Euclidean
-        metric where n_samples² · (n_features + 64) is above 10^13, one to two minutes
-        of exact search: these are found by faiss, if it is installed
+        "exact" up to 3,000 samples, those that stand for copies counted once each, and
+        "neighbors" for more and for a sparse graph of distances.  The neighbours are
+        exact, except of dense rows with the Euclidean metric where
+        n_samples² · (n_features + 64) is above 10^13, one to two minutes of exact
+        search: these are found by faiss, if it is installed
         (``pip install skdec[neighbors]``), until at least 95 % of those of a sample of
         256 rows are the nearest; ``neighbor_recall_`` tells how many are.  With
         "precomputed" X is P itself, dense or sparse, with a zero diagonal: all of it
@@ -388,7 +389,8 @@ class ExactTSNE(
             perplexity and learning rate are those of Σ w rows.  Fractions follow by the
             same formulas (docs/tsne.md).  A row of weight 0 counts for nothing, but is
             placed as ``transform`` places it (callbacks see NaN).  Entries are 0 or at
-            least 1e-9, and sum to 2 at least; None means 1 each.
+            least 1e-9, and sum to 2 at least; None means 1 each.  It goes neither with
+            given affinities nor with a sparse graph of distances.
         fixed : array-like of bool, shape (n_samples,), default=None
             True for the rows that stay, to the bit, where they start, while the others
             move by the gradient over all pairs.  The start is then an array ``init``,
@@ -549,7 +551,8 @@ class ExactTSNE(
         are like around a place.  A map of few dimensions has no true inverse: the mean
         is smoother than any row, at the place of a training row it is not that row, and
         between clusters, where there are no data, it is a mixture of theirs.  Beyond
-        the rim it is the mean of the nearest points of the rim.
+        the rim it is the mean of the nearest points of the rim.  Rows count as often as
+        their ``sample_weight`` says.
 
         Parameters
         ----------

@@ -106,7 +106,10 @@ class GridField:
         return out
 
     def __call__(self, V, own=None):
-        """At places V of (n_new, 2), without the fitted points ``own``."""
+        """At places V of (n_new, 2), without the fitted points ``own``.
+
+        ``own`` goes with fitted points that count once each.
+        """
         out = self._read(np.ascontiguousarray(V.T))
         if own is not None:
             self._subtract(out, V, own)

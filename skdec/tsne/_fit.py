@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 
 from skdec.kernels.types import KERNELS, Bandwidths, Kernel
 from skdec.tsne._affinities import (
@@ -17,25 +16,19 @@ from skdec.tsne._affinities import (
 from skdec.tsne._checks import (
     check_memory,
     check_neighbour_memory,
-    missing,
     resolve_perplexities,
 )
 from skdec.tsne._copies import check_copies, fitted_points, rows_alone
-from skdec.tsne._given_affinities import given_affinities, graph_of
+from skdec.tsne._given_affinities import given_affinities
 from skdec.tsne._gradient_descent import Descent
 from skdec.tsne._held import check_fixed, places_of
-from skdec.tsne._initialization import (
-    check_given_start,
-    principal_components,
-    random_start,
-    spectral,
-)
 from skdec.tsne._objective import EmbeddingObjective
 from skdec.tsne._placement import FittedCopies, Placing, warn_if_lost
 from skdec.tsne._plan import has_grid
 from skdec.tsne._progress import Progress
 from skdec.tsne._schedule import schedule, stable_rate, unfolded_after
 from skdec.tsne._split import LARGEST_DOF, LEAST_DOF
+from skdec.tsne._start import computed_start, given_start
 from skdec.utils.threads import Threads
 from skdec.utils.warn import warn
 
@@ -75,7 +68,7 @@ def embed(X, params, sample_weight=None, previous=None, fixed=None):
     n_copies = X.shape[0] if weights is None else weights.sum()
     dtype = np.dtype(np.float32 if params.precision == "single" else np.float64)
     perplexities = _perplexities(params, n_copies)
-    given = _given_start(params, previous, X.shape[0], dtype)
+    given = given_start(params, previous, X.shape[0], dtype)
     fixed = check_fixed(fixed, X.shape[0], given is not None)
     kernel = _kernel(params)
     phases = _phases(params, n_copies, kernel)
@@ -100,7 +93,7 @@ def embed(X, params, sample_weight=None, previous=None, fixed=None):
         start = given
         if given is None:
             start = points.spread(
-                _start(X, params, placing, n_neighbors, affinities, threads)
+                computed_start(X, params, placing, n_neighbors, affinities, threads)
             )
         progress.end_of_work()
         start = points.chosen(start[places.leaders])
@@ -267,58 +260,6 @@ def _affinities(placing, n_neighbors, joint, dtype, threads, progress):
     sigma = distances.to_original(affinities.sigma)
     progress.say(f"Mean sigma: {sigma:.6g}")
     return affinities
-
-
-def _given_start(params, previous, n_samples, dtype):
-    """Where the map starts if that is given: the map to go on from, or ``init``."""
-    shape = n_samples, params.n_components
-    if previous is not None:
-        if previous.shape != shape:
-            raise ValueError(
-                "warm_start=True goes on from the fitted map, of shape "
-                f"{previous.shape}; this fit is to have one of shape {shape}, that is "
-                "(n_samples, n_components). To extend a map by new rows, give init the "
-                "places of all: embedding_ and, of the new ones, transform"
-            )
-        return previous
-    if isinstance(params.init, str):
-        return None
-    return check_given_start(params.init, shape, dtype)
-
-
-def _start(X, params, placing, n_neighbors, affinities, threads):
-    """Where the points that are fitted start, (n_points, n_components)."""
-    shape = affinities.n_samples, params.n_components
-    copies = None if placing is None else placing.copies
-    weights = None if copies is None else copies.weights
-    if params.init == "random":
-        return random_start(shape, check_random_state(params.random_state))
-    known = params.affinities == "precomputed"
-    given = params.metric == "precomputed" or known
-    if params.init == "pca" and not (given or missing(X)):
-        rows = X if copies is None else X[copies.rows]
-        return principal_components(
-            rows, params.n_components, params.random_state, weights
-        )
-    if params.init == "pca":
-        has = "without missing values"
-        if given:
-            has = f"not {'affinities' if known else 'metric'}='precomputed'"
-        warn(
-            f"init='pca' needs X itself, {has}: init='spectral' "
-            "is used instead; pass init='spectral' to silence this warning",
-            UserWarning,
-        )
-    if known:
-        return spectral(graph_of(X), params.n_components, params.random_state)
-    graph = affinities.P
-    if placing.n_neighbors is None:
-        found = placing.distances.nearest(n_neighbors, threads, weights=weights)
-        graph = graph_affinities(
-            found, placing.bandwidths, True, np.float64, threads, again=True,
-            weights=weights,
-        ).P  # fmt: skip
-    return spectral(graph, params.n_components, params.random_state, weights)
 
 
 def _phases(params, n_samples, kernel):

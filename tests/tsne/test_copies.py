@@ -8,8 +8,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skdec import ExactTSNE
+from skdec.diagnostics import reliability
 from skdec.kernels.types import STUDENT_T, Kernel
-from skdec.tsne import _field
+from skdec.tsne import _copies, _field
 from skdec.tsne._distances import SquaredDistances
 from skdec.utils.threads import Threads
 from tests import naive
@@ -152,6 +153,112 @@ def test_weights_of_a_graph_are_refused():
         ExactTSNE(perplexity=2.0, metric="precomputed").fit(
             graph, sample_weight=WEIGHTS
         )
+
+
+def test_weights_of_given_affinities_are_refused():
+    P = naive.squared_distances(X, X)
+    tsne = ExactTSNE(affinities="precomputed")
+    with pytest.raises(ValueError, match="sample_weight must be None with affinities"):
+        tsne.fit(P / P.sum(), sample_weight=WEIGHTS)
+
+
+@QUIET
+@UNREACHED
+def test_held_rows_of_maps_that_go_on():
+    # held rows are not merged without weights: the same by another way, to rounding
+    tsne = ExactTSNE(perplexity=2.5, precision="double", **SETTINGS)
+    weights, fixed = np.r_[WEIGHTS, 0, 0], np.zeros(N + 2, bool)
+    rows, fixed[[1, 3, N]] = np.r_[X, X[:2] + 0.1], True
+    start = np.random.default_rng(2).normal(0, 1, (N + 2, 2))
+    weighted = tsne.set_params(init=start).fit_transform(
+        rows, sample_weight=weights, fixed=fixed
+    )
+    assert_array_equal(weighted[fixed], start[fixed])
+    assert np.isfinite(weighted).all()
+    on = tsne.set_params(warm_start=True, max_iter=20).fit_transform(
+        rows, sample_weight=weights, fixed=fixed
+    )
+    copies = COPIES
+    tsne.set_params(init=start[copies], warm_start=False, max_iter=60)
+    repeated = tsne.fit_transform(rows[copies], fixed=fixed[copies])
+    assert_allclose(repeated, weighted[copies], atol=1e-6)
+    tsne.set_params(warm_start=True, max_iter=20)
+    repeated = tsne.fit_transform(rows[copies], fixed=fixed[copies])
+    assert_allclose(repeated, on[copies], atol=1e-6)
+    assert not np.allclose(on, weighted)
+    with pytest.raises(ValueError, match="identical, and identical rows share"):
+        tsne.set_params(init=start[:2], warm_start=False, perplexity=1.0).fit(
+            X[[0, 0]], sample_weight=[2, 3], fixed=[True, True]
+        )
+
+
+@QUIET
+@UNREACHED
+def test_means_of_copies():
+    places = np.array([[0.0, 0.0], [1.0, -1.0], [0.3, 0.2]])
+    for form in ({"perplexity": 2.5}, {"sigma": 1.0}):
+        tsne = ExactTSNE(**SETTINGS, **form).fit(X, sample_weight=WEIGHTS)
+        Y = tsne.embedding_
+        means = tsne.inverse_transform(places)
+        alone = [tsne.inverse_transform(place[None])[0] for place in places]
+        assert_array_equal(means, alone)
+        tsne.fit(X[COPIES])
+        assert_array_equal(tsne.embedding_, Y[COPIES])
+        assert_array_equal(tsne.inverse_transform(places), means)
+        # and of single rows, as they were before any of them had copies
+        tsne._placing = _single(tsne, X[COPIES])
+        assert_allclose(tsne.inverse_transform(places), means, atol=1e-6)
+
+
+def _single(tsne, rows):
+    """The placing of a fit that merges no rows."""
+    held = np.arange(len(rows)) == 0
+    again = ExactTSNE(**(tsne.get_params() | {"init": tsne.embedding_, "max_iter": 1}))
+    return again.fit(rows, fixed=held)._placing
+
+
+@QUIET
+@UNREACHED
+def test_missing_values_of_copies():
+    rows = X.copy()
+    rows[0, 1] = np.nan
+    tsne = ExactTSNE(
+        perplexity=2.5, metric="nan_euclidean", init="spectral", **SETTINGS
+    )
+    weighted = tsne.fit_transform(rows, sample_weight=WEIGHTS)
+    assert_array_equal(tsne.fit_transform(rows[COPIES]), weighted[COPIES])
+
+
+@QUIET
+@UNREACHED
+@pytest.mark.parametrize("affinities", ["exact", "neighbors"])
+def test_reliability_of_merged_rows_is_that_of_single_ones(affinities):
+    tsne = ExactTSNE(perplexity=2.5, sigma=None, affinities=affinities, **SETTINGS)
+    rows, chosen = X[COPIES], [0, 5]
+    tsne.fit(rows)
+    assert tsne._placing.copies.merged
+    found = reliability(tsne, rows, rows=chosen, n_directions=1)
+    with pytest.raises(ValueError, match="some of them others"):
+        reliability(tsne, rows[::-1])
+    tsne._placing = _single(tsne, rows)
+    assert tsne._placing.copies is None
+    expected = reliability(tsne, rows, rows=chosen, n_directions=1)
+    assert_allclose(found.displacement, expected.displacement)
+    assert_allclose(found.perturbation, expected.perturbation)
+    tsne.fit(X, sample_weight=WEIGHTS)
+    with pytest.raises(ValueError, match="fitted with sample_weight"):
+        reliability(tsne, X)
+
+
+@QUIET
+@UNREACHED
+def test_few_identical_rows_are_not_merged():
+    # a pair of points that stand for copies takes longer than one of rows
+    n = int(N * _copies.MERGED_UP_TO)
+    tsne = ExactTSNE(perplexity=2.0, **SETTINGS)
+    for twins, merged in ((n, False), (N, True)):
+        tsne.fit(np.r_[X, X[:twins]])
+        assert (tsne._placing.copies is not None) == merged
 
 
 def test_field_of_copies_by_a_grid(monkeypatch, rng):
