@@ -22,10 +22,15 @@ import dask.array as da
 import numpy as np
 from dask.distributed import Client, LocalCluster, wait
 
-from skdec import StudentTClustering
+from benchmarks.data import full_kl, mnist
+from skdec import ExactTSNE, StudentTClustering
 from skdec.clustering._blocked import BlockedObjective
 from skdec.clustering._form import Form
+from skdec.tsne._blocked import BlockedDistances
+from skdec.tsne._distances import SquaredDistances
+from skdec.tsne._exact_search import ProductIndex
 from skdec.utils.blocks import Blocks
+from skdec.utils.threads import Threads
 from skdec.utils.weights import Weights
 
 K = 10
@@ -96,14 +101,12 @@ def step(options):
     with cluster():
         X = X.persist()
         wait(X)
-        client.run(
-            lambda: StudentTClustering(K, n_init=1).fit(block_of_rows(0, 500, 20))
-        )
         seconds_of_a_step(X, n_features)
         on_dask = median(seconds_of_a_step(X, n_features) for _ in range(3))
-    print(f"| StudentTClustering, an iteration, {n_rows:,} × {n_features} float32 in "
-          f"{n_blocks} blocks | {1e3 * in_memory:.0f} ms in memory | "
-          f"{1e3 * on_dask:.0f} ms on 2 workers | {on_dask / in_memory:.2f} |")  # fmt: skip
+    work = f"{n_rows:,} × {n_features} float32 in {n_blocks} blocks"
+    ours, theirs = 1e3 * on_dask, 1e3 * in_memory
+    print(f"| StudentTClustering, an iteration, {work} | {theirs:.0f} ms in memory | "
+          f"{ours:.0f} ms on 2 workers | {ours / theirs:.2f} |")  # fmt: skip
 
 
 def overhead(options):
@@ -117,8 +120,8 @@ def overhead(options):
             seconds_of(lambda: objective.sums(centers, centers, f, labels=labels))
             for _ in range(60)
         ]
-    print(f"| overhead of an iteration, 40 blocks | | {1e3 * median(calls[10:]):.0f} ms "
-          "| |")  # fmt: skip
+    ms = 1e3 * median(calls[10:])
+    print(f"| overhead of an iteration, 40 blocks | | {ms:.0f} ms | |")
 
 
 class Peak:
@@ -174,11 +177,11 @@ def predict(options):
         )
         with Peak() as peak, dask.config.set(num_workers=2):
             seconds = seconds_of(lambda: da.store(model.predict(X), out, lock=False))
-    share = n_rows / seconds / rate
+    found = n_rows / seconds
     print(f"| predict, {n_rows:,} × {n_features} float32 from memmap to memmap | "
           f"{rate / 1e6:.1f} million rows a second in memory | "
-          f"{n_rows / seconds / 1e6:.1f} million, {peak.anonymous:.0f} MB more memory | "
-          f"{share:.2f} of the rate |")  # fmt: skip
+          f"{found / 1e6:.1f} million, {peak.anonymous:.0f} MB more memory | "
+          f"{found / rate:.2f} of the rate |")  # fmt: skip
 
 
 def read_block(path, first, last):
@@ -227,7 +230,71 @@ def memory(options):
           f"{spilled / 2**20:.0f} MB spilled | |")  # fmt: skip
 
 
-TABLES = {"step": step, "overhead": overhead, "predict": predict, "memory": memory}
+def neighbors(options):
+    """Neighbours of rows on two workers next to the exact search in memory."""
+    n_rows, n_features, n_blocks = (20_000 if options.small else 200_000), 50, 8
+    X = rows_in_blocks(n_rows, n_features, n_blocks)
+    local = X.compute(scheduler="threads")
+
+    def in_blocks():
+        distances = BlockedDistances(Blocks(X))
+        with Threads(2, hold_blas=True) as threads:
+            distances.nearest(90, threads)
+
+    def in_one():
+        rows = SquaredDistances(local).rows
+        with Threads(2, hold_blas=True) as threads:
+            ProductIndex(rows).search(rows, 90, threads, np.arange(n_rows))
+
+    in_one()
+    in_memory = median(seconds_of(in_one) for _ in range(3))
+    with cluster():
+        X = X.persist()
+        wait(X)
+        in_blocks()
+        on_dask = median(seconds_of(in_blocks) for _ in range(3))
+    print(f"| ExactTSNE, 90 neighbours of {n_rows:,} × {n_features} float32 in "
+          f"{n_blocks} blocks | {in_memory:.1f} s in memory | "
+          f"{on_dask:.1f} s on 2 workers | {on_dask / in_memory:.2f} |")  # fmt: skip
+
+
+def neighbor_recall(X, Y, k=10):
+    """The share of the k nearest rows that are among the k nearest in the map."""
+    some = np.linspace(0, len(X) - 1, min(len(X), 2000)).astype(int)
+    with Threads(2, hold_blas=True) as threads:
+        near = [
+            ProductIndex(SquaredDistances(A).rows)
+            .search(SquaredDistances(A).rows[some], k, threads, some)
+            .columns
+            for A in (X, Y)
+        ]
+    return np.mean([len(np.intersect1d(*pair)) for pair in zip(*near, strict=True)]) / k
+
+
+def sample(options):
+    """Quality of a map of a sample with the rest placed, next to that of all rows."""
+    X, _ = mnist(options.mnist, 4_000 if options.small else options.rows)
+    order = np.random.default_rng(0).permutation(len(X))
+    for size in (len(X), *(n for n in (5_000, 10_000) if n < len(X))):
+        chosen = order[:size]
+        start = perf_counter()
+        tsne = ExactTSNE(random_state=0, affinities="neighbors").fit(X[chosen])
+        Y = tsne.transform(X) if size < len(X) else tsne.embedding_[np.argsort(order)]
+        seconds = perf_counter() - start
+        kl, recall = full_kl(X, Y.astype(float)), neighbor_recall(X, Y.astype(float))
+        print(f"| map of {size:,} of {len(X):,} rows of MNIST, the rest placed | | "
+              f"{seconds:.0f} s, KL {kl:.3f}, 10 nearest kept {recall:.3f} | |",
+              flush=True)  # fmt: skip
+
+
+TABLES = {
+    "step": step,
+    "overhead": overhead,
+    "predict": predict,
+    "memory": memory,
+    "neighbors": neighbors,
+    "sample": sample,
+}
 
 
 def main():
@@ -236,6 +303,8 @@ def main():
     parser.add_argument("--only", nargs="+", choices=TABLES, default=list(TABLES))
     parser.add_argument("--small", action="store_true", help="a tenth of the rows")
     parser.add_argument("--folder", help="where files of rows are written")
+    parser.add_argument("--mnist", help="an .npz with X and y; else it is downloaded")
+    parser.add_argument("--rows", type=int, default=70_000, help="of MNIST, in sample")
     options = parser.parse_args()
     print("| work | in memory | Dask | ratio |\n|---|---|---|---|")
     for name in options.only:

@@ -391,6 +391,7 @@ MUTANTS = [
         no_proof=("least - margin > farthest", "least - margin > -1.0"),
         equal_is_proof=("least - margin > farthest", "least >= farthest"),
         without_row=("square + 2 * candidates.limit", "2 * candidates.limit"),
+        limit_without_margin=("(D + margin - square) / 2", "(D - square) / 2"),
         score_once=("square + 2 * candidates.limit", "square + candidates.limit"),
         margin_once=("return 2 * (gamma", "return 0.01 * (gamma"),
         whole_norm=("centred, centred) / 2", "centred, centred)"),
@@ -707,6 +708,8 @@ MUTANTS = [
             "= alike[first_occurrences(row_keys(X[alike]))]",
             "= first_occurrences(row_keys(X[alike]))",
         ),
+        candidates_but_the_last=('side="right")', 'side="left")'),
+        last_of_known=("known.setdefault(key, i)", "known[key] = i"),
         no_zero_of_minus_zero=("X + X.dtype.type(0))", "X)"),
     ),
     *mutants(
@@ -723,6 +726,22 @@ MUTANTS = [
             "min(self.unit / sigma, FARTHEST) ** 2",
             "min(self.unit / sigma, FARTHEST)",
         ),
+    ),
+    *mutants(
+        "tsne/_blocked.py",
+        ("tests/tsne/test_on_dask.py -k 'not new and not cluster'",),
+        unit_of_blocks=("scale * self._centring.spread", "scale"),
+        mean_of_blocks=("total / self.n_samples, 1.0", "total, 1.0"),
+        within_first=("best.distances[:, -1]", "best.distances[:, 0]"),
+        itself_elsewhere=("start + len(rows)) - first", "start + len(rows))"),
+        ties_by_run=("merged([best, found]", "merged([found, best]"),
+        sign_of_axes=("np.where(largest < 0, -1.0, 1.0)", "1.0"),
+        last_identical=("(known < 0) & (part >= 0)", "part >= 0"),
+    ),
+    *mutants(
+        "tsne/_distances.py",
+        ("tests/tsne/test_distances.py -k alone",),
+        product_with_the_first=("rows, others[j])", "rows, others[n])"),
     ),
     *mutants(
         "tsne/_bfgs.py",
@@ -744,6 +763,7 @@ MUTANTS = [
     *mutants(
         "tsne/_placement.py",
         (OPTIMIZERS, TRANSFORM),
+        of_another_map=("not np.array_equal(fitted.embedding, embedding)", "False"),
         worse_start=(
             "at_start.value > at_nearest.value",
             "at_start.value < at_nearest.value",

@@ -260,6 +260,10 @@ class StudentTClustering(FittedClustering):
     otherwise.  Predictions on dense rows always use differences; sparse rows always use
     the expanded form in float64, and are refused where it would lose them.
 
+    X may be a dask array or data frame.  Then rows stay in their blocks, each step is a
+    sum over these, ``labels_`` and ``probabilities_`` are dask arrays, and predictions
+    are lazy (docs/scaling.md).
+
     For cosine similarity, scale the rows to unit length first:
     ``make_pipeline(Normalizer(), StudentTClustering(8))``.
 

@@ -13,7 +13,7 @@ from sklearn.decomposition import PCA
 from sklearn.utils.validation import check_is_fitted
 
 from skdec.diagnostics._rows import chosen_rows
-from skdec.tsne._checks import check_rows
+from skdec.tsne._checks import check_rows, missing
 from skdec.tsne._distances import SquaredDistances
 from skdec.tsne._left_out import (
     ATTRACTIONS_AT_A_TIME,
@@ -139,9 +139,11 @@ def reliability(
     """
     check_is_fitted(tsne)
     placing = tsne._known_rows("reliability")
-    _check_moves(placing)
-    metric, exact = placing.distances.metric, placing.n_neighbors is None
+    exact, metric = placing.n_neighbors is None, placing.distances.metric
     X = check_rows(tsne, X, metric, exact=exact, reset=False)
+    _check_moves(placing)
+    if missing(X):
+        raise ValueError("X must have no missing values, because rows are moved")
     _check_training_rows(placing, tsne.embedding_, X)
     placing = _of_single_rows(placing, X)
     n_samples = X.shape[0]
@@ -150,9 +152,9 @@ def reliability(
     joint = tsne.normalization == "joint"
     exaggeration = 1.0 if tsne.exaggeration is None else float(tsne.exaggeration)
     with Threads(n_jobs, hold_blas=True) as threads:
-        fitted = FittedMap(tsne.embedding_, placing.kernel, threads)
+        fitted = FittedMap(tsne.embedding_, placing.kernel)
         left_out = LeftOut.of(placing, joint, threads)
-        terms = point_terms(fitted, chosen, joint, exaggeration)
+        terms = point_terms(fitted, chosen, joint, exaggeration, threads)
         steps = _steps(X, n_directions, lengths)
         sigma = np.minimum(left_out.sigma(), _spread(X))
         size = max(1, ATTRACTIONS_AT_A_TIME // (left_out.width * (len(steps) + 1)))
@@ -173,7 +175,7 @@ def _score(X, own, sigma, steps, left_out, fitted, terms):
     placing, places = left_out.placing, fitted.points[own]
     prepared = placing.distances.rows[own]
     graph = left_out.attractions(prepared, own)
-    objective = LeftOutObjective(fitted, graph, own, terms)
+    objective = LeftOutObjective(fitted, graph, own, terms, left_out.threads)
     settled = objective.settle(places)
     least = np.linalg.eigvalsh(objective.hessians(settled.positions))[:, 0]
     with np.errstate(divide="ignore"):
@@ -184,7 +186,7 @@ def _score(X, own, sigma, steps, left_out, fitted, terms):
     for step in steps:
         moved = _dense(X[own]) + sigma[:, None] * step
         graph = left_out.attractions(placing.distances.prepare(moved), own)
-        ended = LeftOutObjective(fitted, graph, own, terms).lowest()
+        ended = LeftOutObjective(fitted, graph, own, terms, left_out.threads).lowest()
         distance = np.linalg.norm(ended.positions - places, axis=1)
         further = distance > farthest
         farthest[further] = distance[further]
@@ -265,7 +267,9 @@ def _of_single_rows(placing, X):
     bandwidths = placing.bandwidths
     unit = distances.to_original(1.0) / known.to_original(1.0)
     bandwidths = bandwidths._replace(beta=bandwidths.beta * unit**2)
-    return replace(placing, distances=distances, bandwidths=bandwidths, copies=None)
+    return replace(
+        placing, distances=distances, bandwidths=bandwidths, copies=None, prepared={}
+    )
 
 
 def _check_training_rows(placing, embedding, X):

@@ -9,11 +9,9 @@ from scipy.special import xlogy
 
 from skdec.kernels import affinities
 from skdec.kernels.types import Scales
+from skdec.tsne._distances import ELEMENTS_PER_BLOCK
 from skdec.tsne._graph import symmetric_graph
 from skdec.utils.warn import warn
-
-# A thread holds this many float64 distances at a time: a few megabytes.
-ELEMENTS_PER_BLOCK = 400_000
 
 # Distance and calibration of a pair cost as much as so many pairs of the embedding.
 PAIRS_PER_DISTANCE = 50
@@ -259,11 +257,11 @@ def truncated_mass(distances, neighbors, bandwidths, threads, weights=None):
 
     Over at most 256 rows, evenly spread; NaN where only neighbours are known.
     """
+    n = distances.n_samples
     if distances.metric == "precomputed" and sparse.issparse(distances.rows):
         return np.nan
-    n = distances.n_samples
     own = np.unique(np.linspace(0, n - 1, TRUNCATION_ROWS).astype(np.intp))
-    rows, kept = distances.rows[own], np.empty(len(own))
+    rows, kept = distances.training_rows(own), np.empty(len(own))
     scales, calibrated = _empty_scales(len(own), bandwidths)
 
     def task(first, last):
@@ -277,7 +275,7 @@ def truncated_mass(distances, neighbors, bandwidths, threads, weights=None):
             P *= neighbors.counts[own[b]]
         kept[b] = P.sum(axis=1)
 
-    _by_blocks(task, len(own), n, threads)
+    _by_blocks(task, len(own), n, threads, distances.elements_at_once)
     share = None if weights is None else weights[own]
     return max(0.0, 1 - np.average(kept, weights=share))
 
@@ -315,11 +313,12 @@ def conditional_rows(distances, rows, own, bandwidths, dtype, threads, weights=N
 
 def _conditional(distances, rows, own, bandwidths, dtype, threads, weights=None):
     P = np.empty((rows.shape[0], distances.n_samples), dtype)
+    new = bool((own < 0).all())  # each of them is placed alone
     scales, calibrated = _empty_scales(rows.shape[0], bandwidths)
 
     def task(first, last):
         b = slice(first, last)
-        D, part = distances.between(rows[b]), _part(scales, b)
+        D, part = distances.between(rows[b], alone=new), _part(scales, b)
         _calibrate_block(D, own[b], weights, bandwidths, part, calibrated[b])
         affinities.conditional_rows(D, own[b], part, P[b])
 
@@ -367,13 +366,13 @@ def _part(scales, b):
     return Scales(scales.near[b], scales.beta[:, b], scales.total[:, b])
 
 
-def _by_blocks(task, n_rows, n_columns, threads):
+def _by_blocks(task, n_rows, n_columns, threads, elements=ELEMENTS_PER_BLOCK):
     """Call ``task(first, last)`` over blocks of rows.
 
     Whole blocks go to the threads: BLAS rounds by the shape of a block, which must not
     depend on their number.
     """
-    size = max(1, ELEMENTS_PER_BLOCK // n_columns)
+    size = max(1, elements // n_columns)
 
     def blocks(start, stop):
         for block in range(start, stop):

@@ -6,6 +6,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_non_negative, validate_data
 
+from skdec.utils.blocks import Blocks
 from skdec.utils.memory import available
 from skdec.utils.sklearn_compat import VALID_METRICS, StrOptions
 from skdec.utils.validation import FLOATS, Range, with_short_indices
@@ -73,7 +74,9 @@ def finite_for(metric):
 
 
 def missing(X):
-    """Whether values of X are missing."""
+    """Whether values of X are missing; in blocks none are."""
+    if isinstance(X, Blocks):
+        return False
     return bool(np.isnan(X.data if sparse.issparse(X) else X).any())
 
 

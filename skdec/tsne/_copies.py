@@ -10,7 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
+from skdec.tsne._blocked import distances_of
 from skdec.tsne._distances import SquaredDistances
+from skdec.utils.blocks import Blocks
 from skdec.utils.duplicates import order_keys
 from skdec.utils.weights import check_weights
 
@@ -58,6 +60,11 @@ def rows_alone(n_samples):
 
 def check_copies(sample_weight, X, params):
     """How many copies of each row there are, float64; None if 1 of each."""
+    if sample_weight is not None and isinstance(X, Blocks):
+        raise ValueError(
+            "sample_weight must be None where rows stay in the blocks of a dask "
+            "collection, which do not leave them to be merged; give the rows in memory"
+        )
     weights = check_weights(sample_weight, X).original()
     if weights is None or (weights == 1).all():
         return None
@@ -89,11 +96,12 @@ def fitted_points(X, weights, metric, metric_params, *, merge=True):
     """
     n_samples, merged = X.shape[0], weights is None
     if merged:
-        distances = SquaredDistances(X, metric, metric_params)
+        distances = distances_of(X, metric, metric_params)
         first = distances.representatives()
         n_distinct = np.count_nonzero(first == np.arange(n_samples))
         many = n_distinct > MERGED_UP_TO * n_samples
-        if many or not merge or _is_graph(X, metric):
+        whole = _is_graph(X, metric) or isinstance(X, Blocks)
+        if many or not merge or whole:
             return Points(distances, first)
         weights = np.ones(n_samples)
     rows, place = np.flatnonzero(weights > 0), np.full(n_samples, -1)

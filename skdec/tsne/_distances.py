@@ -19,10 +19,10 @@ from skdec.tsne._neighbors import (
     nearest_in_matrix,
 )
 from skdec.utils.duplicates import (
+    KnownRows,
     digests,
     first_identical,
     first_occurrences,
-    identical_rows,
 )
 from skdec.utils.numbers import largest_magnitude, power_of_two
 from skdec.utils.warn import warn
@@ -30,6 +30,14 @@ from skdec.utils.warn import warn
 # The expanded form ‖a‖² + ‖b‖² − 2a·b keeps about 16 − log10((‖a‖² + ‖b‖²)/D) digits:
 # below this ratio the few pairs concerned are computed from their differences instead.
 CANCELLATION = 1e-5
+
+# Rows whose products must not depend on how many there are come by so many at a time,
+# with so many others, whatever is left of these by other means: BLAS has loops of their
+# own for what is left of its blocks, and they round otherwise.
+ROWS_ALONE, OTHERS_ALONE = 32, 64
+
+# A thread holds this many float64 distances at a time: a few megabytes.
+ELEMENTS_PER_BLOCK = 400_000
 
 # Beyond this many units squared distances overflow.
 FARTHEST = 1e150
@@ -41,6 +49,13 @@ class Centring(NamedTuple):
     scale: float
     mean: np.ndarray | float
     spread: float
+
+    def applied(self, X):
+        """Dense rows, moved, in float64."""
+        rows = np.divide(X, self.scale, dtype=np.float64, order="C")
+        rows -= self.mean
+        rows /= self.spread
+        return rows
 
 
 class SquaredDistances:
@@ -64,7 +79,11 @@ class SquaredDistances:
     unit : float
         A power of two near the largest magnitude, so that squares neither overflow
         nor vanish for data at 1e-200 or 1e200.
+    elements_at_once : int
+        So many distances are asked for at a time.
     """
+
+    elements_at_once = ELEMENTS_PER_BLOCK
 
     def __init__(self, X, metric="euclidean", metric_params=None, weights=None):
         self.metric = metric
@@ -75,6 +94,7 @@ class SquaredDistances:
         self.n_samples = X.shape[0]
         self._sparse = sparse.issparse(X)
         self._index = self._known = self._norms = self._centring = None
+        self._hashes = None
         if self.euclidean:
             self._centre(X)
         elif metric == "precomputed":
@@ -85,6 +105,9 @@ class SquaredDistances:
             self.rows = self._as_boolean(X) if self.boolean else _one_nan(X.copy())
             self._estimate_metric_params(weights)
             self.unit = power_of_two(float(self._distances(self.rows[:1]).max()))
+
+    def __getstate__(self):
+        return {**vars(self), "_hashes": None}  # made again when they are needed
 
     def _centre(self, X):
         scale = power_of_two(largest_magnitude(X))
@@ -99,7 +122,7 @@ class SquaredDistances:
             spread = power_of_two(largest_magnitude(self.rows))
             self.rows /= spread
             self._centring = Centring(scale, mean, spread)
-        self._norms = _squared_norms(self.rows)
+        self._norms = squared_norms(self.rows)
         self.unit = scale * self._centring.spread
 
     def _estimate_metric_params(self, weights):
@@ -139,9 +162,7 @@ class SquaredDistances:
         if sparse.issparse(X):
             rows = X.astype(np.float64) / centring.scale
         else:
-            rows = np.divide(X, centring.scale, dtype=np.float64, order="C")
-            rows -= centring.mean
-            rows /= centring.spread
+            rows = centring.applied(X)
         if largest_magnitude(rows) > FARTHEST:
             raise ValueError(
                 f"X must stay within {FARTHEST:g} times the spread of the training "
@@ -165,6 +186,10 @@ class SquaredDistances:
     def to_original(self, length):
         """A length in the units of X."""
         return length * self.unit
+
+    def training_rows(self, chosen):
+        """Some of the training rows, prepared."""
+        return self.rows[chosen]
 
     def restore(self, rows):
         """Prepared dense rows in the units of X, float64: what ``prepare`` undoes."""
@@ -202,14 +227,20 @@ class SquaredDistances:
     def identical(self, rows):
         """For each prepared row, a training row identical to it, or −1."""
         if self.metric != "precomputed":
-            return identical_rows(rows, self.rows)
+            known = self._hashes
+            if known is None:  # of two threads that come at once either may set it
+                known = self._hashes = KnownRows(self.rows)
+            return known.find(rows, self.rows)
         keys = digests(rows.astype(self.rows.dtype, copy=False))
         return np.array([self._known.get(key, -1) for key in keys], np.intp)
 
-    def between(self, rows, columns=None):
-        """D between prepared rows and the (given) training rows, float64."""
+    def between(self, rows, columns=None, *, alone=False):
+        """D between prepared rows and the (given) training rows, float64.
+
+        ``alone``: of each row, if it is Euclidean, whatever rows come with it.
+        """
         if self.euclidean:
-            return self._euclidean(rows, columns)
+            return self._euclidean(rows, columns, alone)
         D = self._distances(rows, columns)
         D /= self.unit
         self._check_far(D)
@@ -301,20 +332,37 @@ class SquaredDistances:
                 f"training rows; got {largest:g} times"
             )
 
-    def _euclidean(self, rows, columns):
+    def _euclidean(self, rows, columns, alone):
         others = self.rows if columns is None else self.rows[columns]
         their_norms = self._norms if columns is None else self._norms[columns]
-        norms, near = _squared_norms(rows), np.empty(rows.shape[0])
-        D = rows @ others.T
-        D = D.toarray() if sparse.issparse(D) else D
+        norms, near = squared_norms(rows), np.empty(rows.shape[0])
+        if alone and not sparse.issparse(rows):
+            D = _products_alone(rows, others)
+        else:
+            D = rows @ others.T
+            D = D.toarray() if sparse.issparse(D) else D
         squared_from_products(D, norms, their_norms, near)
         # the smallest distances are near the largest norms: most rows need no more
         bound = CANCELLATION * (norms + their_norms.max())
         for r in np.flatnonzero(near < bound):
             j = np.flatnonzero(CANCELLATION * (norms[r] + their_norms) > D[r])
             if len(j):
-                D[r, j] = _squared_norms(_difference(rows, others, r, j))
+                D[r, j] = squared_norms(_difference(rows, others, r, j))
         return D
+
+
+def _products_alone(rows, others):
+    """Products of each row with each other one, to the bit whatever rows there are."""
+    n = len(others) - len(others) % OTHERS_ALONE
+    products = np.empty((len(rows), len(others)))
+    padded = np.zeros((ROWS_ALONE, rows.shape[1]))
+    for start in range(0, len(rows), ROWS_ALONE):
+        b = slice(start, min(start + ROWS_ALONE, len(rows)))
+        padded[: b.stop - start] = rows[b]
+        products[b, :n] = (padded @ others[:n].T)[: b.stop - start]
+    for j in range(n, len(others)):
+        products[:, j] = np.einsum("ij,j->i", rows, others[j])
+    return products
 
 
 def _one_nan(rows):
@@ -355,7 +403,7 @@ def _filtered(graph, keep):
     return type(graph)(parts, shape=graph.shape)
 
 
-def _squared_norms(rows):
+def squared_norms(rows):
     if sparse.issparse(rows):
         return np.asarray(rows.multiply(rows).sum(axis=1)).reshape(-1)
     return np.einsum("ij,ij->i", rows, rows)

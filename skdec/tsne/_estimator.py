@@ -15,11 +15,17 @@ from sklearn.base import (
 from sklearn.utils.validation import check_is_fitted
 
 from skdec.kernels.types import KERNELS
+from skdec.tsne._blocked import (
+    lazily_across_blocks,
+    no_places,
+    rows_of_collection,
+)
 from skdec.tsne._checks import METRICS, PERPLEXITY, SPARSE_METRICS, check_rows
-from skdec.tsne._fit import embed
+from skdec.tsne._fit import ALL_PAIRS, embed
 from skdec.tsne._given_affinities import check_affinities
 from skdec.tsne._inverse import check_inverse, mean_rows
 from skdec.tsne._placement import warn_if_lost
+from skdec.utils.blocks import is_dask, row_by_row
 from skdec.utils.sklearn_compat import (
     CallbackSupportMixin,
     StrOptions,
@@ -381,6 +387,8 @@ class ExactTSNE(
         X : {array-like, sparse matrix} of shape (n_samples, n_features) or \
                 (n_samples, n_samples)
             Training rows, or their distances with ``metric="precomputed"``.
+            Of a dask array or data frame rows stay in their blocks if they are dense,
+            Euclidean and over neighbours; otherwise they are fetched.
         y : Ignored
             Present for API consistency.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -436,6 +444,8 @@ class ExactTSNE(
         X : {array-like, sparse matrix} of shape (n_samples, n_features) or \
                 (n_samples, n_samples)
             Training rows, or their distances with ``metric="precomputed"``.
+            Of a dask array or data frame rows stay in their blocks if they are dense,
+            Euclidean and over neighbours; otherwise they are fetched.
         y : Ignored
             Present for API consistency.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -458,6 +468,8 @@ class ExactTSNE(
         self._check_parameters()
         if self.affinities == "precomputed":
             X = check_affinities(self, X, self.normalization == "joint")
+        elif is_dask(X):
+            X = rows_of_collection(self, X, ALL_PAIRS)
         else:
             X = check_rows(self, X, self.metric, exact=self.affinities == "exact")
         previous = getattr(self, "embedding_", None) if self.warm_start else None
@@ -508,6 +520,8 @@ class ExactTSNE(
             if idle and not same:
                 warn(f"{name}={value!r} has no effect with {with_what}")
 
+    @lazily_across_blocks
+    @row_by_row(no_places)
     def transform(self, X: MatrixLike) -> FloatArray:
         """Place new points in the fitted map, each alone.
 
@@ -516,7 +530,8 @@ class ExactTSNE(
         X : {array-like, sparse matrix} of shape (n_new, n_features) or \
                 (n_new, n_samples)
             New rows, or their distances to the training rows with
-            ``metric="precomputed"``.
+            ``metric="precomputed"``.  Of a dask array or data frame the
+            result is a dask array, computed block by block.
 
         Returns
         -------

@@ -78,9 +78,13 @@ class ProductIndex:
             self._others[block, :d] = -centred
             self._others[block, d] = np.einsum("ij,ij->i", centred, centred) / 2
 
-    def search(self, rows, n_neighbors, threads, own=None):
-        """The nearest of rows, as ``NeighborIndex`` has it."""
-        found = self._search_by_products(rows, n_neighbors, threads, own)
+    def search(self, rows, n_neighbors, threads, own=None, within=None):
+        """The nearest of rows, as ``NeighborIndex`` has it.
+
+        ``within`` has, of each row, the D up to which any are wanted; where there are
+        not so many, the last distances are infinite.
+        """
+        found = self._search_by_products(rows, n_neighbors, threads, own, within)
         doubtful = np.flatnonzero(~found.proved)
 
         def task(first, last):
@@ -94,7 +98,7 @@ class ProductIndex:
         threads.run_ranges(task, len(doubtful), self._n_pairs(len(doubtful)))
         return Found(found.D, found.columns)
 
-    def _search_by_products(self, rows, n_neighbors, threads, own):
+    def _search_by_products(self, rows, n_neighbors, threads, own, within=None):
         shape, size = (len(rows), n_neighbors), self._rows_per_block(len(rows))
         proved = np.empty(len(rows), bool)
         found = Nearest(np.empty(shape), np.empty(shape, self._order.dtype), proved)
@@ -103,7 +107,8 @@ class ProductIndex:
             for start in range(first * size, min(last * size, len(rows)), size):
                 block = slice(start, start + size)
                 itself = None if own is None else own[block]
-                nearest = self._by_products(rows[block], n_neighbors, itself)
+                most = None if within is None else within[block]
+                nearest = self._by_products(rows[block], n_neighbors, itself, most)
                 for whole, part in zip(found, nearest, strict=True):
                     whole[block] = part
 
@@ -119,25 +124,30 @@ class ProductIndex:
         most = max(LEAST_ROWS, PRODUCTS_PER_BLOCK // (n * (d + 64)))
         return min(ROWS_PER_BLOCK, most, max(LEAST_ROWS, n_rows // 16))
 
-    def _by_products(self, rows, n_neighbors, own):
+    def _by_products(self, rows, n_neighbors, own, within):
         """What products find, and whether they prove it."""
         n, d = self.rows.shape
         n_left_out = 0 if own is None else 1
         kept = min(n, n_neighbors + n_left_out + max(SPARE, n_neighbors // 10))
         centred = rows - self._center
-        candidates = self._candidates(centred, kept)
-        columns = self._order[candidates.columns[:, :kept]]
-        found = decided(rows, self.rows, columns, n_neighbors, own)
         square = np.einsum("ij,ij->i", centred, centred)
+        limit = None if within is None else _score_of(within, square, d)
+        candidates = self._candidates(centred, kept, limit)
+        columns = _numbers(candidates, kept, self._order)
+        found = decided(rows, self.rows, columns, n_neighbors, own)
         least = square + 2 * candidates.limit.astype(np.float64)
         farthest = found.distances[:, -1]
+        if within is not None:
+            farthest = np.minimum(farthest, within)
         margin = _rounding_of_products(np.sqrt(square), farthest, d)
         return Nearest(found.distances, found.columns, least - margin > farthest)
 
-    def _candidates(self, centred, kept):
+    def _candidates(self, centred, kept, limit):
         """Those of the least scores, and their limit: infinite if they are all."""
         n, d = self.rows.shape
         candidates = _none_yet(len(centred), kept, n, np.float32, self._order.dtype)
+        if limit is not None:
+            candidates.limit[:] = limit
         left = np.ones((len(centred), d + 1), np.float32)
         left[:, :d] = np.clip(centred, -FARTHEST_SINGLE, FARTHEST_SINGLE)
         # memory that is asked for again at every block would be cleared each time
@@ -172,14 +182,18 @@ def index_dtype(n):
 
 
 def decided(rows, others, columns, n_neighbors, own):
-    """The nearest among candidates by their differences, equal ones by column."""
+    """The nearest among candidates by their differences, equal ones by column.
+
+    A column beyond the last stands for none.
+    """
     columns = np.sort(columns, axis=1)
     return _least_of(_distances(rows, others, columns, own), columns, n_neighbors)
 
 
 def _distances(rows, others, columns, own):
-    D = np.empty(columns.shape)
-    squared_distances_to(rows, others, columns, D)
+    D, none = np.empty(columns.shape), columns == len(others)
+    squared_distances_to(rows, others, np.minimum(columns, len(others) - 1), D)
+    D[none] = np.inf
     if own is not None:
         D[columns == own[:, None]] = np.inf
     return D
@@ -195,6 +209,23 @@ def _none_yet(n_rows, kept, n, dtype, index):
     shape = (n_rows, kept + max(GROUP, min(ROOM, n)))
     count, limit = np.zeros(n_rows, np.intp), np.full(n_rows, np.inf, dtype)
     return Candidates(np.empty(shape, dtype), np.empty(shape, index), count, limit)
+
+
+def _numbers(candidates, kept, order):
+    """The columns of candidates, one beyond the last where there are fewer."""
+    columns, n = order[:1].repeat(kept) * 0 + len(order), len(candidates.found)
+    columns = np.tile(columns, (n, 1))
+    there = np.arange(kept) < candidates.found[:, None]
+    columns[there] = order[candidates.columns[:, :kept][there]]
+    return columns
+
+
+def _score_of(D, square, n_features):
+    """The score that products give at most to rows up to D away, rounded up."""
+    margin = _rounding_of_products(np.sqrt(square), D, n_features)
+    score = (D + margin - square) / 2
+    score += 4 * ROUNDOFF * np.abs(score) + UNDERFLOW
+    return score.astype(np.float32)
 
 
 def _rounding_of_products(norm, farthest, n_features):

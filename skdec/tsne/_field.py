@@ -21,29 +21,29 @@ NO_CHARGES = np.empty(0)
 def repulsion_of(Y, kernel, threads, charges=NO_CHARGES):
     """log Φ and −∇ log Φ of fitted points Y of (n_components, n), as a function.
 
-    Each counts as often as its charge says, if there are ``charges``.
+    It takes places and the threads to run on.  Each point counts as often as its charge
+    says, if there are ``charges``.
     """
     plane = len(Y) == 2 and kernel.kind == STUDENT_T and has_grid(kernel, 2)
-    pairs = PairField(Y, kernel, threads, charges)
+    pairs = PairField(Y, kernel, charges)
     if not plane or Y.shape[1] <= PAIRS_UP_TO:
         return pairs
     sums = GridSum(kernel, DOUBLE, threads)
     placed = sums.plan(Y)
-    return pairs if placed is None else GridField(Y, sums, placed, pairs)
+    return pairs if placed is None else GridField(Y, sums, placed, pairs, threads)
 
 
 class PairField:
     """The same from every pair of a new and a fitted point."""
 
-    def __init__(self, Y, kernel, threads, charges=NO_CHARGES):
-        self.Y, self.kernel, self.threads = Y, kernel, threads
-        self.charges = charges
+    def __init__(self, Y, kernel, charges=NO_CHARGES):
+        self.Y, self.kernel, self.charges = Y, kernel, charges
 
-    def __call__(self, V, own=None):
+    def __call__(self, V, threads, own=None):
         """At places V of (n_new, n_components), without the fitted points ``own``."""
         out = Potential(np.empty(len(V)), np.empty(V.T.shape))
         own = np.full(len(V), -1) if own is None else own
-        self.threads.run_ranges(
+        threads.run_ranges(
             lambda start, stop: placement.repulsion_rows(
                 V, own, self.Y, self.charges, self.kernel, start, stop, out
             ),
@@ -66,10 +66,12 @@ class GridField:
         Where they are on its grid, and which are off it.
     pairs : PairField
         For places off the grid.
+    threads : Threads
+        Where it is prepared.
     """
 
-    def __init__(self, Y, sums, placed, pairs):
-        self.plan, self.threads, self.pairs = placed.plan, sums.threads, pairs
+    def __init__(self, Y, sums, placed, pairs, threads):
+        self.plan, self.pairs = placed.plan, pairs
         self.prepared = sums.prepared(Y, placed, pairs.charges)
         self.window = spreading(self.plan.mesh.split.quality).polynomials
         cells, near = self.plan.cells, self.plan.tau > 0
@@ -79,14 +81,14 @@ class GridField:
         if len(pairs.charges) > 0:
             self.far_charges = pairs.charges[placed.cell < 0]
         some = np.ascontiguousarray(Y[:, :: max(1, Y.shape[1] // 1000)])
-        values = self._read(some).value
+        values = self._read(some, threads).value
         self.least = LEAST_SHARE * values.max(initial=0, where=values < np.inf)
 
-    def _read(self, V):
+    def _read(self, V, threads):
         """Φ and −∇Φ at places V of (2, n_new); infinite off the grid."""
         plan, (points, _, nodes, constant) = self.plan, self.prepared
         out = Potential(np.empty(V.shape[1]), np.zeros(V.shape))
-        self.threads.run_ranges(
+        threads.run_ranges(
             lambda start, stop: grid.field_rows(
                 V, points, plan.cells, plan.mesh.lattice, self.window, nodes, plan.tau,
                 self.most, start, stop, out,
@@ -96,7 +98,7 @@ class GridField:
         )  # fmt: skip
         out.value[:] += constant
         everywhere, charges = np.arange(V.shape[1]), self.far_charges
-        self.threads.run_ranges(
+        threads.run_ranges(
             lambda start, stop: grid.add_rows(
                 V, everywhere, self.far, charges, self.pairs.kernel, start, stop, out
             ),
@@ -105,12 +107,12 @@ class GridField:
         )
         return out
 
-    def __call__(self, V, own=None):
+    def __call__(self, V, threads, own=None):
         """At places V of (n_new, 2), without the fitted points ``own``.
 
         ``own`` goes with fitted points that count once each.
         """
-        out = self._read(np.ascontiguousarray(V.T))
+        out = self._read(np.ascontiguousarray(V.T), threads)
         if own is not None:
             self._subtract(out, V, own)
         off = np.flatnonzero(~((out.value > self.least) & (out.value < np.inf)))
@@ -118,7 +120,7 @@ class GridField:
         out.forces[:] /= out.value
         log_phi = np.log(out.value)
         if len(off):
-            beyond = self.pairs(V[off], None if own is None else own[off])
+            beyond = self.pairs(V[off], threads, None if own is None else own[off])
             log_phi[off], out.forces[:, off] = beyond.value, beyond.forces
         return Potential(log_phi, out.forces)
 

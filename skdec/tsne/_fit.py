@@ -29,6 +29,7 @@ from skdec.tsne._progress import Progress
 from skdec.tsne._schedule import schedule, stable_rate, unfolded_after
 from skdec.tsne._split import LARGEST_DOF, LEAST_DOF
 from skdec.tsne._start import computed_start, given_start
+from skdec.utils.blocks import Blocks
 from skdec.utils.threads import Threads
 from skdec.utils.warn import warn
 
@@ -185,7 +186,8 @@ def _check_memory(X, params, n_points, exact, n_neighbors, dtype):
     if exact:
         check_memory(n_points, dtype.itemsize)
     elif not sparse.issparse(X):
-        n_features = 0 if params.metric == "precomputed" else X.shape[1]
+        elsewhere = params.metric == "precomputed" or isinstance(X, Blocks)
+        n_features = 0 if elsewhere else X.shape[1]
         check_neighbour_memory(
             n_points, int(np.ceil(n_neighbors)), n_features, dtype.itemsize
         )

@@ -65,7 +65,7 @@ def principal_components(X, n_components, random_state, weights=None):
     n_known = min(n_components, *rows.shape)
     if weights is not None:
         known = _weighted_components(rows, n_known, weights, random_state)
-        return _scaled(known, start, weights)
+        return scaled(known, start, weights)
     solver = "auto"
     if sparse.issparse(X):
         solver = "arpack"
@@ -75,7 +75,7 @@ def principal_components(X, n_components, random_state, weights=None):
     pca = PCA(n_known, copy=False, svd_solver=solver, random_state=random_state)
     pca.set_output(transform="default")
     known = pca.fit_transform(rows)
-    return _scaled(known, start)
+    return scaled(known, start)
 
 
 def _weighted_components(rows, n_known, weights, random_state):
@@ -157,10 +157,10 @@ def spectral(P, n_components, random_state, weights=None):
     known = vectors[:, order] / root[:, None]
     largest = known[np.abs(known).argmax(axis=0), np.arange(n_known)]
     known *= np.where(largest < 0, -1.0, 1.0)
-    return _scaled(known, start, weights)
+    return scaled(known, start, weights)
 
 
-def _scaled(known, start, weights=None):
+def scaled(known, start, weights=None):
     """The known columns in place of the noise, the first with the right spread.
 
     A column that is but the rounding of the solver is not known: of unit vectors and of

@@ -5,6 +5,7 @@ from scipy import sparse
 
 from skdec.kernels.types import Bandwidths
 from skdec.tsne._affinities import neighbors_needed, neighbour_rows
+from skdec.tsne._blocked import BlockedDistances
 from skdec.tsne._checks import missing, resolve_perplexities
 from skdec.tsne._distances import SquaredDistances
 from skdec.tsne._neighbors import Neighbors, ScikitLearnIndex, nearest_copies
@@ -20,6 +21,11 @@ def check_inverse(distances):
         raise TypeError(
             "inverse_transform takes means of the training rows; metric="
             f"{distances.metric!r} has none of numbers"
+        )
+    if isinstance(distances, BlockedDistances):
+        raise TypeError(
+            "inverse_transform takes means of the training rows, which this map has "
+            "left with the workers of Dask; fit to rows in memory"
         )
     if missing(distances.rows):
         raise TypeError(

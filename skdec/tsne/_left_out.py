@@ -160,10 +160,13 @@ class LeftOutObjective:
         The fitted point that each takes the place of.
     terms : PointTerms
         The rest of the loss.
+    threads : Threads
+        Where rows run.
     """
 
-    def __init__(self, fitted, graph, own, terms):
+    def __init__(self, fitted, graph, own, terms, threads):
         self.fitted, self.graph, self.own, self.terms = fitted, graph, own, terms
+        self.threads = threads
 
     def starts(self):
         """Its own place, and those of the two other points that attract it most."""
@@ -181,8 +184,8 @@ class LeftOutObjective:
         """L, ∂L/∂v and Σ_j 2g_j a_j of points ``rows`` at V."""
         fitted = self.fitted
         out = Evaluation(np.empty(len(V)), np.empty(V.shape), np.empty(len(V)))
-        repulsion = fitted.repulsion(V, self.own[rows])
-        fitted.threads.run_ranges(
+        repulsion = fitted.repulsion(V, self.threads, self.own[rows])
+        self.threads.run_ranges(
             lambda start, stop: placement.left_out_rows(
                 V, rows, fitted.Y, self.graph, fitted.kernel, repulsion, self.terms,
                 start, stop, out,
@@ -195,7 +198,7 @@ class LeftOutObjective:
     def hessians(self, V):
         """∂²L/∂v² of all points at V, of (n_points, n_components, n_components)."""
         fitted, H = self.fitted, np.empty((*V.shape, V.shape[1]))
-        fitted.threads.run_ranges(
+        self.threads.run_ranges(
             lambda start, stop: placement.hessian_rows(
                 V, self.own, fitted.Y, self.graph, fitted.kernel, self.terms,
                 start, stop, H,
@@ -231,7 +234,7 @@ class LeftOutObjective:
         return best
 
 
-def point_terms(fitted, own, joint, exaggeration):
+def point_terms(fitted, own, joint, exaggeration, threads):
     """m and log R of the loss, for the points ``own`` of a map.
 
     Joint: L is n/2 times KL, R = Σ s over the pairs without the point.  Conditional:
@@ -240,7 +243,7 @@ def point_terms(fitted, own, joint, exaggeration):
     if not joint:
         return PointTerms(1 / exaggeration, np.full(len(own), -np.inf))
     everyone = np.arange(len(fitted.points))
-    phi = np.exp(fitted.repulsion(fitted.points, everyone).value)
+    phi = np.exp(fitted.repulsion(fitted.points, threads, everyone).value)
     rest = np.maximum(phi.sum() / 2 - phi[own], 0)
     with np.errstate(divide="ignore"):
         return PointTerms(len(phi) / 2 / exaggeration, np.log(rest))

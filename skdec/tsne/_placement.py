@@ -1,6 +1,6 @@
 """New points in a fitted map: each alone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -46,6 +46,11 @@ class Placing:
     kernel: Kernel
     n_neighbors: int | None  # None: p is over all pairs
     copies: FittedCopies | None = None  # None: each row of the map is one
+    # what has been prepared for a map: pickled without it, and made again when needed
+    prepared: dict = field(default_factory=dict, compare=False, repr=False)
+
+    def __getstate__(self):
+        return {**vars(self), "prepared": {}}
 
     @property
     def weights(self):
@@ -64,17 +69,25 @@ class Placing:
         new, n_lost = np.flatnonzero(known < 0), 0
         if len(new) == 0:
             return Placed(positions, 0)
-        fitted = FittedMap(embedding, self.kernel, threads, self.weights)
+        fitted = self._fitted(embedding)
         n_affinities = self.n_neighbors or len(embedding)
         size = max(1, int(PLACEMENT_BATCH_ELEMENTS // n_affinities))
         for first in range(0, len(new), size):
             chosen = new[first : first + size]
-            placed = place_points(
-                fitted, self._objective(fitted, rows[chosen], threads)
-            )
+            placed = place_points(self._objective(fitted, rows[chosen], threads))
             positions[chosen] = placed.positions
             n_lost += placed.n_lost
         return Placed(positions, n_lost)
+
+    def _fitted(self, embedding):
+        """The map as it was prepared for an earlier call, if it is still the same."""
+        # two threads that come at once both prepare it, and either may stay
+        fitted = self.prepared.get("map")
+        if fitted is None or not np.array_equal(fitted.embedding, embedding):
+            fitted = self.prepared["map"] = FittedMap(
+                embedding, self.kernel, self.weights
+            )
+        return fitted
 
     def _objective(self, fitted, rows, threads):
         """KL of p over all training rows, or over the nearest as in the fit."""
@@ -85,10 +98,10 @@ class Placing:
             P = conditional_rows(
                 distances, rows, own, bandwidths, np.float64, threads, weights
             )
-            return AllPairsObjective(fitted, P)
+            return AllPairsObjective(fitted, P, threads)
         found = distances.nearest(self.n_neighbors, threads, rows, weights)
         P = neighbour_rows(found, bandwidths, threads)
-        return NeighborObjective(fitted, found.columns, P)
+        return NeighborObjective(fitted, found.columns, P, threads)
 
 
 def warn_if_lost(placed, n_new):
@@ -112,19 +125,18 @@ class FittedMap:
         The map.
     kernel : Kernel
         The similarity s.
-    threads : Threads
-        Where rows run.
     weights : ndarray of shape (n_samples,) or None
         How many copies of each point there are.
     """
 
-    def __init__(self, embedding, kernel, threads, weights=None):
+    def __init__(self, embedding, kernel, weights=None):
+        self.embedding = embedding.copy()  # by which a changed map is noticed
         points, self.weights = embedding.astype(np.float64), weights
         self.charges = np.empty(0) if weights is None else weights
         self.center = np.average(points, axis=0, weights=weights)
         self.points = points - self.center
         self.Y = np.ascontiguousarray(self.points.T)
-        self.kernel, self.threads = kernel._replace(dof=float(kernel.dof)), threads
+        self.kernel = kernel._replace(dof=float(kernel.dof))
         # KL changes over the length of the map, or of the kernel where that is wider
         spread = np.linalg.norm(self.points.std(axis=0))
         if weights is not None:
@@ -134,18 +146,22 @@ class FittedMap:
         self.reach = max(self.width, np.linalg.norm(self.points, axis=1).max())
         self._repulsion = None
 
-    @property
-    def repulsion(self):
-        """log Φ and −∇ log Φ as a function; made when it is needed."""
-        if self._repulsion is None:
-            self._repulsion = repulsion_of(
-                self.Y, self.kernel, self.threads, self.charges
+    def repulsion(self, V, threads, own=None):
+        """log Φ and −∇ log Φ at places V, without the fitted points ``own``.
+
+        What that needs is prepared once.
+        """
+        field = self._repulsion
+        if field is None:
+            field = self._repulsion = repulsion_of(
+                self.Y, self.kernel, threads, self.charges
             )
-        return self._repulsion
+        return field(V, threads, own)
 
 
-def place_points(fitted, objective):
+def place_points(objective):
     """Place new points, of which ``objective`` has KL."""
+    fitted = objective.fitted
     # the mean of neighbours in two clusters can lie in a third, from where descent
     # leads out of the map; then the nearest neighbour is the better start
     V, nearest = objective.starts()
@@ -181,10 +197,12 @@ class AllPairsObjective:
         The fitted points, which stay where they are.
     P : ndarray of shape (n_new, n_samples)
         Conditional affinities of the new points, rows sum to 1.
+    threads : Threads
+        Where rows run.
     """
 
-    def __init__(self, fitted, P):
-        self.fitted, self.P = fitted, P
+    def __init__(self, fitted, P, threads):
+        self.fitted, self.P, self.threads = fitted, P, threads
 
     def starts(self):
         """The p-weighted means of the fitted points, and the most probable ones."""
@@ -196,7 +214,7 @@ class AllPairsObjective:
     def __call__(self, V, rows):
         """KL less Σ p log p, ∂KL/∂v and Σ_j 2g_j p_j of new points ``rows`` at V."""
         fitted, out = self.fitted, _room(V)
-        fitted.threads.run_ranges(
+        self.threads.run_ranges(
             lambda start, stop: placement.placement_rows(
                 V,
                 rows,
@@ -225,10 +243,13 @@ class NeighborObjective:
         Which of them are neighbours of each new point.
     P : ndarray of shape (n_new, n_neighbors)
         Conditional affinities of the new points to them, rows sum to 1.
+    threads : Threads
+        Where rows run.
     """
 
-    def __init__(self, fitted, neighbors, P):
-        self.fitted, self.neighbors, self.P = fitted, neighbors, P
+    def __init__(self, fitted, neighbors, P, threads):
+        self.fitted, self.neighbors = fitted, neighbors
+        self.P, self.threads = P, threads
 
     def starts(self):
         """The p-weighted means of the neighbours, and the most probable ones."""
@@ -239,8 +260,8 @@ class NeighborObjective:
     def __call__(self, V, rows):
         """KL less Σ p log p, ∂KL/∂v and Σ_j 2g_j p_j of new points ``rows`` at V."""
         fitted, out = self.fitted, _room(V)
-        repulsion = fitted.repulsion(V)
-        fitted.threads.run_ranges(
+        repulsion = fitted.repulsion(V, self.threads)
+        self.threads.run_ranges(
             lambda start, stop: placement.neighbor_rows(
                 V, rows, fitted.Y, self.neighbors, self.P, fitted.kernel, repulsion,
                 start, stop, out,

@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from skdec.tsne._affinities import graph_affinities
+from skdec.tsne._blocked import start_by_components
 from skdec.tsne._checks import missing
 from skdec.tsne._given_affinities import graph_of
 from skdec.tsne._initialization import (
@@ -42,9 +43,12 @@ def computed_start(X, params, placing, n_neighbors, affinities, threads):
     known = params.affinities == "precomputed"
     given = params.metric == "precomputed" or known
     if params.init == "pca" and not (given or missing(X)):
-        rows = X if copies is None else X[copies.rows]
+        if copies is None:
+            return start_by_components(
+                X, placing.distances, params.n_components, params.random_state
+            )
         return principal_components(
-            rows, params.n_components, params.random_state, weights
+            X[copies.rows], params.n_components, params.random_state, weights
         )
     if params.init == "pca":
         has = "without missing values"

@@ -53,6 +53,13 @@ class Each(NamedTuple):
     values: list
 
 
+class Run(NamedTuple):
+    """Consecutive blocks, whose rows every block is given, as a list."""
+
+    start: int
+    stop: int
+
+
 class Described(NamedTuple):
     """What is known of a block once it has been looked at."""
 
@@ -130,7 +137,7 @@ class Blocks:
     def _run(self, function, arguments, task, keeps):
         import dask
 
-        shared = [None if isinstance(a, Kept | Each) else a for a in arguments]
+        shared = [None if isinstance(a, Kept | Each | Run) else a for a in arguments]
         shared = dask.delayed(tuple(shared), pure=False, traverse=False)
         run = dask.delayed(_run_group, pure=False, nout=2)
         results, values = [], []
@@ -141,6 +148,9 @@ class Blocks:
                     own[position] = argument.groups[g]
                 elif isinstance(argument, Each):
                     own[position] = [argument.values[i] for i in group]
+                elif isinstance(argument, Run):
+                    run_of_blocks = self._parts[argument.start : argument.stop]
+                    own[position] = [run_of_blocks] * len(group)
             rows = [self._parts[i] for i in group]
             key = _key(task, g)
             done = run(function, rows, shared, own, keeps, dask_key_name=key)
@@ -160,6 +170,32 @@ class Blocks:
             for i, result in zip(group, found, strict=True):
                 in_order[i] = result
         return in_order, values
+
+    def across(self, estimator, X, each, finish, empty, **attributes):
+        """Lazily, of each block of other rows X, what all of these blocks say of it.
+
+        That is ``finish(model, rows, found, offsets)``, where ``found`` has
+        ``each(model, rows, block)`` of each block, and ``model`` is the estimator as
+        workers need it, with these attributes.
+        """
+        import dask
+
+        check_features(estimator, X, reset=False)
+        model = for_workers(estimator)
+        vars(model).update(attributes)
+        model = dask.delayed(model, pure=False, traverse=False)
+        convert = dask.delayed(_as_rows, pure=True)
+        each, finish = (dask.delayed(f, pure=False) for f in (each, finish))
+        parts = []
+        for i, part in enumerate(_delayed(X)):
+            rows = convert(part, _dtype(X), "X")
+            found = [
+                each(model, rows, own, dask_key_name=_key(f"across-{j}", i))
+                for j, own in enumerate(self._parts)
+            ]
+            key = _key("transform", i)
+            parts.append(finish(model, rows, found, self.offsets, dask_key_name=key))
+        return _stacked(X, parts, empty.astype(_dtype(X)))
 
     def split(self, values):
         """Values of all rows, (n_samples,), as ``Each`` block has its own."""
@@ -240,28 +276,34 @@ def row_by_row(output: Callable[[Any, Any], Any]) -> Callable[[F], F]:
 def _lazily(estimator, method, X, empty):
     """The results of a method of each block, as a dask array."""
     import dask
-    import dask.array as da
 
     model = dask.delayed(for_workers(estimator), pure=False, traverse=False)
     convert = dask.delayed(_as_rows, pure=True)
     call = dask.delayed(_call, pure=False)
+    parts = [
+        call(
+            model,
+            method,
+            convert(part, _dtype(X), "X"),
+            empty,
+            dask_key_name=_key(method, i),
+        )
+        for i, part in enumerate(_delayed(X))
+    ]
+    return _stacked(X, parts, empty)
+
+
+def _stacked(X, parts, empty):
+    """Results of the blocks of X, delayed, as a dask array."""
+    import dask.array as da
+
     whole = hasattr(X, "columns")
     lengths = [np.nan] * X.npartitions if whole else X.chunks[0]
-    width, dtype = empty.shape[1:], _dtype(X)
-    parts = [
-        da.from_delayed(
-            call(
-                model,
-                method,
-                convert(part, dtype, "X"),
-                dask_key_name=_key(method, i),
-            ),
-            shape=(length, *width),
-            meta=empty,
-        )
-        for i, (part, length) in enumerate(zip(_delayed(X), lengths, strict=True))
+    arrays = [
+        da.from_delayed(part, shape=(length, *empty.shape[1:]), meta=empty)
+        for part, length in zip(parts, lengths, strict=True)
     ]
-    return da.concatenate(parts, allow_unknown_chunksizes=True)
+    return da.concatenate(arrays, allow_unknown_chunksizes=True)
 
 
 def for_workers(estimator):
@@ -274,9 +316,9 @@ def for_workers(estimator):
     return sent
 
 
-def _call(model, method, rows):
+def _call(model, method, rows, empty):
     if rows.shape[0] == 0:  # which scikit-learn's checks refuse
-        return rows
+        return empty
     return getattr(model, method)(rows)
 
 
@@ -386,15 +428,37 @@ def _by_place(parts):
     with _one_error():
         wait(futures)
         where = client.who_has(futures)
-    threads, places = client.nthreads(), {}
+    threads = client.nthreads()
+    places = {place: [] for place in threads}
     for i, future in enumerate(futures):
         found = where.get(future.key) or ("",)
         places.setdefault(min(found), []).append(i)
+    _balance(places, threads)
     groups = []
     for place, members in places.items():
+        if not members:
+            continue
         n = min(len(members), threads.get(place, 1))
         groups += [part.tolist() for part in np.array_split(members, n)]
     return groups
+
+
+def _balance(places, threads):
+    """Give blocks of who has most for each thread to who has least.
+
+    They are sent once, with the first task, and stay where they are wanted.
+    """
+    if not places:
+        return
+
+    def load(place, more=0):
+        return (len(places[place]) + more) / threads.get(place, 1)
+
+    while True:
+        most, least = max(places, key=load), min(places, key=load)
+        if load(least, 1) >= load(most):
+            return
+        places[least].append(places[most].pop())
 
 
 @contextmanager

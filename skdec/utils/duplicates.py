@@ -32,7 +32,10 @@ def _plain(X):
 
 
 def row_hashes(X):
-    """64 bits of each dense row: the same of identical rows, and of few others."""
+    """64 bits of each row: the same of identical rows, and of few others."""
+    if sparse.issparse(X):
+        keys = (blake2b(key, digest_size=8).digest() for key in row_keys(X))
+        return np.frombuffer(b"".join(keys), np.uint64)
     hashes = np.zeros(len(X), np.uint64)
     for b in gen_batches(len(X), HASHED_ROWS):
         bits, h = _plain(X[b]).view(f"u{X.itemsize}"), hashes[b]
@@ -55,14 +58,42 @@ def first_identical(X):
     return first
 
 
+class KnownRows:
+    """Rows that others are looked for among: sorted hashes, 16 bytes a row.
+
+    Parameters
+    ----------
+    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
+        The rows, which are not kept.
+    """
+
+    def __init__(self, X):
+        hashes = row_hashes(X)
+        self.order = np.argsort(hashes, kind="stable")
+        self.hashes = hashes[self.order]
+
+    def find(self, rows, X):
+        """For each of ``rows``, the first row of X identical to it, or −1."""
+        alike = self.candidates(row_hashes(rows))
+        if len(alike) == 0:
+            return np.full(rows.shape[0], -1, np.intp)
+        known = {}
+        for key, i in zip(row_keys(X[alike]), alike, strict=True):
+            known.setdefault(key, i)
+        return np.array([known.get(key, -1) for key in row_keys(rows)], np.intp)
+
+    def candidates(self, hashes):
+        """The rows that have one of these hashes, in their order."""
+        wanted = np.unique(hashes)
+        starts = np.searchsorted(self.hashes, wanted)
+        stops = np.searchsorted(self.hashes, wanted, side="right")
+        found = [self.order[a:b] for a, b in zip(starts, stops, strict=True) if a < b]
+        return np.sort(np.concatenate(found)) if found else np.empty(0, np.intp)
+
+
 def identical_rows(rows, X):
-    """For each of ``rows``, the index of a row of X identical to it, or −1."""
-    alike = np.arange(X.shape[0])
-    if not sparse.issparse(X):
-        alike = np.flatnonzero(np.isin(row_hashes(X), row_hashes(rows)))
-        X = X[alike]
-    known = dict(zip(row_keys(X), alike, strict=True))
-    return np.array([known.get(key, -1) for key in row_keys(rows)], np.intp)
+    """For each of ``rows``, the first row of X identical to it, or −1."""
+    return KnownRows(X).find(rows, X)
 
 
 def digests(X):

@@ -120,7 +120,7 @@ def test_few_rows_are_fitted_in_memory():
 def test_what_has_a_row_for_each_row_is_lazy(method):
     model = StudentTClustering(5, random_state=0).fit(X.astype(np.float32))
     rows = X.astype(np.float32)
-    lazy = getattr(model, method)(da.from_array(rows, chunks=((500, 400), (2, 2))))
+    lazy = getattr(model, method)(da.from_array(rows, chunks=((500, 0, 400), (2, 2))))
     expected = getattr(model, method)(rows)
     assert isinstance(lazy, da.Array)
     assert lazy.dtype == expected.dtype and lazy.shape == expected.shape

@@ -78,11 +78,11 @@ def test_the_slope_of_a_point_is_that_of_the_map(small, exaggeration):
     P = joint_affinities(conditional_affinities(X, perplexity=5))
     Y, own = tsne.embedding_, np.array([3, 17])
     with Threads(1) as threads:
-        fitted = FittedMap(Y, tsne._placing.kernel, threads)
+        fitted = FittedMap(Y, tsne._placing.kernel)
         left_out = LeftOut.of(tsne._placing, True, threads)
         graph = left_out.attractions(tsne._placing.distances.rows[own], own)
-        terms = point_terms(fitted, own, True, exaggeration)
-        objective = LeftOutObjective(fitted, graph, own, terms)
+        terms = point_terms(fitted, own, True, exaggeration, threads)
+        objective = LeftOutObjective(fitted, graph, own, terms, threads)
         slope = objective(fitted.points[own], np.arange(2)).gradient
     whole = naive.embedding_gradient(Y, P, 1.0, "student_t", "joint", exaggeration)
     expected = whole[own] * len(X) / 2 / exaggeration
@@ -182,6 +182,16 @@ def test_what_is_no_row_of_the_map_is_refused(small):
     given = ExactTSNE(perplexity=5, metric="precomputed", init="random", **SHORT)
     with pytest.raises(ValueError, match="precomputed"):
         reliability(given.fit(D), D)
+    P = np.full((40, 40), 1 / (40 * 39))
+    np.fill_diagonal(P, 0)
+    alone = ExactTSNE(affinities="precomputed", init="random", **SHORT)
+    with pytest.raises(TypeError, match="reliability needs the training rows"):
+        reliability(alone.fit(P), P)
+    holes = X.copy()
+    holes[3, 0] = np.nan
+    known = ExactTSNE(perplexity=5, metric="nan_euclidean", init="random", **SHORT)
+    with pytest.raises(ValueError, match="X must have no missing values"):
+        reliability(known.fit(holes), holes)
 
 
 def test_table_of_perplexities():

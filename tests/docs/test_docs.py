@@ -742,6 +742,53 @@ def test_weighted_derivative_of_the_notes(notes):
     close(2 * ((p_column - q_column) * away).sum(axis=0), rest)
 
 
+# Part 9
+
+
+@formula(36, 37, 38)
+@pytest.mark.parametrize("form", FORMS)
+def test_a_point_left_out(form):
+    kernel, dof, normalization = form
+    joint = normalization == "joint"
+    m = Map(*form, symmetric=joint)
+    a, mass, rest = m.p[0, 1:], 1, 0
+    if joint:  # Σ_j p_{j|i} of the page is 1, while here all p are
+        a, mass = N * a, N / 2
+        rest = np.triu(np.exp(m.log_s[1:, 1:]), 1).sum()
+    kappa = 0 if kernel == "gaussian" else 2 / (dof + 1)
+
+    def parts(v):
+        u = v - m.Y[1:]
+        D = (u**2).sum(axis=1)
+        if kernel == "gaussian":
+            return u, -D, 2 + 0 * D
+        return u, -(dof + 1) / 2 * np.log1p(D / dof), (dof + 1) / (dof + D)
+
+    def loss(v):
+        _, log_s, _ = parts(v)
+        return a @ -log_s + mass * np.log(rest + np.exp(log_s).sum())
+
+    def gradient(v):
+        u, log_s, g2 = parts(v)
+        q = np.exp(log_s) / (rest + np.exp(log_s).sum())
+        return (g2 * (a - mass * q)) @ u
+
+    v = m.Y[0]
+    u, log_s, g2 = parts(v)
+    q = np.exp(log_s) / (rest + np.exp(log_s).sum())
+    F = (g2 * q) @ u
+    uu = u[:, :, None] * u[:, None]
+    weights = (kappa * a - mass * (1 + kappa) * q) * g2**2
+    hessian = ((a - mass * q) * g2).sum() * np.eye(d)
+    hessian = hessian - np.tensordot(weights, uu, 1) - mass * np.outer(F, F)
+    close(gradient(v), derivative(loss, v))
+    close(hessian, derivative(gradient, v))
+    if joint:
+        close(gradient(v), N / 2 * m.gradient[0])
+    else:
+        close(gradient(v), by_y0(m, lambda y: -(a * log_q(m, y)[0, 1:]).sum()))
+
+
 # The page itself
 
 

@@ -170,12 +170,12 @@ def test_new_points_among_copies(kernel):
     p = np.random.default_rng(8).dirichlet(np.ones(N), 4)
     everyone, of_each = np.arange(4), (p / WEIGHTS)[:, COPIES]
     with Threads(1) as threads:
-        fitted = FittedMap(PLACES.T, kernel, threads, WEIGHTS * 1.0)
-        repeated = FittedMap(PLACES.T[COPIES], kernel, threads)
-        found = AllPairsObjective(fitted, p)(new, everyone)
-        expected = AllPairsObjective(repeated, of_each)(new, everyone)
-        field = repulsion_of(PLACES, kernel, threads, WEIGHTS * 1.0)(new)
-        of_all = repulsion_of(PLACES[:, COPIES].copy(), kernel, threads)(new)
+        fitted = FittedMap(PLACES.T, kernel, WEIGHTS * 1.0)
+        repeated = FittedMap(PLACES.T[COPIES], kernel)
+        found = AllPairsObjective(fitted, p, threads)(new, everyone)
+        expected = AllPairsObjective(repeated, of_each, threads)(new, everyone)
+        field = repulsion_of(PLACES, kernel, threads, WEIGHTS * 1.0)(new, threads)
+        of_all = repulsion_of(PLACES[:, COPIES].copy(), kernel, threads)(new, threads)
     assert_allclose(fitted.center, repeated.center)
     assert_allclose(fitted.width, repeated.width)
     for part, other in (

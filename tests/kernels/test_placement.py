@@ -21,15 +21,17 @@ def test_placement_objective(rng, kernel, dof):
     rows = np.array([1, 3, 0])
     neighbors = np.array([rng.permutation(8) for _ in P])
     with Threads(1) as threads:
-        fitted = FittedMap(Y, Kernel(KERNELS[kernel], dof), threads)
+        fitted = FittedMap(Y, Kernel(KERNELS[kernel], dof))
         at = V - fitted.center
-        loss, gradient, curvature = AllPairsObjective(fitted, P)(at, rows)
+        loss, gradient, curvature = AllPairsObjective(fitted, P, threads)(at, rows)
         shares = np.take_along_axis(P, neighbors, axis=1)
-        same = NeighborObjective(fitted, neighbors, shares)(at, rows)
-        fewer = NeighborObjective(fitted, neighbors[:, :3], shares[:, :3])(at, rows)
+        same = NeighborObjective(fitted, neighbors, shares, threads)(at, rows)
+        fewer = NeighborObjective(fitted, neighbors[:, :3], shares[:, :3], threads)(
+            at, rows
+        )
         P_of_fewer = np.zeros_like(P)
         np.put_along_axis(P_of_fewer, neighbors[:, :3], shares[:, :3], axis=1)
-        as_many = AllPairsObjective(fitted, P_of_fewer)(at, rows)
+        as_many = AllPairsObjective(fitted, P_of_fewer, threads)(at, rows)
     for a, b in zip(same, (loss, gradient, curvature), strict=True):
         assert_allclose(a, b, rtol=1e-10, atol=1e-12)
     assert_allclose(fewer.value, as_many.value)
@@ -67,8 +69,8 @@ def test_one_point_left_out(rng, kernel, dof, n_components, joint):
     t, j = np.nonzero(A)
     graph = CSRGraph(A[t, j], j, np.r_[0, np.cumsum(np.bincount(t))])
     with Threads(1) as threads:
-        fitted = FittedMap(Y, Kernel(KERNELS[kernel], dof), threads)
-        objective = LeftOutObjective(fitted, graph, own, terms)
+        fitted = FittedMap(Y, Kernel(KERNELS[kernel], dof))
+        objective = LeftOutObjective(fitted, graph, own, terms, threads)
         rows = np.array([1, 2])
         loss, gradient, curvature = objective(V[rows] - fitted.center, rows)
         H = objective.hessians(V - fitted.center)

@@ -162,6 +162,13 @@ def test_weights_of_given_affinities_are_refused():
         tsne.fit(P / P.sum(), sample_weight=WEIGHTS)
 
 
+def test_weights_of_rows_in_blocks_are_refused():
+    da = pytest.importorskip("dask.array")
+    tsne = ExactTSNE(affinities="neighbors", perplexity=2.0)
+    with pytest.raises(ValueError, match="sample_weight must be None where rows stay"):
+        tsne.fit(da.from_array(X), sample_weight=WEIGHTS)
+
+
 @QUIET
 @UNREACHED
 def test_held_rows_of_maps_that_go_on():
@@ -270,6 +277,6 @@ def test_field_of_copies_by_a_grid(monkeypatch, rng):
         found = _field.repulsion_of(Y, kernel, threads, weights)
         assert type(found) is _field.GridField
         assert found.far.shape[1] > 0
-        expected = _field.PairField(Y, kernel, threads, weights)(V)
-        for part, other in zip(found(V), expected, strict=True):
+        expected = _field.PairField(Y, kernel, weights)(V, threads)
+        for part, other in zip(found(V, threads), expected, strict=True):
             assert_allclose(part, other, rtol=1e-7, atol=1e-9)

@@ -50,6 +50,22 @@ def test_metric_params_count_for_euclidean_too():
     )
 
 
+@pytest.mark.parametrize("n, d", [(2, 3), (65, 1), (101, 50), (200, 7), (2999, 64)])
+def test_distances_of_a_row_alone(rng, n, d):
+    """BLAS rounds by the shape of a product; those of new rows must not."""
+    distances, rows = (
+        SquaredDistances(rng.normal(size=(n, d))),
+        rng.normal(size=(70, d)),
+    )
+    rows = distances.prepare(rows)
+    whole = distances.between(rows, alone=True)
+    assert_allclose(whole, distances.between(rows), rtol=1e-10)
+    order = rng.permutation(70)
+    for chosen in (order, order[:1], order[:31], order[:33], order[7:12]):
+        part = distances.between(rows[chosen], alone=True)
+        assert_array_equal(part, whole[chosen])
+
+
 def test_distances_with_rounding_errors():
     D = 1 - np.corrcoef(IRIS)
     D = np.abs(D) + 1e-16

@@ -376,3 +376,29 @@ def test_neighbours_depend_on_neither_batch_nor_threads():
             one = distances.nearest(90, threads, rows[i : i + 1])
             assert_array_equal(one.columns[0], columns[i])
             assert_array_equal(one.D[0], D[i])
+
+
+def test_a_limit_leaves_the_nearest(rng):
+    """What is beyond the D that is wanted may be missing, and nothing else."""
+    rows, others = rng.normal(size=(90, 4)), rng.normal(size=(2000, 4))
+    index = ProductIndex(others)
+    with Threads(1) as threads:
+        whole = index.search(rows, 10, threads)
+        within = whole.distances[:, 6] * rng.choice([1, 1 + 1e-14, 1.5, 0], 90)
+        within[:3] = np.inf, 0, 1e-300
+        found = index.search(rows, 10, threads, None, within)
+    wanted = whole.distances <= within[:, None]
+    assert 0.2 < wanted.mean() < 0.9
+    assert_array_equal(found.distances[wanted], whole.distances[wanted])
+    assert_array_equal(found.columns[wanted], whole.columns[wanted])
+    assert (found.distances[~wanted] >= whole.distances[~wanted]).all()
+
+
+def test_products_with_a_limit_need_no_second_search(rng, monkeypatch):
+    """With a limit products still prove what they find."""
+    rows, others = rng.normal(size=(64, 4)), rng.normal(size=(1000, 4))
+    index = ProductIndex(others)
+    monkeypatch.setattr(ProductIndex, "_by_differences", None)  # which would fail
+    with Threads(1) as threads:
+        for within in (0.01, 0.5, 3.0):
+            index.search(rows, 10, threads, None, np.full(64, within))
