@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdec.diagnostics._rows import chosen_rows
 from skdec.tsne._checks import check_rows, missing
+from skdec.tsne._distances import SquaredDistances
 from skdec.tsne._left_out import (
     ATTRACTIONS_AT_A_TIME,
     LeftOut,
@@ -104,7 +105,10 @@ def reliability(
     ------
     ValueError
         If X is not what the map was fitted on, the metric is "precomputed" or one of
-        booleans, so that rows cannot be moved, or a parameter is out of its range.
+        booleans, so that rows cannot be moved, the map was fitted with
+        ``sample_weight``, or a parameter is out of its range.
+    TypeError
+        If the map was fitted to affinities.
 
     See Also
     --------
@@ -137,10 +141,11 @@ def reliability(
     placing = tsne._known_rows("reliability")
     exact, metric = placing.n_neighbors is None, placing.distances.metric
     X = check_rows(tsne, X, metric, exact=exact, reset=False)
-    _check_moves(placing.distances)
+    _check_moves(placing)
     if missing(X):
         raise ValueError("X must have no missing values, because rows are moved")
-    _check_training_rows(placing.distances, X)
+    _check_training_rows(placing, tsne.embedding_, X)
+    placing = _of_single_rows(placing, X)
     n_samples = X.shape[0]
     chosen = chosen_rows(rows, n_samples, random_state)
     lengths = _checked_lengths(lengths, n_directions)
@@ -236,26 +241,53 @@ def _checked_lengths(lengths, n_directions):
     return values.astype(np.float64)
 
 
-def _check_moves(distances):
+def _check_moves(placing):
+    distances, copies = placing.distances, placing.copies
     if distances.metric == "precomputed" or distances.boolean:
         raise ValueError(
             "reliability moves rows a little, and needs rows of numbers; this map was "
             f"fitted with metric={distances.metric!r}"
         )
+    if copies is not None and not copies.merged:
+        raise ValueError(
+            "reliability leaves out one row at a time; this map was fitted with "
+            "sample_weight, where a row may be any number of copies: fit it without"
+        )
 
 
-def _check_training_rows(distances, X):
-    same = X.shape[0] == distances.n_samples
+def _of_single_rows(placing, X):
+    """The same of every row of X, if identical ones have been merged.
+
+    A row that is left out leaves those that are identical to it.
+    """
+    if placing.copies is None:
+        return placing
+    known = placing.distances
+    distances = SquaredDistances(X, known.metric, known.metric_params)
+    bandwidths = placing.bandwidths
+    unit = distances.to_original(1.0) / known.to_original(1.0)
+    bandwidths = bandwidths._replace(beta=bandwidths.beta * unit**2)
+    return replace(
+        placing, distances=distances, bandwidths=bandwidths, copies=None, prepared={}
+    )
+
+
+def _check_training_rows(placing, embedding, X):
+    distances, n_samples = placing.distances, len(embedding)
+    same = X.shape[0] == n_samples
     if same:
         ours, given = distances.rows, distances.prepare(X)
-        same = (
-            abs(ours - given).max() == 0
-            if sparse.issparse(ours)
-            else np.array_equal(ours, given)
-        )
+        if placing.copies is not None:
+            which = distances.identical(given)
+            theirs = embedding[placing.copies.rows[which]]
+            same = which.min() >= 0 and np.array_equal(theirs, embedding)
+        elif sparse.issparse(ours):
+            same = abs(ours - given).max() == 0
+        else:
+            same = np.array_equal(ours, given)
     if not same:
         raise ValueError(
             "X must be the rows that the map was fitted on, in their order: "
-            f"{distances.n_samples} of them; got {X.shape[0]} rows"
-            + (", some of them others" if X.shape[0] == distances.n_samples else "")
+            f"{n_samples} of them; got {X.shape[0]} rows"
+            + (", some of them others" if X.shape[0] == n_samples else "")
         )

@@ -1,7 +1,8 @@
 """Affinities of the data: p_j ∝ exp(−β (D_j − D°)), D° the distance to the nearest.
 
 A row is described by D°, β and total = Σ_j exp(−β (D_j − D°)) for every scale; with
-several perplexities p is the mean of the scales.
+several perplexities p is the mean of the scales.  A column that stands for several
+points, all at one place, has a count c_j of them, and counts so often in every sum.
 """
 
 import math
@@ -94,7 +95,14 @@ def moments(D, beta, E):
 
 
 @stage
-def calibrate_row(D, perplexity, guess, E):
+def scale_by(E, counts):
+    """e_j ← c_j e_j; without counts each stands for itself."""
+    for j in range(len(counts)):
+        E[j] *= counts[j]
+
+
+@stage
+def calibrate_row(D, counts, perplexity, guess, E):
     """Find β with H(p) = log(perplexity); returns β, total and whether there is one.
 
     H = log total + β ⟨D⟩ and −dH/d log β = β² Var(D).  Newton on log β from ``guess``
@@ -102,19 +110,23 @@ def calibrate_row(D, perplexity, guess, E):
     nearest entropy is taken: uniform over all (perplexity too high) or over the ties
     for the nearest (too low).
     """
-    goal = math.log(perplexity)
-    ties = 0
+    goal, n_ties, n_others = math.log(perplexity), 0.0, float(len(D))
+    if len(counts) > 0:
+        n_others = sum_of(counts)
     for j in range(len(D)):
-        ties += D[j] == 0
-    if goal >= math.log(len(D)) - ENTROPY_TOLERANCE:
-        return 0.0, float(len(D)), goal <= math.log(len(D)) + ENTROPY_TOLERANCE
-    if goal <= math.log(ties) + ENTROPY_TOLERANCE:
-        return HARDEST, float(ties), goal >= math.log(ties) - ENTROPY_TOLERANCE
+        if D[j] == 0:
+            n_ties += counts[j] if len(counts) > 0 else 1
+    all_alike, ties_alike = math.log(n_others), math.log(n_ties)
+    if goal >= all_alike - ENTROPY_TOLERANCE:
+        return 0.0, n_others, goal <= all_alike + ENTROPY_TOLERANCE
+    if goal <= ties_alike + ENTROPY_TOLERANCE:
+        return HARDEST, n_ties, goal >= ties_alike - ENTROPY_TOLERANCE
     low, high, log_beta = -np.inf, np.inf, guess
     beta = total = 0.0
     for _ in range(MAX_STEPS):
         beta = math.exp(log_beta)
         likelihoods(D, beta, E)
+        scale_by(E, counts)
         total, first, second = moments(D, beta, E)
         mean = first / total
         surplus, slope = math.log(total) + mean - goal, second / total - mean * mean
@@ -133,27 +145,44 @@ def calibrate_row(D, perplexity, guess, E):
     return beta, total, False
 
 
+@stage
+def counted(row, counts, buffer):
+    """Move D and the counts of what counts to buffer[0] and [2]; how many there are."""
+    n = 0
+    for j in range(len(row)):
+        if counts[j] > 0:
+            buffer[0, n], buffer[2, n] = row[j], counts[j]
+            n += 1
+    return n
+
+
 @kernel
-def calibrate_rows(D, exclude, bandwidths, scales, calibrated):
+def calibrate_rows(D, exclude, counts, bandwidths, scales, calibrated):
     """D°, β and total of a block of rows of squared distances.
 
     ``exclude[r]`` is the column of the row's own point, which has no part in it, or −1.
-    Without perplexities β is that of the bandwidths.
+    ``counts``, of D's shape, has how many points each entry stands for, maybe none; or
+    it has no rows.  Without perplexities β is that of the bandwidths.
     """
     perplexities, fixed = bandwidths.perplexities, bandwidths.beta
     near, beta, total = scales.near, scales.beta, scales.total
-    n_columns = D.shape[1]
-    buffer = np.empty((2, n_columns))
+    n_columns, weighted = D.shape[1], len(counts) > 0
+    buffer = np.empty((3, n_columns))
     guess = np.full(max(1, len(perplexities)), np.nan)
     for r in range(len(D)):
         own, row = exclude[r], D[r]
         n_others = n_columns - 1 if own >= 0 else n_columns
-        others, E = buffer[0][:n_others], buffer[1][:n_others]
         before = own if own >= 0 else n_columns
+        others = buffer[0]
         for j in range(before):
             others[j] = row[j]
         for j in range(before, n_others):
             others[j] = row[j + 1]
+        times = buffer[2][:0]
+        if weighted:
+            n_others = counted(row, counts[r], buffer)
+            times = buffer[2][:n_others]
+        others, E = buffer[0][:n_others], buffer[1][:n_others]
         near[r] = least(others)
         for j in range(n_others):
             others[j] = beyond(others[j], near[r])
@@ -161,12 +190,16 @@ def calibrate_rows(D, exclude, bandwidths, scales, calibrated):
         if len(perplexities) == 0:
             beta[0, r] = fixed
             likelihoods(others, fixed, E)
+            scale_by(E, times)
             total[0, r], _, _ = moments(others, fixed, E)
             continue
         mean = sum_of(others) / n_others
         if not np.isfinite(mean):
             # a perplexity spreads only over the points that are connected
-            others = others[np.isfinite(others)]
+            connected = np.isfinite(others)
+            if weighted:
+                times = times[connected]
+            others = others[connected]
             E = E[: len(others)]
             mean = sum_of(others) / len(others)
         for s in range(len(perplexities)):
@@ -176,7 +209,7 @@ def calibrate_rows(D, exclude, bandwidths, scales, calibrated):
                 guess[s] = 0.0
             scale = math.log(mean) if mean > 0 else 0.0
             beta[s, r], total[s, r], found = calibrate_row(
-                others, perplexities[s], guess[s] - scale, E
+                others, times, perplexities[s], guess[s] - scale, E
             )
             calibrated[r] &= found
             if found and 0 < beta[s, r] < HARDEST:
@@ -204,13 +237,15 @@ def conditional_rows(D, exclude, scales, P):
 
 
 @kernel
-def symmetric_rows(D, first, twice, joint, P, negentropy):
+def symmetric_rows(D, first, twice, weights, joint, P, negentropy):
     """Half of the symmetric P for the rows from ``first`` on.
 
     p_ij = (p_{j|i} + p_{i|j})/2n under joint normalisation; otherwise
     (p_{j|i} + p_{i|j})/2, with Σ p log p of the conditional p themselves.  Lane l of
     row i is the point i + 1 + l, in cyclic order; column c of D is ``first`` + 1 + c.
-    ``twice`` has D°, β and total · n_scales of the rows, twice around the cycle.
+    ``twice`` has D°, β and total · n_scales of the rows, twice around the cycle, as has
+    ``weights`` what they weigh, or nothing.  P is that of one copy of each point;
+    Σ p log p is over all pairs of copies.
     """
     near = twice.near
     n, half = P.shape[0], P.shape[1]
@@ -240,16 +275,20 @@ def symmetric_rows(D, first, twice, joint, P, negentropy):
         for lane in range(half):
             P_i[lane] = (mine[lane] + theirs[lane]) * share
         if not joint:
-            negentropy[i] = plogp(mine, E) + plogp(theirs, E)
+            pairs_of = weights[i + 1 : i + 1 + half] if len(weights) > 0 else weights
+            negentropy[i] = plogp(mine, pairs_of, E) + plogp(theirs, pairs_of, E)
+            if len(weights) > 0:
+                negentropy[i] *= weights[i]
 
 
 @stage
-def plogp(p, L):
-    """Σ p log p; L is scratch."""
+def plogp(p, counts, L):
+    """Σ c p log p, c = 1 without counts; L is scratch."""
     logs = L[: len(p)]
     for lane in range(len(p)):
         logs[lane] = p[lane]
     logarithms(logs)
+    scale_by(logs, counts)
     total = 0.0
     for lane in range(len(p)):
         # of p = 0 the logarithm is some number, and not infinite

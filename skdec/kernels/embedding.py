@@ -13,6 +13,7 @@ from skdec.kernels.similarity import (
     squared_distances,
     sum_of,
     weight,
+    weighted_differences,
     weights,
 )
 
@@ -87,6 +88,38 @@ def force_blocks(Y, P, kernel, near, inverse, size, start, stop, slots, Z):
                     others = Y[d][i + 1 : i + 1 + m]
                     k = len(Y) + d
                     slot[k, own_place] += exchange(A, Y[d, i], others, slot[k][places])
+
+
+@kernel
+def charged_rows(Y, charges, kernel, near, inverse, start, stop, forces, Z):
+    """R_i = Σ_j w_j 2g_ij r_ij (y_i − y_j) and Z_i = Σ_{j≠i} w_j s_ij/s(D°_i).
+
+    r_ij as in ``force_blocks``; with ``inverse``, Z is left alone.
+    """
+    half = Y.dtype.type(0.5)
+    buffer = np.empty((6, Y.shape[1]), Y.dtype)
+    D, T, S, G = buffer[0], buffer[1], buffer[2], buffer[3]
+    A, own = buffer[4], buffer[5]
+    for i in range(start, stop):
+        squared_distances(Y[:, i].copy(), Y, D)
+        D[i] = near[i]
+        weights(D, kernel, G)
+        fill(own, near[i])
+        similarities(D, own, kernel, T, S)
+        S[i] *= 0
+        if len(inverse) > 0:
+            similarities(D, near, kernel, T, A)
+            A[i] = 0
+            for j in range(len(S)):
+                S[j] = half * (S[j] * inverse[i] + A[j] * inverse[j])
+        for j in range(len(S)):
+            S[j] *= charges[j]
+        if len(inverse) == 0:
+            Z[i] = sum_of(S)
+        for j in range(len(S)):
+            S[j] *= G[j]
+        for d in range(len(Y)):
+            forces[d, i] = weighted_differences(S, Y[d, i], Y[d])
 
 
 @kernel

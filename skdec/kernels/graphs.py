@@ -4,12 +4,14 @@ A stripe is a range of points.  Its kernels read the lists of all rows, but take
 for the edges of the stripe alone.
 """
 
+import math
+
 import numpy as np
 
 from skdec.kernels.affinities import add_shares, plogp
 from skdec.kernels.jit import kernel, stage
 from skdec.kernels.similarity import fill, sum_of
-from skdec.kernels.types import Scales
+from skdec.kernels.types import CopyLists, Scales
 
 
 @kernel
@@ -72,19 +74,62 @@ def merge(columns, p, their_columns, their_p, out_columns, out):
     return end
 
 
+@stage
+def plogp_of_copies(mine, theirs, weights, i, share):
+    """Σ p log p, p = (p_{j|i} + p_{i|j})/2n, over pairs of copies of i and of others.
+
+    ``mine`` and ``theirs`` (``CopyLists``) have, by column, p_{j|i} of one copy of j
+    and how many of its w_j copies the copies of i have in their lists; and the other
+    way round.  A list may end among the copies of a point, so that of the w_i w_j pairs
+    some have either p alone.
+    """
+    a = b = 0
+    total = 0.0
+    while a < len(mine.p) or b < len(theirs.p):
+        j = theirs.columns[b] if b < len(theirs.p) else mine.columns[a]
+        if a < len(mine.p):
+            j = min(j, mine.columns[a])
+        p = q = c = d = 0.0
+        if a < len(mine.p) and mine.columns[a] == j:
+            p, c, a = share * mine.p[a], mine.counts[a], a + 1
+        if b < len(theirs.p) and theirs.columns[b] == j:
+            q, d, b = share * theirs.p[b], theirs.counts[b], b + 1
+        if j == i:
+            # each copy has the first c others: the first c + 1 have each other
+            total += c * (c + 1) * xlogx(2 * p)
+            total += 2 * c * max(weights[i] - 1 - c, 0.0) * xlogx(p)
+        else:
+            total += c * d * xlogx(p + q)
+            total += c * (weights[i] - d) * xlogx(p) + (weights[j] - c) * d * xlogx(q)
+    return total
+
+
+@stage
+def xlogx(x):
+    """X log x, 0 at 0."""
+    return x * math.log(x) if x > 0 else 0.0
+
+
 @kernel
-def symmetric_stripe(own, D, transposed, scales, joint, columns, P, sums):
+def symmetric_stripe(
+    own, D, transposed, scales, copies, counts_in, joint, columns, P, sums
+):
     """p_ij = (p_{j|i} + p_{i|j})/2n of a stripe, or /2 unless ``joint``.
 
     ``own`` are the points' own lists by column (``OwnLists``), ``transposed`` the
     lists the other way round.  Row after row goes to ``columns`` and ``P``, without
     the p that are 0 in its dtype; ``sums`` (``RowSums``) has what becomes of each row.
+    If points have ``copies`` (``Copies``), p is summed over those of both points and n
+    is all of them; ``counts_in`` has the counts the other way round, as ``transposed``
+    has D.
     """
     keys, edges = own.keys, transposed.edges
     k, end = keys.shape[1], 0
     width = k + np.diff(edges).max()
-    buffer, rows = np.empty((8, width)), np.empty((3, width), np.int64)
-    share = 1 / (2 * len(scales.near)) if joint else 0.5
+    buffer, rows = np.empty((9, width)), np.empty((3, width), np.int64)
+    weights, weighted = copies.weights, len(copies.weights) > 0
+    n = sum_of(weights) if weighted else len(scales.near)
+    share = 1 / (2 * n) if joint else 0.5
     for r in range(len(keys)):
         i, n_in = own.first + r, edges[r + 1] - edges[r]
         targets, distances = rows[0][:k], buffer[4][:k]
@@ -97,6 +142,26 @@ def symmetric_stripe(own, D, transposed, scales, joint, columns, P, sums):
         sources = transposed.columns[edges[r] : edges[r + 1]]
         distances = transposed.values[edges[r] : edges[r + 1]]
         shares(distances, sources, scales, theirs, buffer)
+        counts, negentropy = buffer[8][:0], 0.0
+        if weighted:
+            counts = buffer[8][:k]
+            for t in range(k):
+                counts[t] = copies.counts[i, keys[r, t] & ((1 << own.bits) - 1)]
+            their_counts = counts_in.values[edges[r] : edges[r + 1]]
+            if joint:
+                negentropy = plogp_of_copies(
+                    CopyLists(targets, mine, counts),
+                    CopyLists(sources, theirs, their_counts),
+                    weights,
+                    i,
+                    share,
+                )
+            else:
+                negentropy = weights[i] * plogp(mine, counts, buffer[0])
+            for t in range(k):
+                mine[t] *= weights[i] * counts[t]
+            for t in range(n_in):
+                theirs[t] *= weights[sources[t]] * their_counts[t]
         length = merge(targets, mine, sources, theirs, rows[2], buffer[7])
         p, begin = buffer[7][:length], end
         for lane in range(length):
@@ -105,4 +170,6 @@ def symmetric_stripe(own, D, transposed, scales, joint, columns, P, sums):
             columns[end], P[end] = rows[2][lane], p[lane]
             end += P[end] > 0
         sums.length[r], sums.mass[r] = end - begin, sum_of(p)
-        sums.negentropy[r] = plogp(p if joint else mine, buffer[0])
+        if not weighted:
+            negentropy = plogp(p if joint else mine, counts, buffer[0])
+        sums.negentropy[r] = negentropy

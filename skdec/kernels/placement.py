@@ -25,10 +25,10 @@ LEFT_OUT = 1e300
 
 
 @stage
-def compared(v, own, Y, kernel, D, T, S, G):
-    """D, s/s(D°) and 2g of a point and the fitted ones; D° and Σ s/s(D°).
+def compared(v, own, Y, charges, kernel, D, T, S, G):
+    """D, w s/s(D°) and 2g of a point and the fitted ones; D° and Σ w s/s(D°).
 
-    The fitted point ``own`` is left out, if it is not −1.
+    w = 1 without ``charges``.  The fitted point ``own`` is left out, if it is not −1.
     """
     squared_distances(v, Y, D)
     if own >= 0:
@@ -36,22 +36,25 @@ def compared(v, own, Y, kernel, D, T, S, G):
     fill(G, least(D))
     nearest = G[0]
     similarities(D, G, kernel, T, S)
+    for j in range(len(charges)):
+        S[j] *= charges[j]
     weights(D, kernel, G)
     return nearest, sum_of(S)
 
 
 @kernel
-def placement_rows(V, rows, Y, P, kernel, start, stop, out):
-    """Each v alone: q_j = s_j / Σ_j' s_j' over the fitted y_j, p_j = P[rows[t]] fixed.
+def placement_rows(V, rows, Y, charges, P, kernel, start, stop, out):
+    """Each v alone: q_j = w_j s_j / Σ_j' w_j' s_j' over the fitted y_j; p fixed.
 
-    ``out`` receives KL less Σ p log p, ∂KL/∂v = Σ_j 2g_j (p_j − q_j)(v − y_j), and
+    p = P[rows[t]].  ``out`` receives KL less Σ p log p,
+    ∂KL/∂v = Σ_j 2g_j (p_j − q_j)(v − y_j), and
     the curvature of the attraction, Σ_j 2g_j p_j.
     """
     buffer = np.empty((4, Y.shape[1]), Y.dtype)
     D, T, S, G = buffer[0], buffer[1], buffer[2], buffer[3]
     for t in range(start, stop):
         P_t = P[rows[t]]
-        nearest, sum_s = compared(V[t], -1, Y, kernel, D, T, S, G)
+        nearest, sum_s = compared(V[t], -1, Y, charges, kernel, D, T, S, G)
         energies(D, kernel)
         out.value[t] = math.log(sum_s) - energy(nearest, kernel) + dot(P_t, D)
         out.curvature[t] = dot(G, P_t)
@@ -63,12 +66,12 @@ def placement_rows(V, rows, Y, P, kernel, start, stop, out):
 
 
 @kernel
-def repulsion_rows(V, own, Y, kernel, start, stop, out):
-    """log Φ(v) and −∇ log Φ(v) = Σ_j 2g_j q_j (v − y_j), Φ(v) = Σ_j≠own s_j."""
+def repulsion_rows(V, own, Y, charges, kernel, start, stop, out):
+    """log Φ(v) and −∇ log Φ(v) = Σ_j 2g_j q_j (v − y_j), Φ(v) = Σ_j≠own w_j s_j."""
     buffer = np.empty((4, Y.shape[1]), Y.dtype)
     D, T, S, G = buffer[0], buffer[1], buffer[2], buffer[3]
     for t in range(start, stop):
-        nearest, sum_s = compared(V[t], own[t], Y, kernel, D, T, S, G)
+        nearest, sum_s = compared(V[t], own[t], Y, charges, kernel, D, T, S, G)
         out.value[t] = -energy(nearest, kernel) + math.log(sum_s)
         share = 1 / sum_s
         for j in range(len(D)):
@@ -150,7 +153,7 @@ def hessian_rows(V, own, Y, graph, kernel, terms, start, stop, H):
     D, T, S, G = buffer[0], buffer[1], buffer[2], buffer[3]
     bend = bending(kernel)
     for t in range(start, stop):
-        nearest, sum_s = compared(V[t], own[t], Y, kernel, D, T, S, G)
+        nearest, sum_s = compared(V[t], own[t], Y, V[t, :0], kernel, D, T, S, G)
         log_nearest = -energy(nearest, kernel)
         total = whole(log_nearest + math.log(sum_s), terms.log_rest[t])
         share = terms.mass * math.exp(log_nearest - total)

@@ -45,6 +45,24 @@ class OwnLists(NamedTuple):
     first: int
 
 
+class Copies(NamedTuple):
+    """How many points each of some points stands for, and each entry of their lists.
+
+    Both are empty where each stands for itself.
+    """
+
+    weights: np.ndarray  # w of (n_points,)
+    counts: np.ndarray  # of the shape of the lists
+
+
+class CopyLists(NamedTuple):
+    """A list by column: p of one copy of each point, and how many copies are in it."""
+
+    columns: np.ndarray
+    p: np.ndarray
+    counts: np.ndarray
+
+
 class RowSums(NamedTuple):
     """What becomes of each row of a graph."""
 

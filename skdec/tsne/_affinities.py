@@ -19,6 +19,9 @@ PAIRS_PER_DISTANCE = 50
 # The share of P beyond the neighbours is measured on this many rows.
 TRUNCATION_ROWS = 256
 
+# What kernels take where every column stands for itself.
+NO_COUNTS = np.empty((0, 0))
+
 # With a fixed σ, this perplexity says how many neighbours are needed.
 DEFAULT_PERPLEXITY = 30.0
 
@@ -34,6 +37,16 @@ def neighbors_needed(perplexities, n_samples):
     """How many neighbours stand for all others: three times the perplexity."""
     widest = max(perplexities, default=DEFAULT_PERPLEXITY)
     return min(n_samples - 1, int(np.ceil(3 * widest)))
+
+
+def n_others(weights):
+    """How many others a copy of each point has: W − 1, or W − w_i where w_i < 1."""
+    return weights.sum() - np.minimum(weights, 1)
+
+
+def own_copies(weights):
+    """How many of them are at its own place."""
+    return np.maximum(weights - 1, 0)
 
 
 @dataclass(frozen=True)
@@ -57,6 +70,9 @@ class Affinities:
         What of the conditional p over all other points is left out.
     neighbor_recall : float
         The share of true neighbours among those p is over.
+    weights : ndarray of shape (n_samples,) or None
+        How many copies w of each point there are; then P is summed over those of both
+        points, and the sums go over all copies.
     """
 
     P: np.ndarray
@@ -65,6 +81,7 @@ class Affinities:
     sigma: float = np.nan
     truncated_mass: float = 0.0
     neighbor_recall: float = 1.0
+    weights: np.ndarray | None = None
 
     @property
     def n_samples(self):
@@ -74,6 +91,10 @@ class Affinities:
     def chance(self):
         """KL(P‖Q) of points that all coincide, whose q are all the same."""
         total, n = self.mass.sum(), self.n_samples
+        if self.weights is not None:
+            others = n_others(self.weights)
+            pairs = np.log(others if total > 1.5 else self.weights @ others)
+            return self.negentropy + np.sum(self.mass * pairs)
         pairs = n * (n - 1) if total < 1.5 else n - 1
         return self.negentropy + total * np.log(pairs)
 
@@ -99,7 +120,7 @@ def from_graph(P, dtype):
     return Affinities(symmetric.astype(dtype), negentropy, P.sum(axis=1))
 
 
-def dense_affinities(distances, bandwidths, joint, dtype, threads):
+def dense_affinities(distances, bandwidths, joint, dtype, threads, weights=None):
     """Affinities over all pairs, without ever holding them twice.
 
     A first pass over the distances calibrates the rows, a second fills P: computing
@@ -110,48 +131,99 @@ def dense_affinities(distances, bandwidths, joint, dtype, threads):
     own = np.arange(n)
     if callable(distances.metric):
         P, scales = _conditional(
-            distances, distances.rows, own, bandwidths, np.float64, threads
+            distances, distances.rows, own, bandwidths, np.float64, threads, weights
         )
+        if weights is not None:
+            return _of_copies(P, scales, weights, joint, dtype)
         whole = from_matrix((P + P.T) / (2 * n) if joint else P, dtype)
         return replace(whole, sigma=_mean_sigma(scales))
-    scales = _calibrate(distances, distances.rows, own, bandwidths, threads)
+    scales = _calibrate(distances, distances.rows, own, bandwidths, threads, weights)
     total = scales.total
     parts = scales._replace(total=total * len(total))
     twice = Scales(*(np.concatenate([part, part], axis=-1) for part in parts))
     P, negentropy = np.empty((n, n // 2), dtype), np.empty(n)
+    cycle = np.empty(0) if weights is None else np.concatenate([weights, weights])
 
     def task(first, last):
         columns = slice(first + 1, last + n // 2)
         if columns.stop > n:
             columns = np.arange(columns.start, columns.stop) % n
         D = distances.between(distances.rows[first:last], columns)
-        affinities.symmetric_rows(D, first, twice, joint, P, negentropy)
+        affinities.symmetric_rows(D, first, twice, cycle, joint, P, negentropy)
+        p, pairs = P[first:last], 1.0
+        if weights is not None:
+            pairs = _pairs_of_copies(cycle, n)[first:last]
+            if joint:
+                p *= n / weights.sum()
         if joint:  # every pair twice
-            p = P[first:last]
-            pieces = xlogy(p, p).sum(axis=1, dtype=np.float64)
+            pieces = (xlogy(p, p) * pairs).sum(axis=1, dtype=np.float64)
             negentropy[first:last] = 2 * pieces
+        if weights is not None:
+            p *= pairs
 
-    _by_blocks(task, n, n, threads)
+    if n > 1:
+        _by_blocks(task, n, n, threads)
+    else:  # copies of one point
+        negentropy[:] = 0
+    if weights is not None:
+        whole = Affinities(P, negentropy.sum(), np.empty(0), _mean_sigma(scales))
+        return _with_own_copies(whole, scales, weights, joint)
     mass = np.full(n, 1 / n if joint else 1.0)
     return Affinities(P, negentropy.sum(), mass, _mean_sigma(scales))
 
 
-def graph_affinities(neighbors, bandwidths, joint, dtype, threads, *, again=False):
+def _pairs_of_copies(cycle, n):
+    """w_i w_j of each pair that a dense P holds."""
+    following = np.lib.stride_tricks.sliding_window_view(cycle[1:], n // 2)[:n]
+    return cycle[:n, None] * following
+
+
+def _with_own_copies(affinities_, scales, weights, joint):
+    """The same with Σ p log p of the pairs at one place, and the mass of all.
+
+    p of such a pair is 1/total, the mean over the scales, as D° = 0 there.
+    """
+    p = (1 / scales.total).mean(axis=0) * (1 / weights.sum() if joint else 1)
+    own = (weights * own_copies(weights) * xlogy(p, p)).sum()
+    return replace(
+        affinities_,
+        negentropy=affinities_.negentropy + own,
+        mass=weights / weights.sum() if joint else weights,
+        weights=weights,
+    )
+
+
+def _of_copies(P, scales, weights, joint, dtype):
+    """Affinities of copies from p_{j|i} of one copy of each, its diagonal 0."""
+    pairs = np.outer(weights, weights)
+    p = (P + P.T) / (2 * weights.sum()) if joint else P
+    negentropy = float((pairs * xlogy(p, p)).sum())
+    whole = from_matrix(pairs * p, dtype)
+    whole = replace(whole, negentropy=negentropy, sigma=_mean_sigma(scales))
+    return _with_own_copies(whole, scales, weights, joint)
+
+
+def graph_affinities(
+    neighbors, bandwidths, joint, dtype, threads, *, again=False, weights=None
+):
     """Affinities over given neighbours: p_{j|i} = 0 for all others.
 
     ``neighbors`` are ``Neighbors`` of each point.  ``again``: of rows that have been
     calibrated before, so that what is to be said of them has been said.
     """
-    scales = _neighbour_scales(neighbors.D, bandwidths, threads, again)
-    graph = symmetric_graph(neighbors, scales, joint, dtype, threads)
-    mass = graph.sums.mass if joint else np.ones(len(neighbors.D))
+    scales = _neighbour_scales(neighbors, bandwidths, threads, again, weights)
+    graph = symmetric_graph(neighbors, scales, joint, dtype, threads, weights)
+    mass = np.ones(len(neighbors.D)) if weights is None else weights
+    mass = graph.sums.mass if joint else mass
     negentropy = graph.sums.negentropy.sum()
-    return Affinities(graph.P, negentropy, mass, _mean_sigma(scales))
+    return Affinities(graph.P, negentropy, mass, _mean_sigma(scales), weights=weights)
 
 
-def neighbour_rows(D, bandwidths, threads, *, again=False):
-    """p_{j|i} over given neighbours, from the squared distances."""
-    scales, P = _neighbour_scales(D, bandwidths, threads, again), np.empty(D.shape)
+def neighbour_rows(neighbors, bandwidths, threads, *, again=False):
+    """p_{j|i} over given neighbours, summed over the copies of each."""
+    D = neighbors.D
+    scales = _neighbour_scales(neighbors, bandwidths, threads, again)
+    P = np.empty(D.shape)
 
     def task(first, last):
         b = slice(first, last)
@@ -159,26 +231,28 @@ def neighbour_rows(D, bandwidths, threads, *, again=False):
         affinities.conditional_rows(block, own, _part(scales, b), P[b])
 
     _by_blocks(task, len(D), D.shape[1], threads)
-    return P
+    return P if neighbors.counts is None else P * neighbors.counts
 
 
-def _neighbour_scales(D, bandwidths, threads, again):
+def _neighbour_scales(neighbors, bandwidths, threads, again, weights=None):
     """The scales of rows, from the squared distances to their neighbours."""
+    D, counts = neighbors.D, neighbors.counts
     own = np.full(len(D), -1)
     scales, calibrated = _empty_scales(len(D), bandwidths)
 
     def task(first, last):
         b = slice(first, last)
         block, part = np.ascontiguousarray(D[b]), _part(scales, b)
-        affinities.calibrate_rows(block, own[b], bandwidths, part, calibrated[b])
+        times = NO_COUNTS if counts is None else np.ascontiguousarray(counts[b])
+        affinities.calibrate_rows(block, own[b], times, bandwidths, part, calibrated[b])
 
     _by_blocks(task, len(D), D.shape[1], threads)
     if not again:
-        _warn_if_missed(calibrated)
+        _warn_if_missed(calibrated, weights)
     return scales
 
 
-def truncated_mass(distances, columns, bandwidths, threads):
+def truncated_mass(distances, neighbors, bandwidths, threads, weights=None):
     """The mean share of the full p_{j|i} outside the given neighbours.
 
     Over at most 256 rows, evenly spread; NaN where only neighbours are known.
@@ -193,14 +267,34 @@ def truncated_mass(distances, columns, bandwidths, threads):
     def task(first, last):
         b = slice(first, last)
         D, part = distances.between(rows[b]), _part(scales, b)
-        affinities.calibrate_rows(D, own[b], bandwidths, part, calibrated[b])
-        D = np.take_along_axis(D, columns[own[b]], axis=1)
+        row = _calibrate_block(D, own[b], weights, bandwidths, part, calibrated[b])
+        D = np.take_along_axis(row, neighbors.columns[own[b]], axis=1)
         P = np.empty(D.shape)
         affinities.conditional_rows(D, np.full(len(D), -1), part, P)
+        if weights is not None:
+            P *= neighbors.counts[own[b]]
         kept[b] = P.sum(axis=1)
 
     _by_blocks(task, len(own), n, threads, distances.elements_at_once)
-    return max(0.0, 1 - kept.mean())
+    share = None if weights is None else weights[own]
+    return max(0.0, 1 - np.average(kept, weights=share))
+
+
+def _calibrate_block(D, own, weights, bandwidths, scales, calibrated):
+    """Calibrate rows of all distances; returns D, that of a point to itself 0.
+
+    With weights, the copies of a point are among its own neighbours.
+    """
+    if weights is None:
+        affinities.calibrate_rows(D, own, NO_COUNTS, bandwidths, scales, calibrated)
+        return D
+    counts = np.tile(weights, (len(D), 1))
+    itself = np.flatnonzero(own >= 0)
+    D[itself, own[itself]] = 0
+    counts[itself, own[itself]] = own_copies(weights[own[itself]])
+    new = np.full(len(D), -1)
+    affinities.calibrate_rows(D, new, counts, bandwidths, scales, calibrated)
+    return D
 
 
 def _mean_sigma(scales):
@@ -208,12 +302,16 @@ def _mean_sigma(scales):
     return float(np.mean(1 / np.sqrt(beta[beta > 0]))) if (beta > 0).any() else np.inf
 
 
-def conditional_rows(distances, rows, own, bandwidths, dtype, threads, *, again=False):
-    """p_{j|i} of (prepared) rows over all training rows; ``own`` is −1 for new rows."""
-    return _conditional(distances, rows, own, bandwidths, dtype, threads, again=again).P
+def conditional_rows(distances, rows, own, bandwidths, dtype, threads, weights=None):
+    """p_{j|i} of (prepared) rows over all training rows; ``own`` is −1 for new rows.
+
+    With weights, those of new rows are summed over the copies of each training row.
+    """
+    P = _conditional(distances, rows, own, bandwidths, dtype, threads, weights).P
+    return P if weights is None else P * weights
 
 
-def _conditional(distances, rows, own, bandwidths, dtype, threads, *, again=False):
+def _conditional(distances, rows, own, bandwidths, dtype, threads, weights=None):
     P = np.empty((rows.shape[0], distances.n_samples), dtype)
     new = bool((own < 0).all())  # each of them is placed alone
     scales, calibrated = _empty_scales(rows.shape[0], bandwidths)
@@ -221,12 +319,12 @@ def _conditional(distances, rows, own, bandwidths, dtype, threads, *, again=Fals
     def task(first, last):
         b = slice(first, last)
         D, part = distances.between(rows[b], alone=new), _part(scales, b)
-        affinities.calibrate_rows(D, own[b], bandwidths, part, calibrated[b])
+        _calibrate_block(D, own[b], weights, bandwidths, part, calibrated[b])
         affinities.conditional_rows(D, own[b], part, P[b])
 
     _by_blocks(task, rows.shape[0], P.shape[1], threads)
-    if not again:
-        _warn_if_missed(calibrated)
+    # new rows are one each
+    _warn_if_missed(calibrated, None if (own < 0).any() else weights)
     return Conditional(P, scales)
 
 
@@ -236,23 +334,23 @@ def training_scales(distances, bandwidths, threads):
     return _calibrate(distances, distances.rows, own, bandwidths, threads, again=True)
 
 
-def neighbour_scales(D, bandwidths, threads):
-    """The same over neighbours, from the squared distances to them."""
-    return _neighbour_scales(D, bandwidths, threads, True)
+def neighbour_scales(neighbors, bandwidths, threads):
+    """The same over given neighbours."""
+    return _neighbour_scales(neighbors, bandwidths, threads, True)
 
 
-def _calibrate(distances, rows, own, bandwidths, threads, *, again=False):
+def _calibrate(distances, rows, own, bandwidths, threads, weights=None, *, again=False):
     """The scales of the rows."""
     scales, calibrated = _empty_scales(rows.shape[0], bandwidths)
 
     def task(first, last):
         b = slice(first, last)
         D, part = distances.between(rows[b]), _part(scales, b)
-        affinities.calibrate_rows(D, own[b], bandwidths, part, calibrated[b])
+        _calibrate_block(D, own[b], weights, bandwidths, part, calibrated[b])
 
     _by_blocks(task, rows.shape[0], distances.n_samples, threads)
     if not again:
-        _warn_if_missed(calibrated)
+        _warn_if_missed(calibrated, weights)
     return scales
 
 
@@ -284,11 +382,13 @@ def _by_blocks(task, n_rows, n_columns, threads, elements=ELEMENTS_PER_BLOCK):
     threads.run_ranges(blocks, -(-n_rows // size), PAIRS_PER_DISTANCE * n_pairs)
 
 
-def _warn_if_missed(calibrated):
-    missed = np.count_nonzero(~calibrated)
+def _warn_if_missed(calibrated, weights=None):
+    weights = np.ones(len(calibrated)) if weights is None else weights
+    missed = weights[~calibrated].sum()
     if missed:
         warn(
-            f"the perplexity cannot be reached for {missed} of {len(calibrated)} rows, "
+            f"the perplexity cannot be reached for {missed:.10g} of "
+            f"{weights.sum():.10g} rows, "
             "which keep the nearest one they can have: it is above the number of other "
             "samples, or below the number of ties for the nearest neighbour",
             UserWarning,

@@ -183,7 +183,7 @@ class BlockedDistances(SquaredDistances):
         parts = self.blocks.map(_between, rows, self.without_rows(), task="distances")
         return np.concatenate(parts, axis=1)
 
-    def nearest(self, n_neighbors, threads, rows=None):
+    def nearest(self, n_neighbors, threads, rows=None, weights=None):
         """The nearest training rows, as in memory; exactly, however many there are."""
         if rows is None:
             found = self._nearest_of_training_rows(n_neighbors, threads)
@@ -243,7 +243,7 @@ class FoundDistances:
         """Training rows identical to them, or −1."""
         return self.known.identical[rows]
 
-    def nearest(self, n_neighbors, threads, rows):
+    def nearest(self, n_neighbors, threads, rows, weights=None):
         """Their neighbours."""
         found = self.known.found
         return Neighbors(found.columns[rows], found.distances[rows])

@@ -198,6 +198,8 @@ def resolve_perplexities(perplexity, n_samples, sigma=None):
         )
     if values.max() >= n_samples:
         raise ValueError(
-            f"perplexity ({values.max():g}) must be less than n_samples ({n_samples})"
+            f"perplexity ({values.max():g}) must be less than n_samples ({n_samples:g}"
+            + ("" if isinstance(n_samples, int) else ", the sum of sample_weight")
+            + ")"
         )
     return values

@@ -14,6 +14,7 @@ from skdec.tsne._neighbors import (
     BlockIndex,
     Neighbors,
     build_index,
+    nearest_copies,
     nearest_in_graph,
     nearest_in_matrix,
 )
@@ -70,6 +71,8 @@ class SquaredDistances:
     metric_params : dict or None
         Further parameters of the metric.  What a metric would estimate from its
         input (``V``, ``VI``) is estimated once, from X.
+    weights : ndarray of shape (n_samples,) or None
+        How many copies of each row there are, for that estimate.
 
     Attributes
     ----------
@@ -82,7 +85,7 @@ class SquaredDistances:
 
     elements_at_once = ELEMENTS_PER_BLOCK
 
-    def __init__(self, X, metric="euclidean", metric_params=None):
+    def __init__(self, X, metric="euclidean", metric_params=None, weights=None):
         self.metric = metric
         self.metric_params = dict(metric_params or {})
         self.euclidean = metric in ("euclidean", "l2") and not self.metric_params
@@ -100,7 +103,7 @@ class SquaredDistances:
         else:
             # copied, because what was fitted must not change with the caller's array
             self.rows = self._as_boolean(X) if self.boolean else _one_nan(X.copy())
-            self._estimate_metric_params()
+            self._estimate_metric_params(weights)
             self.unit = power_of_two(float(self._distances(self.rows[:1]).max()))
 
     def __getstate__(self):
@@ -122,15 +125,19 @@ class SquaredDistances:
         self._norms = squared_norms(self.rows)
         self.unit = scale * self._centring.spread
 
-    def _estimate_metric_params(self):
+    def _estimate_metric_params(self, weights):
         # as scikit-learn does when X is compared with itself
         if self.metric == "seuclidean":
-            self.metric_params.setdefault("V", np.var(self.rows, axis=0, ddof=1))
+            V = np.var(self.rows, axis=0, ddof=1) if weights is None else None
+            if V is None:
+                V = np.diagonal(_covariance(self.rows, weights)).copy()
+            self.metric_params.setdefault("V", V)
         elif self.metric == "mahalanobis" and not self.metric_params:
             try:
-                self.metric_params["VI"] = np.linalg.inv(
-                    np.atleast_2d(np.cov(self.rows.T))
-                )
+                V = np.atleast_2d(np.cov(self.rows.T))
+                if weights is not None:
+                    V = _covariance(self.rows, weights)
+                self.metric_params["VI"] = np.linalg.inv(V)
             except np.linalg.LinAlgError as error:
                 raise ValueError(
                     "metric='mahalanobis' needs X with an invertible covariance, or VI "
@@ -239,11 +246,21 @@ class SquaredDistances:
         self._check_far(D)
         return np.square(D, out=D)
 
-    def nearest(self, n_neighbors, threads, rows=None):
+    def nearest(self, n_neighbors, threads, rows=None, weights=None):
         """The nearest training rows of prepared rows, and D to them.
 
-        Without ``rows``, those of the training rows, themselves left out.
+        Without ``rows``, those of the training rows, themselves left out.  With
+        weights, so many nearest copies.
         """
+        if weights is None:
+            return self._nearest(n_neighbors, threads, rows)
+        return nearest_copies(
+            lambda n_rows: self._nearest(n_rows, threads, rows),
+            weights, n_neighbors, rows is None, self.n_samples,
+        )  # fmt: skip
+
+    def _nearest(self, n_neighbors, threads, rows):
+        """The nearest rows, each of them once."""
         if self.metric == "precomputed":
             given = self.rows if rows is None else rows
             found = self._nearest_given(given, n_neighbors, rows is None)
@@ -357,6 +374,12 @@ def _one_nan(rows):
     if missing(rows):
         values[np.isnan(values)] = np.nan
     return rows
+
+
+def _covariance(rows, weights):
+    """The covariance of copies, as that of repeated rows: over W − 1."""
+    away = rows - np.average(rows, axis=0, weights=weights)
+    return (weights[:, None] * away).T @ away / (weights.sum() - 1)
 
 
 def _without_diagonal(graph):

@@ -12,7 +12,6 @@ from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
 )
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from skdec.kernels.types import KERNELS
@@ -25,6 +24,7 @@ from skdec.tsne._checks import METRICS, PERPLEXITY, SPARSE_METRICS, check_rows
 from skdec.tsne._fit import ALL_PAIRS, embed
 from skdec.tsne._given_affinities import check_affinities
 from skdec.tsne._inverse import check_inverse, mean_rows
+from skdec.tsne._placement import warn_if_lost
 from skdec.utils.blocks import is_dask, row_by_row
 from skdec.utils.sklearn_compat import (
     CallbackSupportMixin,
@@ -149,10 +149,11 @@ class ExactTSNE(
         3 · perplexity nearest neighbours of each point, and 0 beyond them;
         ``truncated_mass_`` tells how much of P that leaves out.  Memory is then
         O(n_samples · perplexity); the repulsion still is that of all pairs.  "auto" is
-        "exact" up to 3,000 samples, and "neighbors" for more and for a sparse graph of
-        distances.  The neighbours are exact, except of dense rows with the Euclidean
-        metric where n_samples² · (n_features + 64) is above 10^13, one to two minutes
-        of exact search: these are found by faiss, if it is installed
+        "exact" up to 3,000 samples, those that stand for copies counted once each, and
+        "neighbors" for more and for a sparse graph of distances.  The neighbours are
+        exact, except of dense rows with the Euclidean metric where
+        n_samples² · (n_features + 64) is above 10^13, one to two minutes of exact
+        search: these are found by faiss, if it is installed
         (``pip install skdec[neighbors]``), until at least 95 % of those of a sample of
         256 rows are the nearest; ``neighbor_recall_`` tells how many are.  With
         "precomputed" X is P itself, dense or sparse, with a zero diagonal: all of it
@@ -372,7 +373,12 @@ class ExactTSNE(
         self.warm_start = warm_start
 
     def fit(
-        self, X: MatrixLike, y: Any = None, *, fixed: ArrayLike | None = None
+        self,
+        X: MatrixLike,
+        y: Any = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        fixed: ArrayLike | None = None,
     ) -> Self:
         """Embed X.
 
@@ -385,6 +391,14 @@ class ExactTSNE(
             Euclidean and over neighbours; otherwise they are fetched.
         y : Ignored
             Present for API consistency.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How many copies of each row there are: a whole number is the same thing as
+            that many identical rows, which share one position.  So its scale counts:
+            perplexity and learning rate are those of Σ w rows.  Fractions follow by the
+            same formulas (docs/tsne.md).  A row of weight 0 counts for nothing, but is
+            placed as ``transform`` places it (callbacks see NaN).  Entries are 0 or at
+            least 1e-9, and sum to 2 at least; None means 1 each.  It goes neither with
+            given affinities nor with a sparse graph of distances.
         fixed : array-like of bool, shape (n_samples,), default=None
             True for the rows that stay, to the bit, where they start, while the others
             move by the gradient over all pairs.  The start is then an array ``init``,
@@ -411,12 +425,17 @@ class ExactTSNE(
         >>> bool((extended.embedding_[:75] == tsne.embedding_).all())
         True
         """
-        self.fit_transform(X, fixed=fixed)
+        self.fit_transform(X, sample_weight=sample_weight, fixed=fixed)
         return self
 
     @fit_context
     def fit_transform(
-        self, X: MatrixLike, y: Any = None, *, fixed: ArrayLike | None = None
+        self,
+        X: MatrixLike,
+        y: Any = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        fixed: ArrayLike | None = None,
     ) -> FloatArray:
         """Embed X and return the embedding.
 
@@ -429,6 +448,8 @@ class ExactTSNE(
             Euclidean and over neighbours; otherwise they are fetched.
         y : Ignored
             Present for API consistency.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How many copies of each row there are, as in ``fit``.
         fixed : array-like of bool, shape (n_samples,), default=None
             Rows that stay where they start, as in ``fit``.
 
@@ -440,10 +461,10 @@ class ExactTSNE(
         # outside the callbacks of scikit-learn, which leave their context on the
         # estimator until they have been told of the failure
         with unchanged_on_error(self):
-            return self._embed(X, fixed)
+            return self._embed(X, sample_weight, fixed)
 
     @with_callbacks
-    def _embed(self, X, fixed):
+    def _embed(self, X, sample_weight, fixed):
         self._check_parameters()
         if self.affinities == "precomputed":
             X = check_affinities(self, X, self.normalization == "joint")
@@ -452,7 +473,7 @@ class ExactTSNE(
         else:
             X = check_rows(self, X, self.metric, exact=self.affinities == "exact")
         previous = getattr(self, "embedding_", None) if self.warm_start else None
-        fitted = embed(X, self, previous, fixed)
+        fitted = embed(X, self, sample_weight, previous, fixed)
         # assigned together at the end: a fit that fails leaves the last one whole.
         # `_placing` keeps what transform needs, whatever parameters are set later
         self._placing = fitted.placing
@@ -524,14 +545,7 @@ class ExactTSNE(
         X = check_rows(self, X, metric, exact=exact, reset=False)
         with Threads(self.n_jobs, hold_blas=True) as threads:
             placed = placing.place(self.embedding_, X, threads)
-        if placed.n_lost:
-            warn(
-                f"{placed.n_lost} of {X.shape[0]} new points found no place in the "
-                "map: they lie beyond twice its radius, or their KL falls all the way "
-                "to its rim, where they were left. Their neighbours may be all over "
-                "the map, or the fit too short (max_iter)",
-                ConvergenceWarning,
-            )
+        warn_if_lost(placed, X.shape[0])
         return placed.positions
 
     def _known_rows(self, what):
@@ -552,7 +566,8 @@ class ExactTSNE(
         are like around a place.  A map of few dimensions has no true inverse: the mean
         is smoother than any row, at the place of a training row it is not that row, and
         between clusters, where there are no data, it is a mixture of theirs.  Beyond
-        the rim it is the mean of the nearest points of the rim.
+        the rim it is the mean of the nearest points of the rim.  Rows count as often as
+        their ``sample_weight`` says.
 
         Parameters
         ----------

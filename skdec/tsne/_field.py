@@ -14,14 +14,18 @@ PAIRS_UP_TO = 20_000
 # Where Φ is a smaller share of its largest value the grid has too few digits of it.
 LEAST_SHARE = 1e-6
 
+# Where every fitted point counts once.
+NO_CHARGES = np.empty(0)
 
-def repulsion_of(Y, kernel, threads):
+
+def repulsion_of(Y, kernel, threads, charges=NO_CHARGES):
     """log Φ and −∇ log Φ of fitted points Y of (n_components, n), as a function.
 
-    It takes places and the threads to run on.
+    It takes places and the threads to run on.  Each point counts as often as its charge
+    says, if there are ``charges``.
     """
     plane = len(Y) == 2 and kernel.kind == STUDENT_T and has_grid(kernel, 2)
-    pairs = PairField(Y, kernel)
+    pairs = PairField(Y, kernel, charges)
     if not plane or Y.shape[1] <= PAIRS_UP_TO:
         return pairs
     sums = GridSum(kernel, DOUBLE, threads)
@@ -32,8 +36,8 @@ def repulsion_of(Y, kernel, threads):
 class PairField:
     """The same from every pair of a new and a fitted point."""
 
-    def __init__(self, Y, kernel):
-        self.Y, self.kernel = Y, kernel
+    def __init__(self, Y, kernel, charges=NO_CHARGES):
+        self.Y, self.kernel, self.charges = Y, kernel, charges
 
     def __call__(self, V, threads, own=None):
         """At places V of (n_new, n_components), without the fitted points ``own``."""
@@ -41,7 +45,7 @@ class PairField:
         own = np.full(len(V), -1) if own is None else own
         threads.run_ranges(
             lambda start, stop: placement.repulsion_rows(
-                V, own, self.Y, self.kernel, start, stop, out
+                V, own, self.Y, self.charges, self.kernel, start, stop, out
             ),
             len(V),
             V.shape[0] * self.Y.shape[1],
@@ -68,11 +72,14 @@ class GridField:
 
     def __init__(self, Y, sums, placed, pairs, threads):
         self.plan, self.pairs = placed.plan, pairs
-        self.prepared = sums.prepared(Y, placed, np.empty(0))
+        self.prepared = sums.prepared(Y, placed, pairs.charges)
         self.window = spreading(self.plan.mesh.split.quality).polynomials
         cells, near = self.plan.cells, self.plan.tau > 0
         self.most = grid.most_near(self.prepared.points, cells) if near else 0
         self.far = np.ascontiguousarray(Y[:, placed.cell < 0])
+        self.far_charges = np.ones(self.far.shape[1])
+        if len(pairs.charges) > 0:
+            self.far_charges = pairs.charges[placed.cell < 0]
         some = np.ascontiguousarray(Y[:, :: max(1, Y.shape[1] // 1000)])
         values = self._read(some, threads).value
         self.least = LEAST_SHARE * values.max(initial=0, where=values < np.inf)
@@ -90,7 +97,7 @@ class GridField:
             V.shape[1] * (self.most + 1000),
         )  # fmt: skip
         out.value[:] += constant
-        everywhere, charges = np.arange(V.shape[1]), np.ones(self.far.shape[1])
+        everywhere, charges = np.arange(V.shape[1]), self.far_charges
         threads.run_ranges(
             lambda start, stop: grid.add_rows(
                 V, everywhere, self.far, charges, self.pairs.kernel, start, stop, out
@@ -101,7 +108,10 @@ class GridField:
         return out
 
     def __call__(self, V, threads, own=None):
-        """At places V of (n_new, 2), without the fitted points ``own``."""
+        """At places V of (n_new, 2), without the fitted points ``own``.
+
+        ``own`` goes with fitted points that count once each.
+        """
         out = self._read(np.ascontiguousarray(V.T), threads)
         if own is not None:
             self._subtract(out, V, own)

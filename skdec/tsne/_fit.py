@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 
 from skdec.kernels.types import KERNELS, Bandwidths, Kernel
 from skdec.tsne._affinities import (
@@ -14,27 +13,22 @@ from skdec.tsne._affinities import (
     neighbors_needed,
     truncated_mass,
 )
-from skdec.tsne._blocked import distances_of, start_by_components
 from skdec.tsne._checks import (
     check_memory,
     check_neighbour_memory,
-    missing,
     resolve_perplexities,
 )
-from skdec.tsne._given_affinities import given_affinities, graph_of
+from skdec.tsne._copies import check_copies, fitted_points, rows_alone
+from skdec.tsne._given_affinities import given_affinities
 from skdec.tsne._gradient_descent import Descent
 from skdec.tsne._held import check_fixed, places_of
-from skdec.tsne._initialization import (
-    check_given_start,
-    random_start,
-    spectral,
-)
 from skdec.tsne._objective import EmbeddingObjective
-from skdec.tsne._placement import Placing
+from skdec.tsne._placement import FittedCopies, Placing, warn_if_lost
 from skdec.tsne._plan import has_grid
 from skdec.tsne._progress import Progress
 from skdec.tsne._schedule import schedule, stable_rate, unfolded_after
 from skdec.tsne._split import LARGEST_DOF, LEAST_DOF
+from skdec.tsne._start import computed_start, given_start
 from skdec.utils.blocks import Blocks
 from skdec.utils.threads import Threads
 from skdec.utils.warn import warn
@@ -64,52 +58,61 @@ class Fitted:
     neighbor_recall: float
 
 
-def embed(X, params, previous=None, fixed=None):
+def embed(X, params, sample_weight=None, previous=None, fixed=None):
     """The map of checked rows (or distances) X, as ``Fitted``.
 
     ``params`` has the parameters of ``ExactTSNE`` as attributes: the estimator itself,
     which is read only.  ``previous`` is the map to go on from, if any, and ``fixed``
     the mask of the rows that stay where they start.
     """
-    n_samples, exact = X.shape[0], takes_all_pairs(X, params)
+    weights = check_copies(sample_weight, X, params)
+    n_copies = X.shape[0] if weights is None else weights.sum()
     dtype = np.dtype(np.float32 if params.precision == "single" else np.float64)
-    perplexities = _perplexities(params, n_samples)
-    n_neighbors = neighbors_needed(perplexities, n_samples)
-    given = _given_start(params, previous, n_samples, dtype)
-    fixed = check_fixed(fixed, n_samples, given is not None)
-    _check_memory(X, params, exact, n_neighbors, dtype)
+    perplexities = _perplexities(params, n_copies)
+    given = given_start(params, previous, X.shape[0], dtype)
+    fixed = check_fixed(fixed, X.shape[0], given is not None)
     kernel = _kernel(params)
-    _check_repulsion(params, kernel, exact)
-    phases = _phases(params, n_samples, kernel)
+    phases = _phases(params, n_copies, kernel)
     if previous is not None:  # it has its clusters, and is unfolded
         phases = phases[-1:]
+    n_neighbors = neighbors_needed(perplexities, n_copies)
     progress = Progress(params, X)
     with Threads(params.n_jobs, hold_blas=True, listener=progress.part_done) as threads:
+        points = _points(X, weights, params, fixed)
+        exact = takes_all_pairs(X, params, points.n_points)
+        _check_memory(X, params, points.n_points, exact, n_neighbors, dtype)
+        _check_repulsion(params, kernel, exact)
+        places = places_of(points.first, fixed, given, X.dtype)
         joint = params.normalization == "joint"
-        if params.affinities == "precomputed":
-            placing, first = None, np.arange(n_samples)
-            places = places_of(first, fixed, given, X.dtype)
-            affinities = given_affinities(X, dtype)
+        if points.distances is None:
+            placing, affinities = None, given_affinities(X, dtype)
         else:
-            distances = distances_of(X, params.metric, params.metric_params)
-            first = distances.representatives()
-            places = places_of(first, fixed, given, X.dtype)
-            bandwidths = Bandwidths(perplexities, distances.precision(params.sigma))
-            k = None if exact else n_neighbors
-            placing = Placing(distances, bandwidths, kernel, k)
+            placing = _placing(params, points, perplexities, kernel, exact, n_neighbors)
             affinities = _affinities(
                 placing, n_neighbors, joint, dtype, threads, progress
             )
         start = given
         if given is None:
-            start = _start(X, params, placing, n_neighbors, affinities, threads)
+            start = points.spread(
+                computed_start(X, params, placing, n_neighbors, affinities, threads)
+            )
         progress.end_of_work()
-        Y = np.ascontiguousarray(start[places.leaders].T, dtype=dtype)
+        start = points.chosen(start[places.leaders])
+        Y = np.ascontiguousarray(start.T, dtype=dtype)
         objective = EmbeddingObjective(
             affinities, kernel, joint, threads, repulsion=params.repulsion
         )
-        progress.fitted, progress.places = {"_placing": placing}, places
-        ended = _descent(params, places).run(objective, Y, phases, progress)
+
+        def map_of(Y):
+            embedding = points.spread(np.array(Y.T, dtype=X.dtype, order="C"))
+            places.put_back(embedding)
+            return embedding
+
+        progress.fitted, progress.map_of = {"_placing": placing}, map_of
+        ended = _descent(params, points, places).run(objective, Y, phases, progress)
+        embedding = map_of(Y)
+        if points.rows is not None:
+            _place_others(X, embedding, points, places, placing, threads)
     progress.end()
     exaggerated = max((phase.stop for phase in phases if phase.early), default=0)
     _warn_if_diverged(params, ended, affinities.chance, exaggerated)
@@ -117,8 +120,6 @@ def embed(X, params, previous=None, fixed=None):
         _warn_if_short(params, ended.n_iter)
     if placing is not None:
         placing.distances.forget_training_distances()
-    embedding = np.ascontiguousarray(Y.T, dtype=X.dtype)
-    places.put_back(embedding)
     return Fitted(
         embedding=embedding,
         placing=placing,
@@ -134,14 +135,43 @@ def embed(X, params, previous=None, fixed=None):
     )
 
 
-def takes_all_pairs(X, params):
+def _points(X, weights, params, fixed):
+    """The rows that are fitted, as ``Points``."""
+    if params.affinities == "precomputed":
+        return rows_alone(X.shape[0])
+    # rows that are held tell of each of them whether it is
+    return fitted_points(
+        X, weights, params.metric, params.metric_params, merge=not fixed.any()
+    )
+
+
+def _placing(params, points, perplexities, kernel, exact, n_neighbors):
+    """What is known of the fitted rows, as ``Placing``."""
+    distances, copies = points.distances, None
+    if points.rows is not None:
+        copies = FittedCopies(points.rows, points.weights, points.merged)
+    bandwidths = Bandwidths(perplexities, distances.precision(params.sigma))
+    k = None if exact else n_neighbors
+    return Placing(distances, bandwidths, kernel, k, copies)
+
+
+def _place_others(X, embedding, points, places, placing, threads):
+    """Place rows of weight 0 as new ones, but for those that are held."""
+    others = np.setdiff1d(np.flatnonzero(points.place < 0), places.held)
+    if len(others):
+        placed = placing.place(embedding, X[others], threads)
+        embedding[others] = placed.positions
+        warn_if_lost(placed, len(others))
+
+
+def takes_all_pairs(X, params, n_points):
     """Whether P is over all pairs: the rule of affinities="auto"."""
     if params.affinities == "precomputed":
         return not sparse.issparse(X)
     if params.affinities != "auto":
         return params.affinities == "exact"
     graph = params.metric == "precomputed" and sparse.issparse(X)
-    return X.shape[0] <= ALL_PAIRS and not graph
+    return n_points <= ALL_PAIRS and not graph
 
 
 def _kind(params, exact):
@@ -151,14 +181,16 @@ def _kind(params, exact):
     return "exact" if exact else "neighbors"
 
 
-def _check_memory(X, params, exact, n_neighbors, dtype):
+def _check_memory(X, params, n_points, exact, n_neighbors, dtype):
     """Raise if there is less memory than P will take, as far as that is known."""
     if exact:
-        check_memory(X.shape[0], dtype.itemsize)
+        check_memory(n_points, dtype.itemsize)
     elif not sparse.issparse(X):
         elsewhere = params.metric == "precomputed" or isinstance(X, Blocks)
         n_features = 0 if elsewhere else X.shape[1]
-        check_neighbour_memory(X.shape[0], n_neighbors, n_features, dtype.itemsize)
+        check_neighbour_memory(
+            n_points, int(np.ceil(n_neighbors)), n_features, dtype.itemsize
+        )
 
 
 def _perplexities(params, n_samples):
@@ -201,21 +233,25 @@ def _check_repulsion(params, kernel, exact):
 def _affinities(placing, n_neighbors, joint, dtype, threads, progress):
     """P of the training rows, over all pairs or over their neighbours."""
     distances, bandwidths = placing.distances, placing.bandwidths
-    n_samples = distances.n_samples
+    n_samples, weights = distances.n_samples, placing.weights
     progress.seconds()
     if placing.n_neighbors is None:
         progress.begin("Computing all pairwise distances and their affinities")
-        affinities = dense_affinities(distances, bandwidths, joint, dtype, threads)
+        affinities = dense_affinities(
+            distances, bandwidths, joint, dtype, threads, weights
+        )
     else:
         progress.begin(f"Computing {n_neighbors} nearest neighbors")
-        found = distances.nearest(n_neighbors, threads)
+        found = distances.nearest(n_neighbors, threads, weights=weights)
         progress.say(
             f"Computed neighbors for {n_samples} samples in {progress.seconds():.3f}s"
             "..."
         )
         progress.begin("Computing their affinities")
-        affinities = graph_affinities(found, bandwidths, joint, dtype, threads)
-        left_out = truncated_mass(distances, found.columns, bandwidths, threads)
+        affinities = graph_affinities(
+            found, bandwidths, joint, dtype, threads, weights=weights
+        )
+        left_out = truncated_mass(distances, found, bandwidths, threads, weights)
         affinities = replace(
             affinities, truncated_mass=left_out, neighbor_recall=found.recall
         )
@@ -226,54 +262,6 @@ def _affinities(placing, n_neighbors, joint, dtype, threads, progress):
     sigma = distances.to_original(affinities.sigma)
     progress.say(f"Mean sigma: {sigma:.6g}")
     return affinities
-
-
-def _given_start(params, previous, n_samples, dtype):
-    """Where the map starts if that is given: the map to go on from, or ``init``."""
-    shape = n_samples, params.n_components
-    if previous is not None:
-        if previous.shape != shape:
-            raise ValueError(
-                "warm_start=True goes on from the fitted map, of shape "
-                f"{previous.shape}; this fit is to have one of shape {shape}, that is "
-                "(n_samples, n_components). To extend a map by new rows, give init the "
-                "places of all: embedding_ and, of the new ones, transform"
-            )
-        return previous
-    if isinstance(params.init, str):
-        return None
-    return check_given_start(params.init, shape, dtype)
-
-
-def _start(X, params, placing, n_neighbors, affinities, threads):
-    """Where the map starts, (n_samples, n_components)."""
-    shape = X.shape[0], params.n_components
-    if params.init == "random":
-        return random_start(shape, check_random_state(params.random_state))
-    known = params.affinities == "precomputed"
-    given = params.metric == "precomputed" or known
-    if params.init == "pca" and not (given or missing(X)):
-        return start_by_components(
-            X, placing.distances, params.n_components, params.random_state
-        )
-    if params.init == "pca":
-        has = "without missing values"
-        if given:
-            has = f"not {'affinities' if known else 'metric'}='precomputed'"
-        warn(
-            f"init='pca' needs X itself, {has}: init='spectral' "
-            "is used instead; pass init='spectral' to silence this warning",
-            UserWarning,
-        )
-    if known:
-        return spectral(graph_of(X), params.n_components, params.random_state)
-    graph = affinities.P
-    if placing.n_neighbors is None:
-        found = placing.distances.nearest(n_neighbors, threads)
-        graph = graph_affinities(
-            found, placing.bandwidths, True, np.float64, threads, again=True
-        ).P
-    return spectral(graph, params.n_components, params.random_state)
 
 
 def _phases(params, n_samples, kernel):
@@ -297,10 +285,14 @@ def _phases(params, n_samples, kernel):
     )
 
 
-def _descent(params, places):
+def _descent(params, points, places):
     """How Y moves."""
     leaders, held = places.leaders, places.held
-    distinct = np.array_equal(leaders, np.arange(len(leaders)))
+    if points.rows is not None:
+        held = np.flatnonzero(np.isin(points.rows, held))
+    distinct = points.rows is not None or np.array_equal(
+        leaders, np.arange(len(leaders))
+    )
     return Descent(
         params.min_grad_norm,
         params.n_iter_without_progress,

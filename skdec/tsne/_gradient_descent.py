@@ -73,7 +73,7 @@ class Descent:
             if stopped or (n_iter and n_iter % CHECK_EVERY == 0):
                 # KL at the Y at which the gradient was taken
                 kl = objective.divergence(Y, log_Z)
-                norm = float(np.linalg.norm(gradient))
+                norm = objective.norm(gradient)
                 # rounding may leave less than 0
                 told = max(kl, 0.0)
                 stopped |= progress.checked(n_iter, told, norm, phase.name, Y)

@@ -14,7 +14,7 @@ from scipy import sparse
 from sklearn.utils import gen_batches
 
 from skdec.kernels import graphs
-from skdec.kernels.types import CSRGraph, OwnLists, RowSums
+from skdec.kernels.types import Copies, CSRGraph, OwnLists, RowSums
 
 # A stripe has so many edges, its own and those that lead to it.  All lists are read
 # once for each stripe, so that there are not many.
@@ -43,9 +43,15 @@ class SymmetricGraph:
     sums: RowSums
 
 
-def symmetric_graph(neighbors, scales, joint, dtype, threads):
-    """The symmetric p over lists of neighbours, from the scales of their rows."""
+def symmetric_graph(neighbors, scales, joint, dtype, threads, weights=None):
+    """The symmetric p over lists of neighbours, from the scales of their rows.
+
+    With weights, summed over the copies of both points; a point is in its own list.
+    """
     columns, D = neighbors.columns, neighbors.D
+    copies = Copies(np.empty(0), np.empty((0, 0)))
+    if weights is not None:
+        copies = Copies(weights, neighbors.counts)
     n, k = columns.shape
     in_edges = _edges_before(columns)
     before = in_edges + k * np.arange(n + 1)
@@ -60,6 +66,10 @@ def symmetric_graph(neighbors, scales, joint, dtype, threads):
             edges = in_edges[first : last + 1] - in_edges[first]
             transposed = _empty_graph(edges[-1], D.dtype, edges)
             graphs.transpose_stripe(columns, D, first, transposed)
+            counts_in = _empty_graph(0, D.dtype, edges)
+            if weights is not None:
+                counts_in = _empty_graph(edges[-1], D.dtype, edges)
+                graphs.transpose_stripe(columns, copies.counts, first, counts_in)
             own = _own_lists(columns, first, last)
             room = slice(before[first], before[last])
             graphs.symmetric_stripe(
@@ -67,6 +77,8 @@ def symmetric_graph(neighbors, scales, joint, dtype, threads):
                 D,
                 transposed,
                 scales,
+                copies,
+                counts_in,
                 joint,
                 whole.columns[room],
                 whole.values[room],

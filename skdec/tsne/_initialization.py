@@ -17,6 +17,9 @@ LARGEST_INIT = 1e15
 # the first column, is rounding.
 LEAST_SPREAD = 1e-12
 
+# Up to so many rows or columns weighted components come from a full decomposition.
+SMALL_SVD = 500
+
 # Up to so many points the eigenvectors come from a full decomposition.
 SMALL = 50
 
@@ -48,7 +51,7 @@ def random_start(shape, random_state):
     return INITIAL_SCALE * random_state.standard_normal(shape)
 
 
-def principal_components(X, n_components, random_state):
+def principal_components(X, n_components, random_state, weights=None):
     """The principal components of X, the first with standard deviation 1e-4.
 
     Components that X does not have are noise.  scikit-learn fixes their signs by the
@@ -60,6 +63,9 @@ def principal_components(X, n_components, random_state):
     if rows.shape[1] == 0:
         return start
     n_known = min(n_components, *rows.shape)
+    if weights is not None:
+        known = _weighted_components(rows, n_known, weights, random_state)
+        return scaled(known, start, weights)
     solver = "auto"
     if sparse.issparse(X):
         solver = "arpack"
@@ -70,6 +76,33 @@ def principal_components(X, n_components, random_state):
     pca.set_output(transform="default")
     known = pca.fit_transform(rows)
     return scaled(known, start)
+
+
+def _weighted_components(rows, n_known, weights, random_state):
+    """Rows along the leading eigenvectors of their weighted covariance."""
+    root, mean = np.sqrt(weights), weights @ rows / weights.sum()
+    if min(rows.shape) <= SMALL_SVD:
+        away = (rows.toarray() if sparse.issparse(rows) else rows) - mean
+        axes = np.linalg.svd(root[:, None] * away, full_matrices=False)[2][:n_known]
+        return away @ _by_largest_loading(axes).T
+    from scipy.sparse.linalg import LinearOperator, svds  # importing it takes time
+
+    operator = LinearOperator(
+        rows.shape,
+        matvec=lambda v: root * (rows @ v.ravel() - mean @ v.ravel()),
+        rmatvec=lambda u: rows.T @ (root * u.ravel()) - mean * (root @ u.ravel()),
+        dtype=np.float64,
+    )
+    v0 = random_state.uniform(-1, 1, min(rows.shape))
+    _, values, axes = svds(operator, k=n_known, v0=v0)
+    axes = _by_largest_loading(axes[np.argsort(-values)])
+    return rows @ axes.T - mean @ axes.T
+
+
+def _by_largest_loading(axes):
+    """Axes with their largest loading positive."""
+    largest = axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)]
+    return axes * np.where(largest < 0, -1.0, 1.0)[:, None]
 
 
 def _varying(X):
@@ -93,12 +126,12 @@ def _varying(X):
     return rows
 
 
-def spectral(P, n_components, random_state):
+def spectral(P, n_components, random_state, weights=None):
     """Leading eigenvectors of the normalised graph P, without the constant one.
 
     As in Laplacian eigenmaps (Belkin & Niyogi 2003): the solutions of P v = λ D v, D
     the row sums, the first scaled to a standard deviation of 1e-4.  The entry largest
-    in magnitude is positive.
+    in magnitude is positive.  With weights P is summed over the copies of each point.
     """
     random_state = check_random_state(random_state)
     S, n = P.astype(np.float64), P.shape[0]
@@ -109,6 +142,8 @@ def spectral(P, n_components, random_state):
     S.data *= np.repeat(1 / root, np.diff(S.indptr))
     S.data *= (1 / root)[S.indices]
     n_known = min(n_components, n - 1)
+    if n_known == 0:
+        return start
     if n <= max(SMALL, 2 * n_components + 4):
         values, vectors = np.linalg.eigh(S.toarray())
     else:
@@ -122,16 +157,19 @@ def spectral(P, n_components, random_state):
     known = vectors[:, order] / root[:, None]
     largest = known[np.abs(known).argmax(axis=0), np.arange(n_known)]
     known *= np.where(largest < 0, -1.0, 1.0)
-    return scaled(known, start)
+    return scaled(known, start, weights)
 
 
-def scaled(known, start):
+def scaled(known, start, weights=None):
     """The known columns in place of the noise, the first with the right spread.
 
     A column that is but the rounding of the solver is not known: of unit vectors and of
     data in units that is below 1e-12, and it is not the same every time.
     """
     spreads = known.std(axis=0)
+    if weights is not None:
+        away = known - np.average(known, axis=0, weights=weights)
+        spreads = np.sqrt(np.average(np.square(away), axis=0, weights=weights))
     columns = np.flatnonzero(spreads > LEAST_SPREAD * max(1.0, spreads[0]))
     if 0 in columns:
         start[:, columns] = known[:, columns] / spreads[0] * INITIAL_SCALE

@@ -8,7 +8,8 @@ from skdec.tsne._affinities import neighbors_needed, neighbour_rows
 from skdec.tsne._blocked import BlockedDistances
 from skdec.tsne._checks import missing, resolve_perplexities
 from skdec.tsne._distances import SquaredDistances
-from skdec.tsne._neighbors import ScikitLearnIndex
+from skdec.tsne._neighbors import Neighbors, ScikitLearnIndex, nearest_copies
+from skdec.tsne._placement import weighted_means
 
 # Numbers of training rows that are held in memory at a time.
 ELEMENTS_PER_BATCH = 4_000_000
@@ -41,23 +42,40 @@ def check_inverse(distances):
 def mean_rows(placing, embedding, V, threads):
     """Σ_j p_j x_j for each place of V, p being calibrated in the map.
 
-    p_j ∝ exp(−β ‖v − y_j‖²) over the nearest 3 · perplexity points of the map, with β
-    such that p has the perplexity of the fit.
+    p_j ∝ w_j exp(−β ‖v − y_j‖²) over the nearest 3 · perplexity points of the map, or
+    copies of them, with β such that p has the perplexity of the fit.
     """
     n, d = placing.distances.rows.shape
+    n_copies, weights = n, placing.weights
+    if weights is not None:
+        embedding, n_copies = embedding[placing.copies.rows], weights.sum()
     perplexities = placing.bandwidths.perplexities
     if len(perplexities) == 0:  # a fixed σ is a length of the data, not of the map
-        perplexities = resolve_perplexities("auto", n)
-    in_map = SquaredDistances(embedding)
-    k = neighbors_needed(perplexities, n)
-    index = ScikitLearnIndex(in_map.rows, "euclidean", None, threads)
-    found = index.search(in_map.prepare(V), k, threads)
+        perplexities = resolve_perplexities("auto", n_copies)
+    found = _nearest_places(
+        embedding, V, neighbors_needed(perplexities, n_copies), weights, threads
+    )
     bandwidths = Bandwidths(perplexities, np.nan)
-    P = neighbour_rows(found.distances**2, bandwidths, threads, again=True)
+    P = neighbour_rows(found, bandwidths, threads, again=True)
+    k = P.shape[1]
     means, size = np.empty((len(V), d)), max(1, ELEMENTS_PER_BATCH // (k * d))
     for first in range(0, len(V), size):
         b = slice(first, first + size)
         theirs = placing.distances.rows[found.columns[b]]
-        # each mean alone: a product of matrices would round by their shape
-        means[b] = np.einsum("rk,rkd->rd", P[b], theirs)
+        means[b] = weighted_means(P[b], theirs, weights is not None)
     return placing.distances.restore(means)
+
+
+def _nearest_places(embedding, V, n_neighbors, weights, threads):
+    """The points of the map next to V: that many of them, or of their copies."""
+    in_map = SquaredDistances(embedding)
+    index = ScikitLearnIndex(in_map.rows, "euclidean", None, threads)
+    V = in_map.prepare(V)
+
+    def nearest(k):
+        found = index.search(V, k, threads)
+        return Neighbors(found.columns, found.distances**2)
+
+    if weights is None:
+        return nearest(n_neighbors)
+    return nearest_copies(nearest, weights, n_neighbors, False, len(embedding))

@@ -28,6 +28,7 @@ class Neighbors(NamedTuple):
     columns: np.ndarray  # which training rows they are
     D: np.ndarray  # squared distances to them, in the unit of the distances
     recall: float = 1.0  # share of the nearest that are among them, as far as is known
+    counts: np.ndarray | None = None  # how many copies each of them stands for
 
 
 class NeighborIndex(Protocol):
@@ -173,3 +174,46 @@ def nearest_in_graph(graph, n_neighbors, own):
     order = np.lexsort((graph.data, np.repeat(np.arange(len(stored)), stored)))
     entries = order[graph.indptr[:-1, None] + np.arange(n_neighbors)]
     return Found(graph.data[entries], graph.indices[entries])
+
+
+def counted(found, weights, n_copies, own):
+    """The nearest ``n_copies`` copies of training rows that weigh ``weights``.
+
+    ``own``: of the training rows themselves, which stand first in their lists, with
+    their other copies.  A list ends among the copies of the row that fills it, as lists
+    of repeated rows do, where equal distances come by their number.
+    """
+    n, columns, D = len(found.D), found.columns, found.D
+    counts = weights[columns]
+    if own:
+        itself = np.arange(n, dtype=columns.dtype)[:, None]
+        columns = np.concatenate([itself, columns], axis=1)
+        D = np.concatenate([np.zeros((n, 1)), D], axis=1)
+        copies = np.maximum(weights[:, None] - 1, 0)
+        counts = np.concatenate([copies, counts], axis=1)
+    before = np.cumsum(counts, axis=1) - counts
+    counts = np.clip(n_copies - before, 0, counts)
+    used = 1 + np.flatnonzero(counts.any(axis=0)).max(initial=0)
+    parts = (np.ascontiguousarray(a[:, :used]) for a in (columns, D, counts))
+    columns, D, counts = parts
+    return Neighbors(columns, D, found.recall, counts)
+
+
+def nearest_copies(nearest, weights, n_copies, own, n_samples):
+    """The same, of as many rows as it takes to have so many copies.
+
+    ``nearest`` gives the ``Neighbors`` of a number of rows.
+    """
+    most = n_samples - own
+    if most == 0:
+        alone = Neighbors(np.empty((1, 0), np.int32), np.empty((1, 0)))
+        return counted(alone, weights, n_copies, own)
+    n_rows = min(most, int(np.ceil(n_copies)))
+    while True:
+        found = nearest(n_rows)
+        have = weights[found.columns].sum(axis=1)
+        if own:
+            have += np.maximum(weights - 1, 0)
+        if n_rows == most or have.min() >= n_copies:
+            return counted(found, weights, n_copies, own)
+        n_rows = min(most, 2 * n_rows)

@@ -7,7 +7,7 @@ from scipy import sparse
 
 from skdec.kernels import embedding, embedding_fused
 from skdec.kernels.types import GAUSSIAN, STUDENT_T, CSRGraph
-from skdec.tsne._repulsion import GridRepulsion
+from skdec.tsne._repulsion import CopiesRepulsion, GridRepulsion
 
 # Forces are collected in so many slots and added in their order: enough to share among
 # threads, few enough to add up quickly.  A slot has at least so many rows.
@@ -71,7 +71,13 @@ class EmbeddingObjective:
         if self.graph is not None and repulsion != "pairs":
             always = repulsion == "grid"
             self._grid = GridRepulsion(
-                self.kernel, joint, P.dtype, threads, always=always
+                self.kernel, joint, P.dtype, threads, always=always,
+                weights=affinities.weights,
+            )  # fmt: skip
+        self.weights, self._copies = affinities.weights, None
+        if self.weights is not None:
+            self._copies = CopiesRepulsion(
+                self.kernel, joint, self.weights, self._energy, threads
             )
 
     def _run(self, task, n_rows=None):
@@ -82,7 +88,8 @@ class EmbeddingObjective:
         """∂KL(exaggeration · P‖Q)/∂Y for Y of (n_components, n_samples).
 
         Returns it with log Σ s: one number, or one for each row under conditional
-        normalisation.
+        normalisation.  Where points stand for copies, it is that of the place of one
+        copy of each, ∂KL/∂y_i / w_i: the others of a point move as it does.
         """
         gradient, number = np.empty_like(Y), Y.dtype.type
         pull = number(2 * exaggeration)
@@ -90,10 +97,18 @@ class EmbeddingObjective:
             self._attract(Y, gradient)
         by_grid = self._grid(Y) if self._grid is not None else None
         self.repulsion = "pairs" if by_grid is None else "grid"
-        if by_grid is not None:
+        repulsion = by_grid
+        if self._copies is not None:
+            if self.graph is None:
+                self._attract_all(Y, gradient)
+            gradient /= self.weights.astype(Y.dtype)
+            if by_grid is None:
+                repulsion = self._copies(Y)
+                self._check(1.0, 1.0 + np.abs(repulsion.log_Z).max())
+        if repulsion is not None:
             gradient *= pull
-            gradient -= 2 * by_grid.forces
-            return gradient, by_grid.log_Z
+            gradient -= 2 * repulsion.forces
+            return gradient, repulsion.log_Z
         normaliser = self._normaliser(Y)
         log_Z, near = normaliser.log_Z, normaliser.near
         slots, Z = self._forces(Y, normaliser)
@@ -122,6 +137,19 @@ class EmbeddingObjective:
                     Y, graph, kernel, start, stop, attraction
                 )
             )
+
+    def _attract_all(self, Y, attraction):
+        """A of a dense P: what the slots hold of it, without the R beside it."""
+        near = np.zeros(2 * self.n_samples, Y.dtype)
+        slots, _ = self._forces(Y, Normaliser(near, near[:0], None))
+        none, all_of_it = Y.dtype.type(0), Y.dtype.type(1)
+        embedding.fold_slots(slots, self.size, none, all_of_it, attraction)
+
+    def norm(self, gradient):
+        """The Euclidean norm of a gradient, over all copies."""
+        if self.weights is not None:
+            gradient = gradient * np.sqrt(self.weights)
+        return float(np.linalg.norm(gradient))
 
     def _fused(self, Y):
         """Whether a fused loop takes this: it sets D° = 0 and needs no first pass."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 
 from skdec.kernels import placement
 from skdec.kernels.types import Bandwidths, Evaluation, Kernel
@@ -11,6 +12,7 @@ from skdec.tsne._affinities import conditional_rows, neighbour_rows
 from skdec.tsne._bfgs import minimise_rows
 from skdec.tsne._distances import SquaredDistances
 from skdec.tsne._field import repulsion_of
+from skdec.utils.warn import warn
 
 # A new point is placed at most so far out, in units of the map's reach; a warning tells
 # of points beyond the second.
@@ -27,6 +29,14 @@ class Placed(NamedTuple):
     n_lost: int
 
 
+class FittedCopies(NamedTuple):
+    """Which rows of the map stand for copies, and for how many."""
+
+    rows: np.ndarray
+    weights: np.ndarray
+    merged: bool  # whether the copies are rows of the map too, all that there are
+
+
 @dataclass(frozen=True)
 class Placing:
     """What placing new points needs besides the map; kept from the fit."""
@@ -35,14 +45,24 @@ class Placing:
     bandwidths: Bandwidths
     kernel: Kernel
     n_neighbors: int | None  # None: p is over all pairs
+    copies: FittedCopies | None = None  # None: each row of the map is one
     # what has been prepared for a map: pickled without it, and made again when needed
     prepared: dict = field(default_factory=dict, compare=False, repr=False)
 
     def __getstate__(self):
         return {**vars(self), "prepared": {}}
 
+    @property
+    def weights(self):
+        """How many copies of each fitted row there are, or None."""
+        return None if self.copies is None else self.copies.weights
+
     def place(self, embedding, X, threads):
         """Positions of rows X, each alone; of training rows, their own."""
+        if self.copies is not None:
+            embedding = embedding[self.copies.rows]
+            if self.distances.metric == "precomputed":
+                X = X[:, self.copies.rows]
         rows = self.distances.prepare(X)
         known = self.distances.identical(rows)
         positions = embedding[known].astype(X.dtype, copy=False)
@@ -51,7 +71,7 @@ class Placing:
             return Placed(positions, 0)
         fitted = self._fitted(embedding)
         n_affinities = self.n_neighbors or len(embedding)
-        size = max(1, PLACEMENT_BATCH_ELEMENTS // n_affinities)
+        size = max(1, int(PLACEMENT_BATCH_ELEMENTS // n_affinities))
         for first in range(0, len(new), size):
             chosen = new[first : first + size]
             placed = place_points(self._objective(fitted, rows[chosen], threads))
@@ -64,19 +84,36 @@ class Placing:
         # two threads that come at once both prepare it, and either may stay
         fitted = self.prepared.get("map")
         if fitted is None or not np.array_equal(fitted.embedding, embedding):
-            fitted = self.prepared["map"] = FittedMap(embedding, self.kernel)
+            fitted = self.prepared["map"] = FittedMap(
+                embedding, self.kernel, self.weights
+            )
         return fitted
 
     def _objective(self, fitted, rows, threads):
         """KL of p over all training rows, or over the nearest as in the fit."""
         distances, bandwidths = self.distances, self.bandwidths
+        weights = fitted.weights
         if self.n_neighbors is None:
             own = np.full(rows.shape[0], -1)
-            P = conditional_rows(distances, rows, own, bandwidths, np.float64, threads)
+            P = conditional_rows(
+                distances, rows, own, bandwidths, np.float64, threads, weights
+            )
             return AllPairsObjective(fitted, P, threads)
-        found = distances.nearest(self.n_neighbors, threads, rows)
-        P = neighbour_rows(found.D, bandwidths, threads)
+        found = distances.nearest(self.n_neighbors, threads, rows, weights)
+        P = neighbour_rows(found, bandwidths, threads)
         return NeighborObjective(fitted, found.columns, P, threads)
+
+
+def warn_if_lost(placed, n_new):
+    """Warn of new points that found no place in the map."""
+    if placed.n_lost:
+        warn(
+            f"{placed.n_lost} of {n_new} new points found no place in the "
+            "map: they lie beyond twice its radius, or their KL falls all the way "
+            "to its rim, where they were left. Their neighbours may be all over "
+            "the map, or the fit too short (max_iter)",
+            ConvergenceWarning,
+        )
 
 
 class FittedMap:
@@ -88,17 +125,23 @@ class FittedMap:
         The map.
     kernel : Kernel
         The similarity s.
+    weights : ndarray of shape (n_samples,) or None
+        How many copies of each point there are.
     """
 
-    def __init__(self, embedding, kernel):
+    def __init__(self, embedding, kernel, weights=None):
         self.embedding = embedding.copy()  # by which a changed map is noticed
-        points = embedding.astype(np.float64)
-        self.center = points.mean(axis=0)
+        points, self.weights = embedding.astype(np.float64), weights
+        self.charges = np.empty(0) if weights is None else weights
+        self.center = np.average(points, axis=0, weights=weights)
         self.points = points - self.center
         self.Y = np.ascontiguousarray(self.points.T)
         self.kernel = kernel._replace(dof=float(kernel.dof))
         # KL changes over the length of the map, or of the kernel where that is wider
         spread = np.linalg.norm(self.points.std(axis=0))
+        if weights is not None:
+            squares = np.average(np.square(self.points), axis=0, weights=weights)
+            spread = np.sqrt(squares.sum())
         self.width = np.hypot(spread, kernel.width)
         self.reach = max(self.width, np.linalg.norm(self.points, axis=1).max())
         self._repulsion = None
@@ -110,7 +153,9 @@ class FittedMap:
         """
         field = self._repulsion
         if field is None:
-            field = self._repulsion = repulsion_of(self.Y, self.kernel, threads)
+            field = self._repulsion = repulsion_of(
+                self.Y, self.kernel, threads, self.charges
+            )
         return field(V, threads, own)
 
 
@@ -131,6 +176,16 @@ def place_points(objective):
     lost[minimise_rows(objective, V, at_start, fitted.width, limit=limit)] = True
     lost |= np.linalg.norm(V, axis=1) > OUTSIDE * fitted.reach
     return Placed(V + fitted.center, np.count_nonzero(lost))
+
+
+def weighted_means(P, rows, copies):
+    """Σ_k p_rk x_rk, each of them alone: a product of matrices rounds by their shape.
+
+    Of ``copies`` in order: how many p = 0 their lists end with depends on the others.
+    """
+    if copies:
+        return np.cumsum(P[:, :, None] * rows, axis=1)[:, -1]
+    return np.einsum("rk,rkd->rd", P, rows)
 
 
 class AllPairsObjective:
@@ -161,7 +216,15 @@ class AllPairsObjective:
         fitted, out = self.fitted, _room(V)
         self.threads.run_ranges(
             lambda start, stop: placement.placement_rows(
-                V, rows, fitted.Y, self.P, fitted.kernel, start, stop, out
+                V,
+                rows,
+                fitted.Y,
+                fitted.charges,
+                self.P,
+                fitted.kernel,
+                start,
+                stop,
+                out,
             ),
             len(rows),
             len(rows) * self.P.shape[1],
@@ -191,7 +254,7 @@ class NeighborObjective:
     def starts(self):
         """The p-weighted means of the neighbours, and the most probable ones."""
         theirs = self.fitted.points[self.neighbors]
-        means = np.einsum("rk,rkd->rd", self.P, theirs)
+        means = weighted_means(self.P, theirs, self.fitted.weights is not None)
         return means, theirs[np.arange(len(theirs)), self.P.argmax(axis=1)]
 
     def __call__(self, V, rows):

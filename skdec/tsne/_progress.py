@@ -2,8 +2,6 @@
 
 from time import perf_counter
 
-import numpy as np
-
 from skdec.utils.sklearn_compat import callback_context
 
 # A verbose fit is not silent for longer than about twice so many seconds.
@@ -25,8 +23,8 @@ class Progress:
     fitted : dict
         What ``transform`` needs besides the embedding, for an estimator that a callback
         asks for.
-    places : Places or None
-        Which rows of the map are held.
+    map_of : callable or None
+        The map of all rows, in X's dtype, from the Y of a descent.
     """
 
     def __init__(self, estimator, X):
@@ -34,7 +32,7 @@ class Progress:
         self.verbose, self.callback = estimator.verbose, estimator.callback
         self._tick, self._last = perf_counter(), 0
         self._said, self._work = self._tick, ""
-        self.fitted, self.places = {}, None
+        self.fitted, self.map_of = {}, None
         self._task = None
         self._context = callback_context(estimator, estimator.max_iter)
         if self._context is not None:
@@ -75,13 +73,7 @@ class Progress:
         self._last = n_iter
         if self.callback is None:
             return False
-        return bool(self.callback(n_iter, kl, self._embedding(Y)))
-
-    def _embedding(self, Y):
-        embedding = np.array(Y.T, dtype=self.X.dtype, order="C")
-        if self.places is not None:
-            self.places.put_back(embedding)
-        return embedding
+        return bool(self.callback(n_iter, kl, self.map_of(Y)))
 
     def begin_iteration(self):
         """Tell scikit-learn's callbacks that an iteration begins."""
@@ -102,7 +94,7 @@ class Progress:
             X=self.X,
             reconstruction_attributes=lambda: {
                 **self.fitted,
-                "embedding_": self._embedding(Y),
+                "embedding_": self.map_of(Y),
             },
         )
 

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skdec.kernels import embedding
+from skdec.tsne._affinities import own_copies
 from skdec.tsne._grid import GridSum
 from skdec.tsne._plan import PAIR, has_grid
 from skdec.tsne._split import DOUBLE, SINGLE
@@ -38,13 +40,15 @@ class GridRepulsion:
         Where it runs.
     always : bool
         Whether it is used whatever it costs.
+    weights : ndarray of shape (n_samples,) or None
+        How many copies of each point there are.
     """
 
-    def __init__(self, kernel, joint, dtype, threads, *, always):
+    def __init__(self, kernel, joint, dtype, threads, *, always, weights=None):
         # of a row far out in the map little is left beside the point itself
         single = joint and dtype == np.float32
         self.sum = GridSum(kernel, SINGLE if single else DOUBLE, threads)
-        self.joint, self.always = joint, always
+        self.joint, self.always, self.weights = joint, always, weights
 
     def __call__(self, Y):
         """The repulsion at Y of (n_components, n), or None where pairs are better."""
@@ -59,16 +63,76 @@ class GridRepulsion:
         cost = placement.plan.cost * (1 if self.joint else 2) + SETTING_OUT
         if cost > PAIR * n * n and not self.always:
             return None
-        sums = self.sum.at(plane, placement)
-        Z = sums.value - 1.0  # without the point itself
+        weights = self.weights
+        sums = self.sum.at(plane, placement, weights)
+        # without the copy itself, of which there may be less than one
+        Z = sums.value - (1.0 if weights is None else np.minimum(weights, 1))
         least = LEAST_SHARE[sums.value.dtype]
         if self.joint:
-            total = Z.sum(dtype=np.float64)
+            copies = Z if weights is None else weights * Z
+            total, n = (
+                copies.sum(dtype=np.float64),
+                n if weights is None else weights.sum(),
+            )
             if not total > least * n:
                 return None
             forces = (sums.forces[-len(Y) :] / total).astype(Y.dtype)
             return Repulsion(forces, np.log(total))
         if not Z.min() > least * sums.value.max():
             return None
-        forces = (sums.forces / Z + self.sum.at(plane, placement, 1 / Z).forces) / 2
+        charges = 1 / Z if weights is None else weights / Z
+        forces = (sums.forces / Z + self.sum.at(plane, placement, charges).forces) / 2
         return Repulsion(forces[-len(Y) :].astype(Y.dtype), np.log(Z))
+
+
+class CopiesRepulsion:
+    """The repulsion of copies that share their places, by every pair of places.
+
+    Parameters
+    ----------
+    kernel : Kernel
+        The similarity s.
+    joint : bool
+        Whether q is normalised jointly instead of per row.
+    weights : ndarray of shape (n_samples,)
+        How many copies of each point there are.
+    energy : callable
+        −log s of an array of D.
+    threads : Threads
+        Where it runs.
+    """
+
+    def __init__(self, kernel, joint, weights, energy, threads):
+        self.kernel, self.joint, self.threads = kernel, joint, threads
+        self.weights, self.energy = weights, energy
+
+    def __call__(self, Y):
+        """The repulsion of a copy of each point, at Y of (n_components, n)."""
+        near, own = np.empty(Y.shape[1], Y.dtype), own_copies(self.weights)
+        self._run(lambda start, stop: embedding.nearest_rows(Y, start, stop, near))
+        near[own > 0] = 0
+        if self.joint:
+            near[:] = near.min()
+        forces, Z = self._sums(Y, near, near[:0])
+        # D° = 0 wherever there are any of them
+        Z = Z.astype(np.float64) + own
+        if not self.joint:
+            forces, _ = self._sums(Y, near, (1 / Z).astype(Y.dtype))
+            return Repulsion(forces, np.log(Z) - self.energy(near.astype(np.float64)))
+        total = self.weights @ Z
+        log_Z = float(np.log(total) - self.energy(float(near[0])))
+        return Repulsion(forces / Y.dtype.type(total), log_Z)
+
+    def _sums(self, Y, near, inverse):
+        charges = self.weights.astype(Y.dtype)
+        forces, Z = np.empty_like(Y), np.empty(Y.shape[1], Y.dtype)
+        self._run(
+            lambda start, stop: embedding.charged_rows(
+                Y, charges, self.kernel, near, inverse, start, stop, forces, Z
+            )
+        )
+        return forces, Z
+
+    def _run(self, task):
+        n = len(self.weights)
+        self.threads.run_ranges(task, n, n * n)

@@ -64,7 +64,7 @@ PHASES = {
         lambda: graph_map(metric="cosine").fit(rows(60_000, 40)),
     ),
     "spectral start": (
-        "skdec.tsne._fit:spectral",
+        "skdec.tsne._start:spectral",
         lambda: graph_map(init="spectral").fit(on_a_curve(20_000)),
     ),
     "optimisation": (

@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose
 from skdec.kernels.types import Bandwidths
 from skdec.tsne import _affinities
 from skdec.tsne._distances import SquaredDistances
+from skdec.tsne._neighbors import Neighbors
 from skdec.utils.threads import Threads
 from tests import naive
 
@@ -20,10 +21,11 @@ def test_truncated_mass_of_some_rows(rng, monkeypatch, per_block):
         [rng.permutation(np.delete(np.arange(30), i)) for i in range(30)]
     )
     columns = columns[:, :12].astype(np.int32)
+    lists = Neighbors(columns, np.empty(columns.shape))
     distances = SquaredDistances(X)
     bandwidths = Bandwidths(np.array([5.0]), np.nan)
     with Threads(2) as threads:
-        found = _affinities.truncated_mass(distances, columns, bandwidths, threads)
+        found = _affinities.truncated_mass(distances, lists, bandwidths, threads)
     kept = []
     for i in (0, 4, 9, 14, 19, 24, 29):
         others = np.delete(np.arange(30), i)

@@ -30,6 +30,9 @@ class Scripted:
     def divergence(self, Y, log_Z):
         return next(self.values)
 
+    def norm(self, gradient):
+        return float(np.linalg.norm(gradient))
+
 
 class Silent:
     """Reports nothing, and stops nothing."""

@@ -368,7 +368,7 @@ def test_neighbours_depend_on_neither_batch_nor_threads():
         with Threads(n_jobs, hold_blas=True) as threads:
             found.append(distances.nearest(90, threads))
             rows = distances.prepare(X[900:1000])
-            columns, D, _ = distances.nearest(90, threads, rows)
+            columns, D, *_ = distances.nearest(90, threads, rows)
     assert_array_equal(found[0].columns, found[1].columns)
     assert_array_equal(found[0].D, found[1].D)
     with Threads(2, hold_blas=True) as threads:

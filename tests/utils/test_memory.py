@@ -24,13 +24,13 @@ def test_memory_is_asked_for_before_work_begins(precision, size, monkeypatch):
     monkeypatch.setattr("skdec.tsne._checks.available", lambda: 40_000)
     tsne = ExactTSNE(precision=precision, **SHORT)
     with monkeypatch.context() as patch:
-        patch.setattr("skdec.tsne._fit.distances_of", too_late)
+        patch.setattr("skdec.tsne._fit._placing", too_late)
         with pytest.raises(MemoryError, match=f"samples need {size} GB"):
             tsne.fit(X)
         with pytest.raises(MemoryError, match=r"4e-05 GB are available.*'neighbors'"):
             tsne.fit(X)
     with monkeypatch.context() as patch:
-        patch.setattr("skdec.tsne._fit.distances_of", too_late)
+        patch.setattr("skdec.tsne._fit._placing", too_late)
         with pytest.raises(MemoryError, match="A smaller perplexity needs less"):
             tsne.set_params(affinities="neighbors", perplexity=5).fit(X)
     tsne.set_params(perplexity=2).fit(X)
