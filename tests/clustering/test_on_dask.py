@@ -64,8 +64,16 @@ def same_fit(ours, theirs, rows):
         )
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("form", ["dense", "far from zero", "sparse", "weighted"])
+@pytest.mark.parametrize(
+    "form, dtype",
+    [
+        ("dense", np.float64),
+        ("dense", np.float32),
+        ("far from zero", np.float32),
+        ("sparse", np.float64),
+        ("weighted", np.float64),
+    ],
+)
 def test_a_fit_is_that_of_the_rows_in_memory(large, form, dtype):
     rows, weight = X.astype(dtype), None
     if form == "far from zero":  # where matrix products lose too much

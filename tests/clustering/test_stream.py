@@ -16,7 +16,8 @@ from tests import naive
 from tests.clustering.common import BLOBS, embeddings
 
 
-@pytest.mark.parametrize("kept", [2**18, 2**16])  # the second: most of it is followed
+# the second: most of it is followed
+@pytest.mark.parametrize("kept", [pytest.param(2**18, marks=pytest.mark.slow), 2**16])
 @pytest.mark.parametrize("name", ["blobs", "digits"])
 def test_partial_fit_ends_near_fit(name, kept, monkeypatch):
     # the smaller keeps some 1,000 digits and 8,000 rows of the blobs
