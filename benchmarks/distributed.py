@@ -24,8 +24,7 @@ from dask.distributed import Client, LocalCluster, wait
 
 from benchmarks.data import full_kl, mnist
 from skdec import ExactTSNE, StudentTClustering
-from skdec.clustering._blocked import BlockedObjective
-from skdec.clustering._form import Form
+from skdec.clustering._form import Form, make_objective
 from skdec.tsne._blocked import BlockedDistances
 from skdec.tsne._distances import SquaredDistances
 from skdec.tsne._exact_search import ProductIndex
@@ -78,31 +77,31 @@ def seconds_of(call):
     return perf_counter() - start
 
 
-def seconds_of_a_step(X, n_features, steps=(2, 12)):
-    """Seconds of an iteration: of a longer fit less a shorter one, by the iteration."""
-
-    def fit(max_iter):
-        model = StudentTClustering(
-            K, init=centers_of(n_features), tol=0, max_iter=max_iter, n_jobs=2
+def seconds_of_a_step(objective, centers, repeats=20):
+    """Median seconds of the sums that a step is taken by."""
+    labels, f = objective.unlabelled(), np.ones(K)
+    return median(
+        seconds_of(
+            lambda: objective.sums(centers, centers, f, labels=labels, judged=True)
         )
-        return seconds_of(lambda: model.fit(X))
-
-    few, many = steps
-    return (fit(many) - fit(few)) / (many - few)
+        for _ in range(repeats)
+    )
 
 
 def step(options):
     """An iteration of a fit on a cluster next to one in memory."""
     n_rows, n_features, n_blocks = (500_000 if options.small else 5_000_000), 20, 40
-    X = rows_in_blocks(n_rows, n_features, n_blocks)
-    local = X.compute(scheduler="threads")
-    StudentTClustering(K, max_iter=1, n_init=1).fit(local[:100_000])  # compiles
-    in_memory = median(seconds_of_a_step(local, n_features) for _ in range(3))
+    X, centers = rows_in_blocks(n_rows, n_features, n_blocks), centers_of(20)
+    form, weights = Form(4, 1.0, 0.5), Weights(None)
+    with Threads(2, hold_blas=True) as threads:
+        local = X.compute(scheduler="threads")
+        objective = make_objective(local, weights, centers, form, threads)
+        in_memory = seconds_of_a_step(objective, centers)
+        del local, objective
     with cluster():
-        X = X.persist()
-        wait(X)
-        seconds_of_a_step(X, n_features)
-        on_dask = median(seconds_of_a_step(X, n_features) for _ in range(3))
+        on_dask = seconds_of_a_step(
+            make_objective(Blocks(X), weights, centers, form, None), centers
+        )
     work = f"{n_rows:,} × {n_features} float32 in {n_blocks} blocks"
     ours, theirs = 1e3 * on_dask, 1e3 * in_memory
     print(f"| StudentTClustering, an iteration, {work} | {theirs:.0f} ms in memory | "
@@ -111,16 +110,12 @@ def step(options):
 
 def overhead(options):
     """An iteration over blocks of next to no rows."""
-    X = rows_in_blocks(40 * 100, 20, 40)
+    X, centers = rows_in_blocks(40 * 100, 20, 40), centers_of(20)
     with cluster():
-        blocks, centers = Blocks(X), centers_of(20)
-        objective = BlockedObjective(blocks, Weights(None), centers, Form(4, 1.0, 0.5))
-        labels, f = objective.unlabelled(), np.ones(K)
-        calls = [
-            seconds_of(lambda: objective.sums(centers, centers, f, labels=labels))
-            for _ in range(60)
-        ]
-    ms = 1e3 * median(calls[10:])
+        objective = make_objective(
+            Blocks(X), Weights(None), centers, Form(4, 1.0, 0.5), None
+        )
+        ms = 1e3 * seconds_of_a_step(objective, centers, 60)
     print(f"| overhead of an iteration, 40 blocks | | {ms:.0f} ms | |")
 
 

@@ -31,6 +31,10 @@ F = TypeVar("F", bound="Callable[..., Any]")
 # may use.  Otherwise they are read again whenever they are needed.
 KEPT_SHARE = 1 / 3
 
+# Arguments of so many bytes are sent with each task, larger ones once.  A task of their
+# own takes 20 ms until others have its result.
+SENT_WITH_A_TASK = 2**18
+
 # What a user reads in the dashboard starts with this.
 TASK_NAME = "skdec"
 
@@ -58,6 +62,13 @@ class Run(NamedTuple):
 
     start: int
     stop: int
+
+
+class Shared:
+    """The arguments that all blocks have in common, which Dask does not look into."""
+
+    def __init__(self, values):
+        self.values = values
 
 
 class Described(NamedTuple):
@@ -138,7 +149,9 @@ class Blocks:
         import dask
 
         shared = [None if isinstance(a, Kept | Each | Run) else a for a in arguments]
-        shared = dask.delayed(tuple(shared), pure=False, traverse=False)
+        shared = Shared(shared)
+        if sum(getattr(a, "nbytes", 0) for a in arguments) > SENT_WITH_A_TASK:
+            shared = dask.delayed(shared, pure=False, traverse=False)
         run = dask.delayed(_run_group, pure=False, nout=2)
         results, values = [], []
         for g, group in enumerate(self._groups):
@@ -158,7 +171,7 @@ class Blocks:
             values.append(done[1] if keeps else None)
         with _one_error():
             if keeps:
-                held = dask.persist(*results, *values)
+                held = dask.persist(*results, *values, optimize_graph=False)
                 results, values = held[: len(results)], held[len(results) :]
             try:
                 results = dask.compute(*results)
@@ -358,7 +371,7 @@ def _run_group(function, rows, shared, own, keeps):
     for i, block in enumerate(rows):
         arguments = [
             own[position][i] if position in own else value
-            for position, value in enumerate(shared)
+            for position, value in enumerate(shared.values)
         ]
         found.append(function(block, *arguments))
     if not keeps:
