@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from numba import config
 from numpy.testing import assert_allclose
 from scipy import sparse
 
-from skdec.kernels.types import GAUSSIAN, STUDENT_T, Bandwidths, Kernel
+from skdec.kernels.graphs import plogp_of_copies
+from skdec.kernels.types import GAUSSIAN, STUDENT_T, Bandwidths, CopyLists, Kernel
 from skdec.tsne import _affinities
 from skdec.tsne._distances import SquaredDistances
 from skdec.tsne._field import repulsion_of
@@ -199,3 +201,16 @@ def test_points_without_a_connection_have_no_part():
     half = affinities_of(X, WEIGHTS * 1.0, [3.0], True, "exact")
     assert_allclose(whole(found.P)[:N, :N], whole(half.P) / 2, rtol=1e-6, atol=1e-9)
     assert_allclose(whole(found.P)[:N, N:], 0)
+
+
+# no kernel hands single numbers back, so that plain Python has to call it
+@pytest.mark.skipif(not config.DISABLE_JIT, reason="needs NUMBA_DISABLE_JIT=1")
+def test_pairs_of_copies_of_which_one_alone_has_the_other():
+    def f(x):
+        return x * np.log(x)
+
+    # two copies of 0; 1 is one copy, both ways; of the three of 2, each has both
+    mine = CopyLists(np.array([1]), np.array([0.3]), np.array([1.0]))
+    theirs = CopyLists(np.array([1, 2]), np.array([0.2, 0.5]), np.array([1.0, 2.0]))
+    found = plogp_of_copies(mine, theirs, np.array([2.0, 1.0, 3.0]), 0, 0.5)
+    assert found == pytest.approx(f(0.15 + 0.1) + f(0.15) + 3 * 2 * f(0.25))
