@@ -81,7 +81,7 @@ def draw(places, labels, largest, output):
     )  # fmt: skip
     names = [f"cluster {j}" for j in range(len(SHARES))]
     axes.legend(
-        points.legend_elements()[0], names, loc="center left", bbox_to_anchor=(1, 0.5),
+        points.legend_elements(alpha=1)[0], names, loc="center left", bbox_to_anchor=(1, 0.5),
         frameon=False,
     )  # fmt: skip
     axes.set_title(
