@@ -81,8 +81,8 @@ def draw(places, labels, largest, output):
     )  # fmt: skip
     names = [f"cluster {j}" for j in range(len(SHARES))]
     axes.legend(
-        points.legend_elements(alpha=1)[0], names, loc="center left", bbox_to_anchor=(1, 0.5),
-        frameon=False,
+        points.legend_elements(alpha=1)[0], names, frameon=False,
+        loc="center left", bbox_to_anchor=(1, 0.5),
     )  # fmt: skip
     axes.set_title(
         f"{len(places):,} of the rows on a t-SNE map, in the colours of clusters\n"

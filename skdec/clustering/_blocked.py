@@ -10,7 +10,6 @@ import numpy as np
 
 from skdec.clustering._objective import ClusteringObjective, Mixture, Sums
 from skdec.clustering._scaled_rows import Ball, Scaling
-from skdec.utils.numbers import largest_magnitude
 from skdec.utils.threads import Threads
 from skdec.utils.weights import Weights
 
@@ -54,22 +53,21 @@ class BlockedObjective:
     def __init__(self, blocks, weights, reference, form):
         self.blocks, self.weights, self.balance = blocks, weights, form.balance
         self.n_rows = blocks.shape[0]
-        largest = max(blocks.map(largest_magnitude, task="largest"))
+        dense = not blocks.is_sparse
         scaling = Scaling.about(
-            reference, form.bandwidth, largest, blocks.dtype, not blocks.is_sparse
+            reference, form.bandwidth, blocks.largest, blocks.dtype, dense
         )
         self._model = Model(scaling, form.dof, form.balance)
-        none = blocks[np.empty(0, np.intp)]
-        self.rows = BlockedRows(scaling.rows(none), blocks)
-        self._weight = None
+        self.rows = BlockedRows(scaling.rows(blocks.none()), blocks)
+        self._weight, self.total = None, float(self.n_rows)
         if weights.values is not None:
+            self.total = float(weights.values.sum())
             each = blocks.split(weights.values)
             _, self._weight = blocks.update(_kept, each, task="weights")
         self._norms = None
-        if not blocks.is_sparse:
+        if dense:
             by_products, norms = blocks.update(_norms, scaling, task="norms")
             self._norms = norms if all(by_products) else None
-        self.total = float(sum(self._map(_total, task="total")))
 
     @property
     def weight(self):
@@ -179,10 +177,6 @@ def _objective(rows, weight, norms, model, threads):
     return ClusteringObjective(
         scaled, Weights(weight), model.dof, threads, model.balance
     )
-
-
-def _total(rows, weight, norms, model):
-    return rows.shape[0] if weight is None else weight.sum()
 
 
 def _step(rows, weight, norms, model, centers, anchors, f, labels, judged):

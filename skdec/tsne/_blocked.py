@@ -117,7 +117,7 @@ class BlockedDistances(SquaredDistances):
         self.euclidean, self.boolean, self._sparse = True, False, False
         self.n_samples, self.blocks = blocks.shape[0], blocks
         self.elements_at_once = DISTANCES_FETCHED
-        scale = power_of_two(max(blocks.map(largest_magnitude, task="scale")))
+        scale = power_of_two(blocks.largest)
         total = sum(blocks.map(_sum_of_rows, scale, task="mean"))
         centring = Centring(scale, total / self.n_samples, 1.0)
         largest = max(blocks.map(_largest_centred, centring, task="spread"))

@@ -20,6 +20,7 @@ from scipy import sparse
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdec.utils.memory import available
+from skdec.utils.numbers import largest_magnitude
 from skdec.utils.validation import FLOATS, check_matrix
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class Described(NamedTuple):
     n_rows: int
     n_stored: int
     n_bytes: int
+    largest: float  # magnitude
     is_sparse: bool
 
 
@@ -98,6 +100,8 @@ class Blocks:
         float32 or float64.
     n_stored : int
         Numbers that are stored.
+    largest : float
+        The largest magnitude of them.
     offsets : list of int
         The first row of each block, and the number of all rows.
     """
@@ -121,6 +125,7 @@ class Blocks:
         sizes = [block.n_rows for block in found]
         self.shape = sum(sizes), int(X.shape[1])
         self.n_stored = sum(block.n_stored for block in found)
+        self.largest = max(block.largest for block in found)
         self.is_sparse = any(block.is_sparse for block in found)
         self.offsets = [0, *accumulate(sizes)]
         self.collection = X
@@ -218,6 +223,12 @@ class Blocks:
             )
         limits = zip(self.offsets, self.offsets[1:], strict=False)
         return Each([values[start:stop] for start, stop in limits])
+
+    def none(self):
+        """No rows of the kind that the blocks hold."""
+        shape = 0, self.shape[1]
+        kind = sparse.csr_matrix if self.is_sparse else np.empty
+        return kind(shape, dtype=self.dtype)
 
     def __getitem__(self, chosen):
         """Some of the rows, in memory, in the order in which they are asked for."""
@@ -357,7 +368,11 @@ def _as_rows(block, dtype, name):
 def _described(rows):
     stored = rows.nnz if sparse.issparse(rows) else rows.size
     return Described(
-        rows.shape[0], stored, stored * rows.dtype.itemsize, sparse.issparse(rows)
+        n_rows=rows.shape[0],
+        n_stored=stored,
+        n_bytes=stored * rows.dtype.itemsize,
+        largest=largest_magnitude(rows),
+        is_sparse=sparse.issparse(rows),
     )
 
 
