@@ -32,7 +32,7 @@ def pairwise_agreement(labelings, n_clusters):
     together = np.bincount(block, _pairs(counts.data), n_clusterings**2)
     together = together.reshape(n_clusterings, n_clusterings)
     alone = np.diagonal(together)
-    expected = np.outer(alone, alone) / _pairs(float(n_samples))
+    expected = np.outer(alone, alone) / max(_pairs(float(n_samples)), 1)
     largest = (alone[:, None] + alone) / 2
     chance = largest - expected
     agreement = np.ones_like(together)

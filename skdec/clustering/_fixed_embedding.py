@@ -19,6 +19,7 @@ from skdec.clustering._objective import ClusteringObjective, Mixture
 from skdec.clustering._optimizers import CentroidDescent, StochasticDescent
 from skdec.clustering._result import ClusteringResult
 from skdec.clustering._self_training import SelfTraining
+from skdec.clustering._spread import simplified_silhouette
 from skdec.clustering._training import Ended, number_collapsed
 from skdec.utils.numbers import TINY
 
@@ -32,6 +33,10 @@ SHARPNESS_TIE = 1e-4
 # A start stands for the others if its mean adjusted Rand index with them is at least
 # this, measured on at most so many rows.
 LEAST_AGREEMENT, AGREEMENT_ROWS = 0.5, 5000
+
+# Labels that agree with their start's by less than this (adjusted Rand index) have to
+# be better separated than those, by this much of the simplified silhouette.
+FAR_AGREEMENT, CLEARER = 0.8, 0.02
 
 # With parameters that the user has set, labels may lose this many nats a row beyond
 # what chance explains.  The paper's parameters even out sizes, and lose some.
@@ -56,6 +61,7 @@ class Outcome:
     start_kept: bool  # the start is returned
     emptied: bool  # because clusters lost all rows
     harmful: bool  # because what the user asked for lost more evidence than by chance
+    unfounded: bool  # because the labels left the start's and are no better separated
     n_reseeds: int  # clusters of the start that had no rows and were placed elsewhere
     n_collapsed: int  # clusters in the end without rows, or on another's centroid
     too_few: bool  # fewer distinct rows than clusters
@@ -246,6 +252,28 @@ class Carrier:
         )
         return after < before - self.loss_allowed
 
+    def _unfounded(self, objective, origin, end, form):
+        """Whether labels left the start's although clusters are no better separated.
+
+        The evidence of a mixture of one spread also grows where a cluster takes what
+        lies between the others, or where clusters of a few far rows leave all others
+        to one.
+        """
+        X, weights = self.starts.sample, self.starts.sample_weights
+        some = np.arange(0, X.shape[0], -(-X.shape[0] // AGREEMENT_ROWS))
+        weights = weights._replace(values=weights.of(some))
+        begin, end = (objective.rows.to_original(where) for where in (origin, end))
+        few = make_objective(X[some], weights, begin, form, self.threads)
+        inside = [few.rows.to_internal(where) for where in (begin, end)]
+        labels = np.array([few.nearest(where)[0] for where in inside])
+        if pairwise_agreement(labels, len(begin))[0, 1] >= FAR_AGREEMENT:
+            return False
+        before, after = (
+            _separation(X[some], weights.values, few, *each)
+            for each in zip(inside, labels, strict=True)
+        )
+        return after < before + CLEARER
+
     def _judged(self, ended, objective, start, origin, form, n_reseeds):
         """What is returned: the end of a run, or its origin."""
         before = objective.evidence(objective.mixture(origin))
@@ -258,7 +286,13 @@ class Carrier:
             after < before - self.allowed
             or self._loses_labels(objective, origin, ended.centers)
         )
-        kept = emptied or harmful or (worse and self.strict)
+        # with the user's parameters labels may lie anywhere
+        unfounded = (
+            self.strict
+            and not (emptied or worse)
+            and self._unfounded(objective, origin, ended.centers, form)
+        )
+        kept = emptied or harmful or unfounded or (worse and self.strict)
         centers = origin if kept else ended.centers
         return Outcome(
             ended=ended,
@@ -272,6 +306,7 @@ class Carrier:
             start_kept=kept,
             emptied=emptied,
             harmful=harmful,
+            unfounded=unfounded,
             n_reseeds=n_reseeds,
             n_collapsed=number_collapsed(centers, had if kept else has),
             too_few=self.starts.too_few,
@@ -295,6 +330,16 @@ def _agreement(objective, starts):
     labels = np.array([labelled[::every] for labelled in labels])
     agreement = pairwise_agreement(labels, len(starts[0]))
     return (agreement.sum(axis=1) - 1) / (len(starts) - 1)
+
+
+def _separation(X, weight, objective, centers, labels):
+    """Mean over the clusters of their simplified silhouette, about their means."""
+    means, _ = objective.labelled_mixture(centers, labels)
+    labels, _ = objective.nearest(means)
+    mass = np.bincount(labels, weights=weight)
+    return simplified_silhouette(
+        X, objective.rows.to_original(means), weight / mass[labels]
+    )
 
 
 def _occupied(objective, centers):

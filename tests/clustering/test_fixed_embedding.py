@@ -192,3 +192,21 @@ def test_ten_times_too_many_clusters(n_features):
     assert len(np.unique(model.labels_)) == 30
     farthest = distances_from_mean(X, X).max()
     assert distances_from_mean(X, model.cluster_centers_).max() < farthest
+
+
+def clusters_of_many_widths(seed):
+    """Ten clusters of equal size, some of them several times as wide as others."""
+    rng = np.random.RandomState(seed)
+    centers, y = rng.randn(10, 10), rng.randint(10, size=3000)
+    width = 0.6 * np.exp(0.8 * rng.randn(10))
+    return centers[y] + width[y][:, None] * rng.randn(3000, 10), y
+
+
+def test_one_cluster_does_not_take_what_lies_between_the_others():
+    # evidence grows along the way, which one spread of all clusters is to blame for
+    X, y = clusters_of_many_widths(2)
+    kmeans = KMeans(10, n_init=10, random_state=0).fit(X)
+    model = StudentTClustering(10, random_state=0).fit(X)
+    assert np.bincount(model.labels_).max() < len(X) / 3
+    scores = (adjusted_rand_score(y, m.labels_) for m in (model, kmeans))
+    assert np.subtract(*scores) > -0.05
