@@ -149,12 +149,12 @@ def reliability(
     n_samples = X.shape[0]
     chosen = chosen_rows(rows, n_samples, random_state)
     lengths = _checked_lengths(lengths, n_directions)
-    joint = tsne.normalization == "joint"
-    exaggeration = 1.0 if tsne.exaggeration is None else float(tsne.exaggeration)
     with Threads(n_jobs, hold_blas=True) as threads:
         fitted = FittedMap(tsne.embedding_, placing.kernel)
-        left_out = LeftOut.of(placing, joint, threads)
-        terms = point_terms(fitted, chosen, joint, exaggeration, threads)
+        left_out = LeftOut.of(placing, placing.joint, threads)
+        terms = point_terms(
+            fitted, chosen, placing.joint, placing.exaggeration, threads
+        )
         steps = _steps(X, n_directions, lengths)
         sigma = np.minimum(left_out.sigma(), _spread(X))
         size = max(1, ATTRACTIONS_AT_A_TIME // (left_out.width * (len(steps) + 1)))

@@ -151,8 +151,15 @@ def _placing(params, points, perplexities, kernel, exact, n_neighbors):
     if points.rows is not None:
         copies = FittedCopies(points.rows, points.weights, points.merged)
     bandwidths = Bandwidths(perplexities, distances.precision(params.sigma))
-    k = None if exact else n_neighbors
-    return Placing(distances, bandwidths, kernel, k, copies)
+    return Placing(
+        distances,
+        bandwidths,
+        kernel,
+        None if exact else n_neighbors,
+        joint=params.normalization == "joint",
+        exaggeration=_late(params),
+        copies=copies,
+    )
 
 
 def _place_others(X, embedding, points, places, placing, threads):
@@ -264,10 +271,15 @@ def _affinities(placing, n_neighbors, joint, dtype, threads, progress):
     return affinities
 
 
+def _late(params):
+    """Exaggeration after the early one."""
+    return 1.0 if params.exaggeration is None else float(params.exaggeration)
+
+
 def _phases(params, n_samples, kernel):
     """The schedule, with the learning rate that "auto" stands for."""
     stable = stable_rate(kernel, params.n_components)
-    late = 1.0 if params.exaggeration is None else params.exaggeration
+    late = _late(params)
 
     def learning_rate(share, exaggeration):
         if params.learning_rate != "auto":

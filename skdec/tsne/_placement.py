@@ -45,6 +45,8 @@ class Placing:
     bandwidths: Bandwidths
     kernel: Kernel
     n_neighbors: int | None  # None: p is over all pairs
+    joint: bool  # the normalisation of the fit
+    exaggeration: float  # after the early one
     copies: FittedCopies | None = None  # None: each row of the map is one
     # what has been prepared for a map: pickled without it, and made again when needed
     prepared: dict = field(default_factory=dict, compare=False, repr=False)

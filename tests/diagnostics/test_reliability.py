@@ -144,6 +144,18 @@ def test_points_of_a_settled_map_are_at_their_minimum(small, parameters):
     assert np.isfinite(scores.perturbation).all()
 
 
+def test_scores_are_of_the_map_as_it_was_fitted(small):
+    X, tsne = small
+    fitted = ExactTSNE(perplexity=5, exaggeration=2.0, **SHORT).fit(X)
+    expected = reliability(fitted, X, rows=10, n_directions=1, random_state=0)
+    plain = reliability(tsne, X, rows=10, n_directions=1, random_state=0)
+    fitted.set_params(normalization="conditional", exaggeration=None, perplexity=9)
+    scores = reliability(fitted, X, rows=10, n_directions=1, random_state=0)
+    assert_array_equal(scores.singularity, expected.singularity)
+    assert_array_equal(scores.perturbation, expected.perturbation)
+    assert (np.abs(expected.singularity / plain.singularity - 1) > 0.1).any()
+
+
 def test_scores_depend_neither_on_threads_nor_on_the_other_rows(small):
     X, tsne = small
     one = reliability(tsne, X, n_jobs=1)
