@@ -58,6 +58,6 @@ EmbeddingDisplay.from_arrays(
 )
 left.scatter(*cells.obsm["X_skdec"][doubtful].T, c="black", marker="x", s=26)
 left.set_title(f"types of cells; crosses: the {doubtful.mean():.0%} not to believe")
-ReliabilityDisplay.from_arrays(cells.obsm["X_skdec"], scores.perturbation, ax=right)
-right.set_title("perturbation: how far a point jumps")
+ReliabilityDisplay.from_arrays(cells.obsm["X_skdec"], scores, ax=right)
+right.set_title("perturbation")
 plt.show()

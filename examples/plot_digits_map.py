@@ -9,6 +9,7 @@ clusters, have a letter in the first picture, and the second picture shows why t
 where they are.
 """
 
+from collections import Counter
 from string import ascii_lowercase, ascii_uppercase
 
 import numpy as np
@@ -32,14 +33,14 @@ placed = tsne.transform(X_new)
 # ------------------------------
 # A new row is in the cluster of the digit that most of its ten nearest training rows in
 # the map are of.  The same question, asked of the pixels, tells whether the map is to
-# blame.  A row is alone if it is farther from all training rows than nearly all of
-# these are from each other.
+# blame.  A row is alone if it is farther from any training row than all but one in a
+# thousand of these are from their nearest.
 
 in_map = KNeighborsClassifier(10).fit(tsne.embedding_, y_train)
 in_pixels = KNeighborsClassifier(10).fit(X_train, y_train)
 seen, seen_in_pixels = in_map.predict(placed), in_pixels.predict(X_new)
 gap = in_map.kneighbors(placed, 1)[0][:, 0]
-usual = np.quantile(in_map.kneighbors(n_neighbors=1)[0], 0.995)
+usual = np.quantile(in_map.kneighbors(n_neighbors=1)[0], 0.999)
 astray, alone = seen != y_new, gap > usual
 marked = np.flatnonzero(astray | alone)
 
@@ -80,14 +81,14 @@ plt.show()
 # %%
 # Why some are among others
 # -------------------------
-# Each row with a letter, and the training row that is nearest to it in pixels.  Most
-# are written so that their pixels are among the other digit: any map that keeps
-# neighbours has to put them there.  A row that is alone has neighbours in several
-# clusters, each of which pulls it.
+# Each row with a letter, the training row that is nearest to it in pixels, and of which
+# digits its ten nearest are.  Most are written so that their pixels are among the other
+# digit: any map that keeps neighbours has to put them there.  Where the neighbours are
+# of several digits, each of their clusters pulls, and the row lands at a rim or alone.
 
-nearest = in_pixels.kneighbors(X_new[marked], 1)[1][:, 0]
+nearest = in_pixels.kneighbors(X_new[marked])[1]
 figure, axes = plt.subplots(
-    2, len(marked), figsize=(1.15 * len(marked), 3.4), layout="constrained",
+    2, len(marked), figsize=(1.2 * len(marked), 4), layout="constrained",
     squeeze=False,
 )  # fmt: skip
 for (row, letter), near, (above, below) in zip(
@@ -96,12 +97,17 @@ for (row, letter), near, (above, below) in zip(
     where = f"among {seen[row]}s" if astray[row] else "alone"
     above.imshow(X_new[row].reshape(8, 8), cmap="gray_r")
     above.set_title(f"{letter}: a {y_new[row]}\n{where}", fontsize=10)
-    below.imshow(X_train[near].reshape(8, 8), cmap="gray_r")
-    below.set_title(f"a {y_train[near]}", fontsize=10)
+    below.imshow(X_train[near[0]].reshape(8, 8), cmap="gray_r")
+    below.set_title(f"a {y_train[near[0]]}", fontsize=10)
+    counts = Counter(y_train[near].tolist()).most_common(3)
+    below.set_xlabel("\n".join(f"{n} are {digit}s" for digit, n in counts))
 for ax in axes.flat:
     ax.set_xticks([])
     ax.set_yticks([])
 axes[0, 0].set_ylabel("new row")
 axes[1, 0].set_ylabel("nearest row")
-figure.suptitle("new rows with a letter, and the nearest training row in pixels")
+figure.suptitle(
+    "new rows with a letter, the nearest training row in pixels, and what the ten "
+    "nearest are"
+)
 plt.show()

@@ -50,10 +50,14 @@ recall = {factor: neighbor_recall(X, Y, n_neighbors=10) for factor, Y in maps.it
 
 figure, axes = plt.subplots(2, 4, figsize=(14, 7.6), layout="constrained")
 for ax, (factor, Y) in zip(axes.flat, maps.items(), strict=False):
-    EmbeddingDisplay.from_arrays(Y, labels=y, ax=ax, legend=False)
+    EmbeddingDisplay.from_arrays(
+        Y, labels=y, ax=ax, legend=False, annotate=factor == 1, point_size=2.5
+    )
     ax.set_title(f"exaggeration = {factor:g}:\n{recall[factor]:.0%} of neighbours kept")
 linear = fits[12].predict(eigenvectors)
-EmbeddingDisplay.from_arrays(linear, labels=y, ax=axes.flat[6], legend=False)
+EmbeddingDisplay.from_arrays(
+    linear, labels=y, ax=axes.flat[6], legend=False, annotate=False, point_size=2.5
+)
 axes.flat[6].set_title(
     f"five eigenvectors, regressed on\nthe last: R² = {shares[12]:.2f}"
 )
@@ -66,4 +70,5 @@ ax.minorticks_off()
 ax.set_ylim(0, 1)
 ax.set_xlabel("exaggeration")
 ax.legend(frameon=False, loc="lower left")
+figure.suptitle("digits; colours as in the first map")
 plt.show()

@@ -44,12 +44,11 @@ def kept_neighbors(X, embedding, k=10):
 
 kept = kept_neighbors(X, embedding)
 figure, axes = plt.subplots(1, 3, figsize=(15, 4.8), layout="constrained")
-ReliabilityDisplay.from_arrays(embedding, scores.perturbation, ax=axes[0])
-axes[0].set_title("perturbation: how far a point jumps")
-ReliabilityDisplay.from_arrays(embedding, np.log10(scores.singularity), ax=axes[1])
-axes[1].set_title("singularity (log10): how loose its place is")
+ReliabilityDisplay.from_arrays(embedding, scores, ax=axes[0])
+ReliabilityDisplay.from_arrays(embedding, scores, score="singularity", ax=axes[1])
 EmbeddingDisplay.from_arrays(embedding, values=kept, ax=axes[2])
-axes[2].set_title("share of ten neighbours kept")
+for ax, title in zip(axes, ("perturbation", "singularity", "neighbours kept")):
+    ax.set_title(title)
 plt.show()
 
 # %%

@@ -46,7 +46,12 @@ def draw(factor):
         for ax, dof in zip(line, DOFS, strict=True):
             form = perplexity, factor, dof
             EmbeddingDisplay.from_arrays(
-                maps[form], labels=y, ax=ax, legend=False, annotate=False
+                maps[form],
+                labels=y,
+                ax=ax,
+                legend=False,
+                annotate=False,
+                point_size=2.5,
             )
             ax.set_title(f"{recall[form]:.0%} of neighbours kept", fontsize=9)
         line[0].set_ylabel(f"perplexity = {perplexity}", fontsize=12)

@@ -62,15 +62,16 @@ plt.show()
 # %%
 # A sample that counts as the whole
 # ---------------------------------
-# Of the digits 0 to 4 every tenth row is kept.  In a map of what is left they shrink to
-# a tenth.  With a weight of 10 they take the room that they have in the map of all.
+# Of the digits 0 to 4 every fourth row is kept.  In a map of what is left they have
+# less room.  With a weight of 4 they count as much as all rows do.  They have even more
+# room: copies of a row share one place, and are its neighbours in place of other rows.
 
-kept = (y >= 5) | (np.arange(len(y)) % 10 == 0)
-weight = np.where(y[kept] < 5, 10.0, 1.0)
+kept = (y >= 5) | (np.arange(len(y)) % 4 == 0)
+weight = np.where(y[kept] < 5, 4.0, 1.0)
 maps = {
     "all rows": (ExactTSNE(random_state=0).fit_transform(X), y),
-    "a tenth of 0 to 4": (ExactTSNE(random_state=0).fit_transform(X[kept]), y[kept]),
-    "that tenth with weight 10": (
+    "a quarter of 0 to 4": (ExactTSNE(random_state=0).fit_transform(X[kept]), y[kept]),
+    "that quarter with weight 4": (
         ExactTSNE(random_state=0).fit_transform(X[kept], sample_weight=weight),
         y[kept],
     ),
