@@ -47,7 +47,8 @@ figure, axes = plt.subplots(1, 3, figsize=(15, 4.8), layout="constrained")
 ReliabilityDisplay.from_arrays(embedding, scores, ax=axes[0])
 ReliabilityDisplay.from_arrays(embedding, scores, score="singularity", ax=axes[1])
 EmbeddingDisplay.from_arrays(embedding, values=kept, ax=axes[2])
-for ax, title in zip(axes, ("perturbation", "singularity", "neighbours kept")):
+titles = "perturbation", "singularity", "share of ten neighbours kept"
+for ax, title in zip(axes, titles, strict=True):
     ax.set_title(title)
 plt.show()
 
