@@ -26,6 +26,7 @@ from sklearn.metrics import (
     normalized_mutual_info_score,
 )
 from sklearn.model_selection import train_test_split
+from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 
 from skdec import ExactTSNE, StudentTClustering
@@ -72,6 +73,28 @@ def split(X, y, seed):
     return parts[::2], parts[1::2]
 
 
+def alone(placed, embedding):
+    """Which placed rows are farther from all training rows than any of these is."""
+    near = NearestNeighbors(n_neighbors=1).fit(embedding)
+    among_themselves, _ = near.kneighbors()
+    return near.kneighbors(placed)[0][:, 0] > among_themselves.max()
+
+
+def draw_map(ax, embedding, labels, placed, placed_labels):
+    """Training rows as dots, held-out rows as triangles, in the colours of labels."""
+    # in mixed order, since each covers what is before it
+    order = np.random.default_rng(0).permutation(len(placed))
+    ax.scatter(
+        *placed[order].T, c=categorical_colors(10)[placed_labels[order]], s=24,
+        marker="^", edgecolors="black", linewidths=0.5, zorder=3,
+    )  # fmt: skip
+    ax.scatter(
+        *placed[alone(placed, embedding)].T, s=180, facecolors="none",
+        edgecolors="black", linewidths=1.3, zorder=3,
+    )  # fmt: skip
+    EmbeddingDisplay.from_arrays(embedding, labels=labels, ax=ax)
+
+
 def draw(model, train, test, path):
     """Save the map in both colours, and held-out digits against their clusters."""
     import matplotlib
@@ -87,28 +110,26 @@ def draw(model, train, test, path):
         np.concatenate([train[1], test[1]]),
     )
     found, new = np.split(labels, [len(train[1])])
-    figure, axes = plt.subplots(1, 3, figsize=(19, 6.2), layout="constrained")
+    figure, axes = plt.subplots(1, 3, figsize=(18, 6.4), layout="constrained")
     parts = ("digits written", train[1], test[1]), ("clusters found", found, new)
     for ax, (title, training, held_out) in zip(axes, parts, strict=False):
         draw_map(ax, tsne.embedding_, training, placed, held_out)
         ax.set_title(title)
-    ConfusionMatrixDisplay.from_predictions(
+    counts = ConfusionMatrixDisplay.from_predictions(
         test[1], new, cmap="Blues", colorbar=False, ax=axes[2]
     )
+    for text in counts.text_.ravel():
+        text.set_visible(text.get_text() != "0")
     axes[2].set(ylabel="digit written", xlabel="cluster, by the digit it matches")
     share = np.mean(new == test[1])
     axes[2].set_title(f"held-out rows: {share:.1%} in the cluster of their digit")
+    figure.suptitle(
+        "Dots: training rows.  Triangles: held-out rows, each placed in the finished "
+        "map.  Circled: placed between clusters, far from all training rows,\nbecause "
+        "the digits most like it are in several clusters."
+    )
     figure.savefig(path, dpi=100)
-
-
-def draw_map(ax, embedding, training, placed, held_out):
-    """Training rows as dots, held-out rows as triangles, in the colours of labels."""
-    EmbeddingDisplay.from_arrays(embedding, labels=training, ax=ax)
-    colours = categorical_colors(10)
-    ax.scatter(
-        *placed.T, c=colours[held_out], s=22, marker="^", edgecolors="black",
-        linewidths=0.5, label="held out",
-    )  # fmt: skip
+    plt.close(figure)
 
 
 def main():

@@ -93,8 +93,8 @@ for title, (true, X) in DATA.items():
 
 # %%
 # Above the rows in the clusters that ``StudentTClustering`` found at the number chosen,
-# below the scores of both methods.  Each curve is scaled to its own range: −inertia has
-# the unit of the data squared.
+# below the scores of both methods.  Each curve is scaled to its own range, since
+# −inertia has the unit of the data squared; the number chosen has a large mark.
 figure, axes = plt.subplots(
     2, 4, figsize=(15, 7), layout="constrained", height_ratios=[1.25, 1]
 )
@@ -109,9 +109,12 @@ for (title, (true, X)), (above, below) in zip(DATA.items(), axes.T, strict=True)
     for name, mark in zip(METHODS, "os", strict=True):
         scores = searches[title, name].cv_results_["mean_test_score"]
         scaled = (scores - scores.min()) / np.ptp(scores)
-        below.plot(GRID, scaled, marker=mark, ms=4, label=name)
+        line = below.plot(GRID, scaled, marker=mark, ms=4, label=name)[0]
+        at = scaled.argmax()
+        below.plot(GRID[at], scaled[at], mark, ms=10, mfc="none", c=line.get_color())
     below.axvline(true, color="0.5", ls="--", label="true number")
     below.set(xlabel="n_clusters", xticks=GRID[::2])
 axes[1, 0].set_ylabel("held-out score,\nfrom its least to its largest")
+figure.suptitle("Numbers of clusters that a grid search chooses (large marks)")
 figure.legend(*below.get_legend_handles_labels(), loc="outside lower center", ncols=3)
 plt.show()

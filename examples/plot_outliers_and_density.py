@@ -5,8 +5,9 @@ Rows between clusters, and rows far from all
 Two kinds of rows do not belong to a cluster, and two methods find them.
 ``entropy_samples`` is large between clusters, where memberships are divided.
 ``score_samples`` is the log density of the mixture that the memberships stand for: it
-is small far from all clusters.  A far row may well be on the side of one cluster, so
-that its membership there is near 1; the density tells that it is not like its rows.
+is small far from all clusters.  A far row may be on the side of one cluster, so that
+its memberships alone do not tell it from the rows there.  (Very far out, where all
+clusters are about as far, they are divided again.)
 
 The first picture shows both over a plane, the second the digits that they pick.
 """
@@ -60,28 +61,32 @@ levels = {
     ),
 }
 figure, axes = plt.subplots(1, 2, figsize=(13, 5.8), layout="constrained")
-marked = (sparse, "least dense 3 %"), (between, "most divided 3 %")
+marked = (sparse, "the least dense 3 %"), (between, "the most divided 3 %")
 for ax, (title, (values, cmap)), (rows, name) in zip(
     axes, levels.items(), marked, strict=True
 ):
     grid = values.reshape(240, 240)
-    filled = ax.contourf(*side, grid, levels=14, cmap=cmap, alpha=0.75)
-    figure.colorbar(filled, ax=ax, shrink=0.85)
-    ax.scatter(*X.T, s=6, c="white", edgecolors="black", linewidths=0.3, label="rows")
-    ax.scatter(*X[rows].T, s=45, facecolors="none", edgecolors="red", label=name)
+    extent = [side[0][0], side[0][-1], side[1][0], side[1][-1]]
+    image = ax.imshow(grid, extent=extent, origin="lower", cmap=cmap, alpha=0.8)
+    figure.colorbar(image, ax=ax, shrink=0.85)
+    ax.contour(*side, grid, levels=12, colors="white", linewidths=0.4)
+    ax.scatter(*X.T, s=5, c="black", label="rows")
     ax.scatter(
-        *model.cluster_means_.T, marker="P", s=90, c="white", edgecolors="black",
+        *X[rows].T, s=36, c="white", edgecolors="black", linewidths=0.9, label=name
+    )
+    ax.scatter(
+        *model.cluster_means_.T, marker="P", s=110, c="white", edgecolors="black",
         label="means of clusters",
     )  # fmt: skip
     ax.set(title=title, xticks=[], yticks=[], aspect="equal")
-    ax.legend(loc="upper left", framealpha=0.9)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=3, frameon=False)
 plt.show()
 
 # %%
 # The digits, on 20 principal components: of each cluster the row of greatest density,
-# then the rows of least density, and those whose memberships are most divided.  Strange
-# digits are written in a way that few use.  Divided ones are legible, mostly, and
-# lie between two shapes.
+# then the rows of least density, and those whose memberships are most divided.  Most of
+# the former are sevens with a bar, which few write.  Many of the latter are eights that
+# are nearly ones.
 digits = load_digits()
 Z = PCA(20, random_state=0).fit_transform(digits.data)
 model = StudentTClustering(10, random_state=0).fit(Z)

@@ -8,16 +8,19 @@ kept and fitted together, so that the start does not hang on the first of them; 
 that each batch is one step, and centroids move with their rows.  Clusters keep their
 numbers all the way, so that labels of yesterday and of today can be compared.
 
-The first picture shows three of the batches, and the ways of the centroids; the second
-the share of rows with the right number, next to that of the clusters of the first batch
-kept as they were, and of clusters found anew in every batch, whose numbers are drawn
-anew too.  A stream finds no new clusters, and its steps become shorter: it lags behind
-rows that move fast.
+The first picture shows three of the batches in the colours of their labels, over the
+parts of the plane that belong to each cluster by then; the second the share of rows
+with the right number, next to that of the clusters of the first batch kept as they
+were, and of clusters found anew in every batch, whose numbers are drawn anew too.
+
+A stream finds no new clusters, and its steps become shorter: it lags behind rows that
+move fast, as begins to show at the end.
 """
 
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.cluster import KMeans
+from threadpoolctl import threadpool_limits
 
 from skdec import StudentTClustering
 from skdec.plotting import EmbeddingDisplay, categorical_colors, match_labels
@@ -43,48 +46,61 @@ batches = [batch(turned) for turned in np.deg2rad(np.linspace(0, 60, N_BATCHES))
 
 # %%
 # The stream, and what it is compared with.
+SHOWN = [0, N_BATCHES // 2, N_BATCHES - 1]
+side = np.linspace(-11, 11, 150)
+plane = np.zeros((150 * 150, N_FEATURES))
+plane[:, :2] = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
+
 first, truth = batches[0]
 stream = StudentTClustering(5, random_state=0)
 fixed = StudentTClustering(5, random_state=0).fit(first)
 labels = {"partial_fit": [], "the first batch's clusters": [], "found anew": []}
-ways = []
+parts = {}
 for number, (X, _) in enumerate(batches):
     labels["partial_fit"].append(stream.partial_fit(X).labels_)
     labels["the first batch's clusters"].append(fixed.predict(X))
-    anew = KMeans(5, n_init=5, random_state=number)
-    labels["found anew"].append(anew.fit_predict(X))
-    ways.append(stream.cluster_centers_)
-ways = np.array(ways)
+    # on so few rows the threads of k-means would wait on each other
+    with threadpool_limits(1):
+        anew = KMeans(5, n_init=5, random_state=number).fit(X)
+    labels["found anew"].append(anew.labels_)
+    if number in SHOWN:
+        parts[number] = stream.predict(plane)
 
 # %%
 # The numbers of each are matched with the true ones in the first batch, and never
 # again.
-right = {}
+right, true_number = {}, {}
 for name, found in labels.items():
-    used, at = np.unique(found[0], return_index=True)
-    numbers = match_labels(found[0], truth)[at]
-    labels[name] = [numbers[np.searchsorted(used, each)] for each in found]
+    _, at = np.unique(found[0], return_index=True)
+    true_number[name] = match_labels(found[0], truth)[at]
     right[name] = np.array(
-        [np.mean(a == y) for a, (_, y) in zip(labels[name], batches, strict=True)]
+        [
+            np.mean(true_number[name][each] == y)
+            for each, (_, y) in zip(found, batches, strict=True)
+        ]
     )
     print(f"{name:28} right in the first ten batches {right[name][:10].mean():.3f}, "
           f"in the last ten {right[name][-10:].mean():.3f}")  # fmt: skip
 
 # %%
-numbers = match_labels(stream.labels_, batches[-1][1])
-colours = categorical_colors(5)
-shown = [0, N_BATCHES // 2, N_BATCHES - 1]
-figure, axes = plt.subplots(1, 3, figsize=(13, 4.6), layout="constrained")
-for ax, number in zip(axes, shown, strict=True):
-    X, _ = batches[number]
+numbers = true_number["partial_fit"]
+# paler than the rows
+colours = 0.75 + 0.25 * categorical_colors(5)[:, :3]
+figure, axes = plt.subplots(1, 3, figsize=(13, 4.8), layout="constrained")
+for ax, number in zip(axes, SHOWN, strict=True):
+    ax.imshow(
+        colours[numbers[parts[number]]].reshape(150, 150, 3),
+        extent=[-11, 11, -11, 11], origin="lower",
+    )  # fmt: skip
     EmbeddingDisplay.from_arrays(
-        X[:, :2], labels=labels["partial_fit"][number], ax=ax, legend=False
-    )
-    for way in ways[: number + 1].swapaxes(0, 1):
-        ax.plot(*way[:, :2].T, color="black", lw=1.2)
-        ax.plot(*way[-1, :2], "P", color="black", ms=9)
+        batches[number][0][:, :2], labels=numbers[labels["partial_fit"][number]],
+        ax=ax, legend=False,
+    )  # fmt: skip
+    ax.set_aspect("equal", adjustable="box")
     ax.set(title=f"batch {number + 1}", xlim=(-11, 11), ylim=(-11, 11))
-figure.suptitle("Numbers and colours are the stream's; lines and crosses its centroids")
+figure.suptitle(
+    "Rows of three batches in the colours of their labels; pale: the place of each"
+)
 plt.show()
 
 # %%

@@ -9,8 +9,7 @@ among them by the likelihood of a mixture, moves on, and finds all three.
 
 A Gaussian mixture has this likelihood as its own aim.  It does as well in the first
 row of the picture, and better in the second, where clusters differ in spread: that is
-what it is for.  Clusters have the colour of the class that they match best; rings mark
-rows in the cluster of another class.
+what it is for.  Clusters have the colour of the class that they match best.
 """
 
 import matplotlib.pyplot as plt
@@ -61,18 +60,13 @@ for title, scores in agreement.items():
     print(f"{title:24}" + "".join(f"{score:20.3f}" for score in scores.values()))
 
 # %%
-figure, axes = plt.subplots(2, 4, figsize=(14, 7.2), layout="constrained")
+look = {"legend": False, "annotate": False, "point_size": 2.5}
+figure, axes = plt.subplots(2, 4, figsize=(14, 7.4), layout="constrained")
 for row, (title, (X, y)) in zip(axes, DATA.items(), strict=True):
-    names = [f"class of {size:,}" for size in SIZES[title]]
-    EmbeddingDisplay.from_arrays(X, labels=y, names=names, ax=row[0], annotate=False)
-    row[0].set_title(f"{title}: the classes")
+    EmbeddingDisplay.from_arrays(X, labels=y, ax=row[0], **look)
+    row[0].set_title(f"the classes:\n{title}")
     for ax, (name, labels) in zip(row[1:], found[title].items(), strict=True):
-        EmbeddingDisplay.from_arrays(X, labels=labels, ax=ax, legend=False)
-        wrong = labels != y
-        ax.scatter(*X[wrong].T, s=30, facecolors="none", edgecolors="black", lw=0.6)
-        ax.set_title(f"{name}\nagreement {agreement[title][name]:.2f}")
-figure.suptitle(
-    "Three clusters asked for.  Rings: rows in the cluster of another class; "
-    "agreement: adjusted Rand index"
-)
+        EmbeddingDisplay.from_arrays(X, labels=labels, ax=ax, **look)
+        ax.set_title(f"{name}\nadjusted Rand index {agreement[title][name]:.2f}")
+figure.suptitle("The classes, and clusters in the colours of the classes they match")
 plt.show()
