@@ -125,9 +125,11 @@ def draw(model, train, test, path):
     axes[2].set_title(f"held-out rows: {share:.1%} in the cluster of their digit")
     figure.suptitle(
         "Dots: training rows.  Triangles: held-out rows, each placed in the finished "
-        "map.  Circled: placed between clusters, far from all training rows,\nbecause "
-        "the digits most like it are in several clusters."
+        "map.  Circled: held-out rows that lie\nalone, because the training rows most "
+        "like them are in several clusters, far from one another."
     )
+    # the layout of axes of fixed aspect settles when it is made a second time
+    figure.draw_without_rendering()
     figure.savefig(path, dpi=100)
     plt.close(figure)
 
