@@ -98,9 +98,11 @@ def categories(labels: Any, argument: str, n: int | None = None, names: Any = No
     values, codes = _factorized(labels, argument, n)
     numbers = _numbers(values, names)
     names_of = {
-        number: _name(value, number, names)
+        number: name_of(value, number, names)
         for value, number in zip(values, numbers, strict=True)
     }
+    if len(set(names_of.values())) < len(names_of):
+        raise ValueError(f"names must differ; got {sorted(names_of.values())}")
     # one more for the rows of no class, whose code is −1
     lookup = np.array([*numbers, NO_CLUSTER], dtype=np.intp)
     present = sorted(set(lookup[np.unique(codes)]) - {NO_CLUSTER})
@@ -187,7 +189,7 @@ def _numbers(values, names):
     return [known[value] for value in values]
 
 
-def _name(value, number, names):
+def name_of(value, number, names):
     """What a class is called."""
     if isinstance(names, Mapping):
         value = names.get(value, value)
