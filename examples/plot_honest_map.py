@@ -18,7 +18,6 @@ from skdec.diagnostics import reliability
 from skdec.plotting import EmbeddingDisplay, ReliabilityDisplay, match_labels
 
 X, y = load_digits(return_X_y=True)
-X, y = X[:1000], y[:1000]
 tsne = ExactTSNE(random_state=0, tol=1e-4)
 embedding = tsne.fit_transform(X)
 
