@@ -7,6 +7,7 @@ from inspect import signature
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+import numpy as np
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -26,6 +27,7 @@ from skdec.tsne._given_affinities import check_affinities
 from skdec.tsne._inverse import check_inverse, mean_rows
 from skdec.tsne._placement import warn_if_lost
 from skdec.utils.blocks import is_dask, row_by_row
+from skdec.utils.progress import BARS
 from skdec.utils.sklearn_compat import (
     CallbackSupportMixin,
     StrOptions,
@@ -48,6 +50,14 @@ if TYPE_CHECKING:
         Normalization,
         RandomState,
     )
+
+# Entries of history_, as StudentTClustering calls them, and where they are.
+HISTORY = {
+    "n_iter": "n_iter",
+    "kl_divergence": "kl",
+    "grad_norm": "grad_norm",
+    "exaggeration": "exaggeration",
+}
 
 
 class ExactTSNE(
@@ -127,8 +137,10 @@ class ExactTSNE(
         1e-4; components that X does not have are filled as in "random", normal with
         standard deviation 1e-4.  "pca" needs X itself: for precomputed distances
         and missing values "spectral" takes its place, with a warning.
-    verbose : int, default=0
-        Print timings and, at every 50th iteration, KL and gradient norm.
+    verbose : int or "progress", default=0
+        Print timings and, at every 50th iteration, KL and gradient norm.  "progress"
+        draws a bar in their place, with KL and the time that is left if no stopping
+        rule ends the fit earlier, by rich or tqdm, whichever is installed.
     random_state : int, RandomState instance or None, default=None
         Seeds the initialisation.
     method : "exact", default="exact"
@@ -188,6 +200,9 @@ class ExactTSNE(
         last, with KL of the unexaggerated P and a copy of the embedding; the fit stops
         where it returns something true.  scikit-learn's own callbacks
         (``set_callbacks``, from 1.9 on) see every iteration.
+    callback_every : int, default=50
+        The callback is called at each multiple of so many iterations, too; KL is
+        computed there for it.  That changes neither the map nor when the fit ends.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the map of the last fit, if there is one, instead
         of from ``init``: for more iterations, another perplexity or exaggeration, or
@@ -208,6 +223,11 @@ class ExactTSNE(
     n_iter_ : int
         Iterations done.  Equal to ``max_iter`` when no stopping rule ended the fit
         earlier.
+    history_ : dict of ndarray
+        One entry for each time that KL was computed, at every 50th iteration and the
+        last: "n_iter", the iterations done; "kl_divergence", KL(P‖Q) there without
+        exaggeration, in nats; "grad_norm", the norm of the gradient, of P times
+        "exaggeration".
     learning_rate_ : float
         The learning rate of the last iterations.
     perplexity_ : float, ndarray or None
@@ -297,7 +317,7 @@ class ExactTSNE(
         "metric": [METRICS, callable],
         "metric_params": [dict, None],
         "init": [StrOptions({"pca", "random", "spectral"}), "array-like"],
-        "verbose": ["verbose"],
+        "verbose": ["verbose", StrOptions({BARS})],
         "random_state": ["random_state"],
         "method": [str],
         "n_jobs": N_JOBS,
@@ -312,6 +332,7 @@ class ExactTSNE(
         "tol": [Range(Real, 0, None, closed="left")],
         "precision": [StrOptions({"single", "double"})],
         "callback": [callable, None],
+        "callback_every": [Range(Integral, 1, None, closed="left")],
         "warm_start": ["boolean"],
     }
 
@@ -328,7 +349,7 @@ class ExactTSNE(
         metric: str | Callable[..., float] = "euclidean",
         metric_params: dict[str, Any] | None = None,
         init: str | ArrayLike = "pca",
-        verbose: int = 0,
+        verbose: int | Literal["progress"] = 0,
         random_state: RandomState = None,
         method: str = "exact",
         n_jobs: int | None = -1,
@@ -343,6 +364,7 @@ class ExactTSNE(
         tol: float = 3e-3,
         precision: Literal["single", "double"] = "single",
         callback: Callable[[int, float, FloatArray], Any] | None = None,
+        callback_every: int = 50,
         warm_start: bool = False,
     ) -> None:
         self.n_components = n_components
@@ -370,6 +392,7 @@ class ExactTSNE(
         self.tol = tol
         self.precision = precision
         self.callback = callback
+        self.callback_every = callback_every
         self.warm_start = warm_start
 
     def fit(
@@ -479,6 +502,10 @@ class ExactTSNE(
         self._placing = fitted.placing
         self.embedding_ = fitted.embedding
         self.kl_divergence_, self.n_iter_ = fitted.kl_divergence, fitted.n_iter
+        self.history_ = {
+            name: np.array([getattr(check, field) for check in fitted.history])
+            for name, field in HISTORY.items()
+        }
         self.learning_rate_, self.dof_ = fitted.learning_rate, fitted.dof
         self.perplexity_ = fitted.perplexity
         self.affinities_, self.repulsion_ = fitted.affinities, fitted.repulsion
