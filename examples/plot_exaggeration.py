@@ -19,13 +19,8 @@ from skdec.plotting import EmbeddingDisplay
 
 X, y = load_digits(return_X_y=True)
 FACTORS = (1, 1.5, 2, 4, 8, 12)
-
-# strong attraction asks for short steps: with those of "auto" the points do not rest
-rates = {factor: "auto" if factor == 1 else len(X) / factor / 4 for factor in FACTORS}
 maps = {
-    factor: ExactTSNE(
-        exaggeration=factor, learning_rate=rates[factor], random_state=0
-    ).fit_transform(X)
+    factor: ExactTSNE(exaggeration=factor, random_state=0).fit_transform(X)
     for factor in FACTORS
 }
 

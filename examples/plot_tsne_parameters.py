@@ -18,15 +18,12 @@ from skdec.plotting import EmbeddingDisplay
 X, y = load_digits(return_X_y=True)
 X, y = X[:900], y[:900]
 
-# strong attraction asks for short steps: with those of "auto" the points do not rest
-RATES = {1: "auto", 4: len(X) / 16}
 PERPLEXITIES, DOFS, FACTORS = (5, 30, 100), (0.5, 1, 5), (1, 4)
 maps = {
     (perplexity, factor, dof): ExactTSNE(
         perplexity=perplexity,
         exaggeration=factor,
         dof=dof,
-        learning_rate=RATES[factor],
         random_state=0,
     ).fit_transform(X)
     for perplexity in PERPLEXITIES

@@ -104,7 +104,9 @@ class ExactTSNE(
         a quarter of that while exaggeration is early, and half of it in the 75
         iterations after.  For other dof it is multiplied by 1/g, with g the weight with
         which neighbours of similarity 1/8 attract each other, relative to dof = 1, and
-        by at most 1: by 0.67 at dof = 2, 0.46 at 4, 0.25 at infinity.  It is multiplied
+        by at most 1: by 0.67 at dof = 2, 0.46 at 4, 0.25 at infinity.  With a lasting
+        exaggeration neighbours come nearer, and the similarity is taken as that times
+        its square, at most 1.  It is multiplied
         by 1/8 for the Gaussian kernel, by 1/2 for one component, and by 1/n_samples
         under conditional normalisation, where P sums to n_samples.
     max_iter : int, default=1000

@@ -283,19 +283,19 @@ def _late(params):
 
 def _phases(params, n_samples, kernel):
     """The schedule, with the learning rate that "auto" stands for."""
-    stable = stable_rate(kernel, params.n_components)
-    late = _late(params)
 
-    def learning_rate(share, exaggeration):
+    def learning_rate(share, exaggeration, early):
         if params.learning_rate != "auto":
             return float(params.learning_rate)
+        lasting = 1.0 if early else exaggeration
+        stable = stable_rate(kernel, params.n_components, lasting)
         rate = stable * share * n_samples / exaggeration
         # conditional affinities sum to n_samples, joint ones to 1
         return rate if params.normalization == "joint" else rate / n_samples
 
     return schedule(
         params.early_exaggeration,
-        late,
+        _late(params),
         params.early_exaggeration_iter,
         params.max_iter,
         learning_rate,

@@ -33,23 +33,27 @@ class Phase:
         return " (early exaggeration)" if self.early else ""
 
 
-def stable_rate(kernel, n_components):
-    """The learning rate of a plain P that sums to 1, per point.
+def stable_rate(kernel, n_components, exaggeration=1.0):
+    """The learning rate of a P that sums to 1, per point and times the exaggeration.
 
     A point is drawn to its neighbours with the stiffness 4 Σ_j p_ij g_ij, about 4g/n
     for g at the similarity that neighbours end with; a step is stable while rate times
     stiffness is small.  g = (1 + 1/ν)/2 · s^(2/(ν+1)) for the Student-t kernel
     s = (1 + D/ν)^(−(ν+1)/2), and 1 for the Gaussian.  With 1 at ν = 1, where heavy
     tails soften the pull, the rate falls to 1/4 for ν → ∞ and 1/8 for the Gaussian.
-    Below ν = 1 it does not rise: points that coincide pull the more.  In one component
-    points have to pass each other: half of it.
+    Below ν = 1 it does not rise: points that coincide pull the more.  Neighbours whose
+    pull is exaggerated to the end come to coincide: at twice the pull they have five
+    times the similarity, at four times all there is.
+    In one component points have to pass each other: half of it.
     """
 
-    def stiffness(nu):
-        return (1 + 1 / nu) / 2 * NEIGHBOUR_SIMILARITY ** (2 / (nu + 1))
+    def stiffness(nu, times=1.0):
+        similarity = times * NEIGHBOUR_SIMILARITY
+        return (1 + 1 / nu) / 2 * similarity ** (2 / (nu + 1))
 
     gaussian = kernel.kind == GAUSSIAN
-    rate = min(1.0, stiffness(1) / (1.0 if gaussian else stiffness(kernel.dof)))
+    times = np.clip(exaggeration**2, 1, 1 / NEIGHBOUR_SIMILARITY)
+    rate = min(1.0, stiffness(1) / (1.0 if gaussian else stiffness(kernel.dof, times)))
     return rate / 2 if n_components == 1 and not gaussian else rate
 
 
@@ -59,7 +63,8 @@ def schedule(early, late, early_iter, max_iter, learning_rate):
     ``early`` exaggeration for ``early_iter`` iterations and the geometric mean of
     ``early`` and ``late`` for 30 more; then ``late``, 75 iterations with little
     momentum, while the map unfolds, and the rest with much, which spreads it out.
-    ``learning_rate`` is a function of the share of the full rate and the exaggeration.
+    ``learning_rate`` is a function of the share of the full rate, the exaggeration, and
+    whether that is early.
     """
     middle = (early * late) ** 0.5
     unfolded = unfolded_after(early_iter)
@@ -72,7 +77,7 @@ def schedule(early, late, early_iter, max_iter, learning_rate):
         (late, LATE_MOMENTUM, 1, False),
     ]
     return [
-        Phase(int(stop), e, momentum, learning_rate(share, e), is_early)
+        Phase(int(stop), e, momentum, learning_rate(share, e, is_early), is_early)
         for stop, (e, momentum, share, is_early) in zip(stops, settings, strict=True)
     ]
 

@@ -12,7 +12,7 @@ from sklearn.metrics import pairwise_distances
 from sklearn.preprocessing import StandardScaler
 
 import skdec
-from skdec import ExactTSNE
+from skdec import ExactTSNE, conditional_affinities, joint_affinities
 from skdec.kernels.types import GAUSSIAN, STUDENT_T, Kernel
 from skdec.tsne._schedule import schedule, stable_rate
 from tests import naive
@@ -33,7 +33,7 @@ def test_phases(early_iter, max_iter, stops):
         4.0,
         early_iter,
         max_iter,
-        lambda share, exaggeration: share / exaggeration,
+        lambda share, exaggeration, early: share / exaggeration,
     )
     assert [phase.stop for phase in phases] == stops
     # between them the geometric mean
@@ -55,7 +55,8 @@ def test_rates_of_one_component_and_of_the_gaussian():
 
 def test_learning_rate():
     assert ExactTSNE(max_iter=1).fit(DIGITS).learning_rate_ == 1797
-    assert ExactTSNE(max_iter=1, exaggeration=4).fit(DIGITS).learning_rate_ == 1797 / 4
+    # neighbours that coincide pull with eight times the weight of similarity 1/8
+    assert ExactTSNE(max_iter=1, exaggeration=4).fit(DIGITS).learning_rate_ == 1797 / 32
     conditional = ExactTSNE(max_iter=1, normalization="conditional").fit(DIGITS)
     assert conditional.learning_rate_ == 1
     assert ExactTSNE(max_iter=1, learning_rate=7).fit(IRIS).learning_rate_ == 7
@@ -137,3 +138,19 @@ def test_early_exaggeration_matters():
     plain = ExactTSNE(early_exaggeration_iter=0, **settings).fit_transform(IRIS)
     exaggerated = ExactTSNE(**settings).fit_transform(IRIS)
     assert not np.allclose(plain, exaggerated)
+
+
+@pytest.mark.parametrize("exaggeration", [2, 4])
+def test_points_whose_pull_stays_exaggerated_come_to_rest(exaggeration):
+    X = DIGITS[:400]
+    P = joint_affinities(conditional_affinities(X))
+
+    def loss(rate):
+        """ρ Σ p log(1/s) + log Σ s, which is descended with exaggeration ρ."""
+        tsne = ExactTSNE(exaggeration=exaggeration, learning_rate=rate, random_state=0)
+        D = naive.squared_distances(*2 * [tsne.fit_transform(X)])
+        apart = D[~np.eye(len(X), dtype=bool)]
+        return exaggeration * (P * np.log1p(D)).sum() + np.log((1 / (1 + apart)).sum())
+
+    # with steps as long as without exaggeration it is worse by 0.5 and more
+    assert loss("auto") < loss(len(X) / exaggeration / 16) + 0.1
