@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 
-MARGIN = 0.04
-
 POINTS_PER_INCH = 72
 
 
@@ -34,24 +32,9 @@ def axes_for(ax, **figure_options):
 
 
 def set_limits(ax, points):
-    """Limits around points of shape (n, 2), and around what the axes have already."""
-    had_data, before = ax.has_data(), (ax.get_xlim(), ax.get_ylim())
-    low, high = _extent(points)
-    if had_data:
-        low = np.minimum(low, np.min(before, axis=1))
-        high = np.maximum(high, np.max(before, axis=1))
-    ax.set_xlim(low[0], high[0])
-    ax.set_ylim(low[1], high[1])
-
-
-def _extent(points):
-    """The lower left and upper right corner of points, with a margin."""
-    if not len(points):
-        return np.zeros(2), np.ones(2)
-    low, high = points.min(axis=0), points.max(axis=0)
-    # points at one place, or on a line along an axis, have room around them too
-    span = np.where(high > low, high - low, (high - low).max() or 1.0)
-    return low - MARGIN * span, high + MARGIN * span
+    """Show points of shape (n, 2), besides what the axes have already."""
+    ax.update_datalim(points)
+    ax.autoscale_view()
 
 
 def unit(ax):

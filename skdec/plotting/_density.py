@@ -10,6 +10,9 @@ COVER = 1.0
 # Diameters in typographic points.
 SMALLEST, LARGEST = 0.9, 7.0
 
+# Points are at least as large as this share of those of an even map of as many.
+LEAST_OF_EVEN = 0.3
+
 # Room in which density is measured, in typographic points.
 CELL = 10.0
 
@@ -35,10 +38,15 @@ def look(points, unit):
 
     ``unit`` tells how many typographic points a unit is along x and y.
     """
-    density = crowding(points * unit / CELL) / CELL**2
+    points = points * unit
+    density = crowding(points / CELL) / CELL**2
     if not density > 0:
         return Look(LARGEST, 0.9)
-    diameter = np.clip(np.sqrt(4 * COVER / (np.pi * density)), SMALLEST, LARGEST)
+    # a few points far apart in tight heaps are seen from afar
+    spread = len(points) / max(np.prod(np.ptp(points, axis=0)), CELL**2)
+    diameters = np.sqrt(4 * COVER / (np.pi * np.array([density, spread])))
+    least = np.clip(LEAST_OF_EVEN * diameters[1], SMALLEST, LARGEST)
+    diameter = np.clip(diameters[0], least, LARGEST)
     covered = density * np.pi * diameter**2 / 4
     return Look(float(diameter), float(np.clip(0.9 * COVER / covered, FAINTEST, 0.9)))
 

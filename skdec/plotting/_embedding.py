@@ -69,6 +69,15 @@ class Coloring(NamedTuple):
     extend: str = "neither"
 
 
+class Scale(NamedTuple):
+    """How values become colours; parameters of ``EmbeddingDisplay.plot``."""
+
+    cmap: Any
+    vmin: float | None
+    vmax: float | None
+    norm: str
+
+
 class EmbeddingDisplay:
     """A map of points, coloured by labels or by values.
 
@@ -249,6 +258,8 @@ class EmbeddingDisplay:
         cmap: Any = "viridis",
         vmin: float | None = None,
         vmax: float | None = None,
+        norm: Literal["linear", "log"] = "linear",
+        order: Literal["mixed", "values"] = "mixed",
         colors: ArrayLike | None = None,
         point_size: float | None = None,
         alpha: float | None = None,
@@ -280,6 +291,10 @@ class EmbeddingDisplay:
             Values of the first and the last colour.  None means the least and the
             largest, but no further beyond the 1st and the 99th percentile than these
             are apart; the scale has an arrow at an end that values go beyond.
+        norm : {"linear", "log"}, default="linear"
+            Scale of the colours of values.
+        order : {"mixed", "values"}, default="mixed"
+            Whether the points with the largest values are drawn last, on top.
         colors : array-like of shape (n_colors, 3 or 4) or list of color, default=None
             Colours of the classes by number, in place of ``categorical_colors``.
         point_size : float, default=None
@@ -299,20 +314,22 @@ class EmbeddingDisplay:
             This Display.
         """
         points, shown = self._points(components)
-        colouring, classes = self._coloring(shown, cmap, vmin, vmax, colors)
+        scale = Scale(cmap, vmin, vmax, norm)
+        colouring, classes = self._coloring(shown, scale, colors)
         marked = _mask(highlight, len(shown))[shown]
         ax = axes_for(ax, figsize=(6.4, 4.8))
         self.ax_, self.figure_ = ax, ax.figure
         self._prepare(points, components)
-        shade = _is_shaded(shading, len(points))
+        shade, ranks = _is_shaded(shading, len(points)), self._ranks(order, shown)
         look = self._look(points[~marked], point_size, alpha)
         if marked.any():
             look = look._replace(alpha=look.alpha * FADED)
         draw = _draw_density if shade else _draw_points
-        self.points_ = draw(
-            ax, points[~marked], colouring.of_points[~marked], colouring.grey[~marked],
-            look,
-        )  # fmt: skip
+        rest = np.flatnonzero(~marked)
+        if not shade:
+            # what has no class, or no value, is beneath all others
+            rest = rest[np.lexsort((ranks[rest], ~colouring.grey[rest]))]
+        self.points_ = draw(ax, points[rest], colouring.of_points[rest], look)
         self.highlighted_ = _highlight(
             ax, points[marked], colouring.of_points[marked], look, highlight_name
         )
@@ -353,14 +370,14 @@ class EmbeddingDisplay:
             points = np.column_stack([points, _strip(points[:, 0])])
         return points, shown
 
-    def _coloring(self, shown, cmap, vmin, vmax, colors):
+    def _coloring(self, shown, scale, colors):
         """Colours of the rows shown, and their classes, if there are labels."""
         if self.labels is not None and self.values is not None:
             raise ValueError("labels and values cannot both give the colours: got both")
         n = len(shown)
         if self.values is not None:
             values = _column(self.values, "values", n)[shown]
-            return _colors_of_values(values, cmap, vmin, vmax), None
+            return colors_of_values(values, scale), None
         if self.labels is None:
             only = palette(1, colors)[np.zeros(np.count_nonzero(shown), np.intp)]
             return Coloring(only, np.zeros(len(only), dtype=bool)), None
@@ -386,6 +403,14 @@ class EmbeddingDisplay:
             ax.set_xlabel(f"component {components[0] + 1}")
             ax.set_ylabel(f"component {components[1] + 1}")
 
+    def _ranks(self, order, shown):
+        """When the points shown are drawn: those of higher rank later."""
+        if order == "values" and self.values is not None:
+            return _column(self.values, "values", len(shown))[shown]
+        if order not in ("mixed", "values"):
+            raise ValueError(f"order must be 'mixed' or 'values'; got {order!r}")
+        return np.random.default_rng(0).permutation(np.count_nonzero(shown))
+
     def _look(self, points, point_size, alpha):
         look = density.look(points, unit(self.ax_))
         return density.Look(
@@ -403,7 +428,7 @@ class EmbeddingDisplay:
             return None
         if colouring.grey.any():
             entries["no value" if classes is None else "no cluster"] = grey()
-        handles = [_handle(name, color) for name, color in entries.items()]
+        handles = [legend_handle(name, color) for name, color in entries.items()]
         if self.highlighted_ is not None:
             handles.append(self.highlighted_)
         if not handles:
@@ -483,54 +508,68 @@ def _strip(x):
     return heights * (np.ptp(x) if len(x) else 0.0)
 
 
-def _colors_of_values(values, cmap, vmin, vmax):
+def colors_of_values(values, scale):
     """Colours of values, as ``Coloring``."""
-    finite = values[np.isfinite(values)]
     nothing = np.isnan(values)
-    if not nothing.size or nothing.all():
-        return Coloring(np.tile(grey(), (len(values), 1)), nothing)
-    low, high = color_limits(finite, vmin, vmax)
-    norm = matplotlib("colors").Normalize(low, high)
-    mappable = matplotlib("cm").ScalarMappable(norm, cmap)
-    mappable.set_array([])
     colors = np.tile(grey(), (len(values), 1))
-    colors[~nothing] = mappable.to_rgba(np.clip(values[~nothing], low, high))
+    if nothing.all():
+        return Coloring(colors, nothing)
     seen = values[~nothing]
+    low, high = color_limits(seen[np.isfinite(seen)], scale)
+    kind = {"linear": "Normalize", "log": "LogNorm"}.get(scale.norm)
+    if kind is None:
+        raise ValueError(f"norm must be 'linear' or 'log'; got {scale.norm!r}")
+    norm = getattr(matplotlib("colors"), kind)(low, high)
+    mappable = matplotlib("cm").ScalarMappable(norm, scale.cmap)
+    mappable.set_array([])
+    colors[~nothing] = mappable.to_rgba(np.clip(seen, low, high))
     ends = {(False, False): "neither", (True, False): "min", (False, True): "max"}
     extend = ends.get((bool(seen.min() < low), bool(seen.max() > high)), "both")
     return Coloring(colors, nothing, mappable, extend)
 
 
-def color_limits(finite, vmin=None, vmax=None):
+def color_limits(finite, scale):
     """Values of the first and the last colour."""
+    log = scale.norm == "log"
+    finite = finite[finite > 0] if log else finite
     if not len(finite):
-        finite = np.zeros(1)
+        finite = np.ones(1)
+    if log:
+        limits = _limits(np.log(finite), None, None)
+        low, high = np.exp(limits)
+    else:
+        low, high = _limits(finite, scale.vmin, scale.vmax)
+    low = low if scale.vmin is None else scale.vmin
+    high = high if scale.vmax is None else scale.vmax
+    return low, high
+
+
+def _limits(finite, low, high):
+    """The least and largest value, but no further out than outliers deserve."""
     lower, upper = np.quantile(finite, (0.01, 0.99))
-    beyond = upper - lower
-    low = max(finite.min(), lower - beyond) if vmin is None else vmin
-    high = min(finite.max(), upper + beyond) if vmax is None else vmax
-    if not high > low:
-        # of a constant, or of all but a few, every value has a colour all the same
-        low = finite.min() if vmin is None else vmin
-        high = finite.max() if vmax is None else vmax
+    least, largest = finite.min(), finite.max()
+    if upper > lower:
+        least = max(least, lower - (upper - lower))
+        largest = min(largest, upper + (upper - lower))
+    low = least if low is None else low
+    high = largest if high is None else high
+    # a constant has a colour all the same
     return (low, high) if high > low else (low - 0.5, low + 0.5)
 
 
-def _draw_points(ax, points, colors, beneath, look):
-    """Points in mixed order, those without a class or value first."""
-    order = np.random.default_rng(0).permutation(len(points))
-    order = order[np.argsort(~beneath[order], kind="stable")]
+def _draw_points(ax, points, colors, look):
+    """Points, the last on top."""
     return ax.scatter(
-        *points[order].T,
+        *points.T,
         s=look.diameter**2,
-        c=colors[order],
+        c=colors,
         alpha=look.alpha,
         linewidths=0,
         rasterized=len(points) > HEAVY,
     )
 
 
-def _draw_density(ax, points, colors, beneath, look):
+def _draw_density(ax, points, colors, look):
     """A picture of the density of points."""
     extent = (*ax.get_xlim(), *ax.get_ylim())
     span = np.array([extent[3] - extent[2], extent[1] - extent[0]])
@@ -585,7 +624,7 @@ def densest(points, extent):
     return points[near].mean(axis=0)
 
 
-def _handle(name, color):
+def legend_handle(name, color):
     """An entry of a legend."""
     return matplotlib("lines").Line2D(
         [], [], linestyle="", marker="o", markersize=6, markeredgewidth=0, color=color,

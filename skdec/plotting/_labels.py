@@ -98,7 +98,7 @@ def categories(labels: Any, argument: str, n: int | None = None, names: Any = No
     values, codes = _factorized(labels, argument, n)
     numbers = _numbers(values, names)
     names_of = {
-        number: _name(value, number, names)
+        number: name_of(value, number, names)
         for value, number in zip(values, numbers, strict=True)
     }
     # one more for the rows of no class, whose code is −1
@@ -187,7 +187,7 @@ def _numbers(values, names):
     return [known[value] for value in values]
 
 
-def _name(value, number, names):
+def name_of(value, number, names):
     """What a class is called."""
     if isinstance(names, Mapping):
         value = names.get(value, value)

@@ -1,0 +1,102 @@
+"""Links of the Markdown pages to files of the tree, which a code host shows.
+
+In the site such a link goes to the page that the file has there: ``../examples/plot_x.py``
+to its page of the gallery, others as ``tree_links`` of conf.py says.  What has no page is
+offered as a download.  Where a paragraph names an example for the first time on a page, the
+example's picture follows, if the example was run.
+"""
+
+import os
+from pathlib import Path
+
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.transforms import SphinxTransform
+
+
+def leads_out(node):
+    """Whether a node is a link as MyST makes it of a path that exists."""
+    if isinstance(node, addnodes.download_reference):
+        return True
+    return isinstance(node, addnodes.pending_xref) and node.get("refdomain") == "doc"
+
+
+class TreeLinks(SphinxTransform):
+    """Turns downloads of files that have a page into links to it."""
+
+    default_priority = 5  # before Sphinx collects downloads and images
+
+    def apply(self):
+        """Replace the links of one page, and set pictures of the examples."""
+        if not str(self.env.docname).startswith(("auto_examples/", "api/generated/")):
+            shown = set()
+            for link in list(self.document.findall(leads_out)):
+                self.replace(link, shown)
+
+    def replace(self, link, shown):
+        """Point one link to its page; ``shown`` holds the pictures already there."""
+        page = self.page(link["reftarget"])
+        if page is None:
+            return
+        xref = addnodes.pending_xref(
+            "",
+            *link.children,
+            refdomain="std",
+            reftype="doc",
+            reftarget=f"/{page}",
+            refdoc=self.env.docname,
+            refexplicit=True,
+            refwarn=True,
+        )
+        link.replace_self(xref)
+        picture = self.picture(page)
+        paragraph = xref.parent
+        while paragraph is not None and not isinstance(paragraph, nodes.paragraph):
+            paragraph = paragraph.parent
+        if picture and page not in shown and paragraph is not None:
+            if isinstance(paragraph.parent, (nodes.section, nodes.document)):
+                shown.add(page)
+                parent = paragraph.parent
+                parent.insert(parent.index(paragraph) + 1, self.figure(page, picture))
+
+    def page(self, target):
+        """The page of a file of the tree, or None."""
+        root = Path(self.env.srcdir).parent
+        here = Path(self.env.doc2path(self.env.docname)).parent
+        name = Path(os.path.relpath(here / target, root)).as_posix()
+        if name.startswith("examples/") and name.endswith(".py"):
+            page = f"auto_examples/{Path(name).stem}"
+        else:
+            # MyST has cut the suffix off where Sphinx reads such files
+            pages = self.config.tree_links
+            page = pages.get(name) or pages.get(f"{name}.md")
+        return page if page in self.env.found_docs else None
+
+    def picture(self, page):
+        """The first picture of an example, relative to docs/, or None."""
+        folder, _, name = page.rpartition("/")
+        path = f"{folder}/images/sphx_glr_{name}_001.png"
+        return path if (Path(self.env.srcdir) / path).is_file() else None
+
+    def figure(self, page, picture):
+        """The picture, which leads to the page of its example."""
+        name = page.rpartition("/")[2]
+        image = nodes.image(uri=f"/{picture}", alt=f"Picture of the example {name}")
+        link = addnodes.pending_xref(
+            "",
+            image,
+            refdomain="std",
+            reftype="doc",
+            reftarget=f"/{page}",
+            refdoc=self.env.docname,
+            refexplicit=True,
+            refwarn=True,
+        )
+        return nodes.container("", nodes.paragraph("", "", link), classes=["example"])
+
+
+def setup(app):
+    """Register the transform with Sphinx."""
+    app.add_config_value("tree_links", {}, "env", [dict])
+    app.add_transform(TreeLinks)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
