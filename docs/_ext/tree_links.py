@@ -1,9 +1,9 @@
 """Links of the Markdown pages to files of the tree, which a code host shows.
 
-In the site such a link goes to the page that the file has there: ``../examples/plot_x.py``
-to its page of the gallery, others as ``tree_links`` of conf.py says.  What has no page is
-offered as a download.  Where a paragraph names an example for the first time on a page, the
-example's picture follows, if the example was run.
+In the site such a link goes to the page that the file has there: that of
+``../examples/plot_x.py`` is in the gallery, others are in ``tree_links`` of conf.py.  What
+has no page is offered as a download.  After the paragraph that names an example first on
+a page comes the example's picture, if the example was run.
 """
 
 import os
@@ -51,13 +51,11 @@ class TreeLinks(SphinxTransform):
         link.replace_self(xref)
         picture = self.picture(page)
         paragraph = xref.parent
-        while paragraph is not None and not isinstance(paragraph, nodes.paragraph):
-            paragraph = paragraph.parent
-        if picture and page not in shown and paragraph is not None:
-            if isinstance(paragraph.parent, (nodes.section, nodes.document)):
-                shown.add(page)
-                parent = paragraph.parent
-                parent.insert(parent.index(paragraph) + 1, self.figure(page, picture))
+        section = paragraph.parent  # not where the link is in a table or in a list
+        whole = isinstance(section, (nodes.section, nodes.document))
+        if picture and whole and page not in shown:
+            shown.add(page)
+            section.insert(section.index(paragraph) + 1, self.figure(page, picture))
 
     def page(self, target):
         """The page of a file of the tree, or None."""
