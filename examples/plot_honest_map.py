@@ -1,62 +1,36 @@
-"""Which parts of a map to believe: scores of every point beside the memberships.
+"""
+Which parts of a map to believe
+===============================
 
-Maps scikit-learn's digits, scores each point with its own row left out, and clusters
-the map.  Four pictures of it: where it is overconfident (perturbation), where places
-are badly determined (singularity), whose neighbours it keeps, and what is left to
-believe.
-A fifth compares perplexities.  No label is used for any but the table that is printed.
-Needs the extra ``plot``.
-
-    python examples/plot_honest_map.py [--rows 1797] [--output FILE.png] [--cells]
-
-With ``--cells`` the data are scanpy's 700 blood cells, which needs scanpy
-(``pip install scanpy``).
+A map of the digits, scored point by point without any label: where it is overconfident,
+where places are badly determined, whose neighbours it has lost.  The last picture says
+at a glance which parts not to believe.  The labels come in only at the end, to see
+whether the doubts were right.
 """
 
-import argparse
-from typing import NamedTuple
-
 import numpy as np
+from matplotlib import pyplot as plt
 from sklearn.datasets import load_digits
 from sklearn.neighbors import NearestNeighbors
 
 from skdec import ExactTSNE, StudentTClustering
-from skdec.diagnostics import perplexity_table, reliability
+from skdec.diagnostics import reliability
+from skdec.plotting import EmbeddingDisplay, ReliabilityDisplay, match_labels
 
-# A row is called doubtful if its place is among the most uncertain, or its cluster is.
-UPPER, UNSURE, FEW_KEPT = 0.95, 0.6, 0.1
+X, y = load_digits(return_X_y=True)
+X, y = X[:1000], y[:1000]
+tsne = ExactTSNE(random_state=0, tol=1e-4)
+embedding = tsne.fit_transform(X)
 
+# %%
+# Scores of every point
+# ---------------------
+# Each row is left out and placed anew, as it is and moved a little.  *Perturbation* is
+# how far its point jumps: large at rims where the map has parted what the data have
+# not.  *Singularity* is how loose its place is.  Beside them, the share of its ten
+# nearest rows that are among the ten nearest in the map.
 
-class Evidence(NamedTuple):
-    """What the data say of each point of a map."""
-
-    map: np.ndarray
-    membership: np.ndarray  # of its own cluster
-    labels: np.ndarray
-    perturbation: np.ndarray
-    singularity: np.ndarray
-    kept: np.ndarray  # share of its ten nearest neighbours
-
-    @property
-    def doubtful(self):
-        """Points whose cluster the map alone decides."""
-        jumps = self.perturbation > np.quantile(self.perturbation, UPPER)
-        loose = self.singularity > np.quantile(self.singularity, UPPER)
-        return jumps | loose | (self.membership < UNSURE) | (self.kept < FEW_KEPT)
-
-
-def digits(n_rows):
-    """The first digits of scikit-learn, and which they are."""
-    X, y = load_digits(return_X_y=True)
-    return X[:n_rows], y[:n_rows]
-
-
-def cells():
-    """700 blood cells on 50 principal components, and their types."""
-    import scanpy
-
-    data = scanpy.datasets.pbmc68k_reduced()
-    return data.obsm["X_pca"], data.obs["bulk_labels"].cat.codes.to_numpy()
+scores = reliability(tsne, X)
 
 
 def kept_neighbors(X, embedding, k=10):
@@ -68,108 +42,53 @@ def kept_neighbors(X, embedding, k=10):
     return np.array([np.isin(a, b).mean() for a, b in zip(theirs, ours, strict=True)])
 
 
-def evidence(X, n_clusters=10):
-    """Map, cluster and score all rows."""
-    tsne = ExactTSNE(random_state=0, tol=1e-4)
-    embedding = tsne.fit_transform(X)
-    clusters = StudentTClustering(n_clusters, random_state=0).fit(embedding)
-    q = clusters.predict_proba(embedding)
-    scores = reliability(tsne, X)
-    return Evidence(
-        embedding, q.max(axis=1), q.argmax(axis=1), scores.perturbation,
-        scores.singularity, kept_neighbors(X, embedding),
-    )  # fmt: skip
+kept = kept_neighbors(X, embedding)
+figure, axes = plt.subplots(1, 3, figsize=(15, 4.8), layout="constrained")
+ReliabilityDisplay.from_arrays(embedding, scores, ax=axes[0])
+ReliabilityDisplay.from_arrays(embedding, scores, score="singularity", ax=axes[1])
+EmbeddingDisplay.from_arrays(embedding, values=kept, ax=axes[2])
+for ax, title in zip(axes, ("perturbation", "singularity", "neighbours kept")):
+    ax.set_title(title)
+plt.show()
 
+# %%
+# What not to believe
+# -------------------
+# Clusters of the map, and the points whose cluster the map alone decides: those of the
+# largest 5 % of either score, of a membership below 0.6 in their own cluster, or with
+# at most one of ten neighbours kept.
 
-def agreement(labels, truth, rows):
-    """The share of rows whose class is that of most rows of their cluster."""
-    majority = {c: np.bincount(truth[labels == c]).argmax() for c in np.unique(labels)}
-    return np.mean([majority[labels[i]] == truth[i] for i in np.flatnonzero(rows)])
+clusters = StudentTClustering(10, random_state=0).fit(embedding)
+memberships = clusters.predict_proba(embedding)
+labels = match_labels(memberships.argmax(axis=1), y)
+doubtful = (
+    (scores.perturbation > np.quantile(scores.perturbation, 0.95))
+    | (scores.singularity > np.quantile(scores.singularity, 0.95))
+    | (memberships.max(axis=1) < 0.6)
+    | (kept <= 0.1)
+)
 
+figure, ax = plt.subplots(figsize=(9, 7), layout="constrained")
+EmbeddingDisplay.from_arrays(embedding, labels=labels, ax=ax, alpha=0.35)
+ax.scatter(
+    *embedding[doubtful].T, c="black", marker="x", s=26, linewidths=1.2,
+    label="not to believe",
+)  # fmt: skip
+ax.set_title(
+    f"clusters of the map; crosses: the {doubtful.mean():.0%} not to believe\n"
+    "(a cluster has the colour and number of the digit that it matches best)"
+)
+plt.show()
 
-def report(found, truth):
-    """How often the clusters agree with labels, of doubtful points and of others."""
-    doubtful = found.doubtful
-    print(f"{doubtful.mean():.0%} of the points are doubtful")
-    for name, rows in (("doubtful", doubtful), ("others", ~doubtful)):
-        share = agreement(found.labels, truth, rows)
-        print(f"  {name:9} in the cluster of their own class: {share:.1%}")
+# %%
+# Were the doubts right?
+# ----------------------
+# Now the labels: of points that are called doubtful fewer are in a cluster of their own
+# digit.
 
-
-def draw_scores(axes, found):
-    """Four views of the map."""
-    views = (
-        ("perturbation: how far a point jumps", found.perturbation, "magma_r"),
-        ("log10 singularity: how loose its place is", np.log10(found.singularity),
-         "magma_r"),
-        ("neighbours kept, of ten", found.kept, "magma"),
-    )  # fmt: skip
-    for ax, (title, values, colours) in zip(axes, views, strict=False):
-        low, high = np.quantile(values[np.isfinite(values)], (0.02, 0.98))
-        order = np.argsort(values if colours.endswith("_r") else -values)
-        dots = ax.scatter(*found.map[order].T, c=values[order], s=7, cmap=colours,
-                          vmin=low, vmax=high)  # fmt: skip
-        ax.figure.colorbar(dots, ax=ax, shrink=0.8)
-        ax.set_title(title, fontsize=10)
-    ax, doubtful = axes[3], found.doubtful
-    ax.scatter(*found.map[~doubtful].T, c=found.labels[~doubtful], s=7, cmap="tab10",
-               alpha=0.35, vmin=0, vmax=9)  # fmt: skip
-    ax.scatter(*found.map[doubtful].T, c="black", s=9, marker="x", linewidths=0.8)
-    ax.set_title("clusters, and the points not to believe (crosses)", fontsize=10)
-    for ax in axes[:4]:
-        ax.set_xticks([])
-        ax.set_yticks([])
-        ax.set_aspect("equal")
-
-
-def draw_table(ax, table):
-    """Scores against the perplexity, each as a share of its largest."""
-    for name in ("singularity", "perturbation", "pbic", "neighbor_recall"):
-        values = table.to_dict()[name]
-        ax.plot(table.perplexity, values / values.max(), "o-", ms=4, label=name)
-    ax.axvline(table.elbow, c="0.6", ls="--", lw=1)
-    ax.set_xscale("log")
-    ax.set_xticks(table.perplexity, [f"{value:g}" for value in table.perplexity])
-    ax.minorticks_off()
-    ax.set_xlabel("perplexity (dashed: the elbow of the singularity scores)")
-    ax.set_title("scores, as shares of their largest", fontsize=10)
-    ax.legend(fontsize=8)
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rows", type=int, default=1797)
-    parser.add_argument("--cells", action="store_true")
-    parser.add_argument("--output", default="honest_map.png")
-    options = parser.parse_args()
-
-    X, truth = cells() if options.cells else digits(options.rows)
-    found = evidence(X, n_clusters=len(np.unique(truth)))
-    report(found, truth)
-    perplexities = [p for p in (4, 8, 15, 30, 60, 100) if 3 * p < len(X)]
-    table = perplexity_table(
-        ExactTSNE(random_state=0, tol=1e-4), X, perplexities, rows=300, random_state=0
-    )
-    print(f"elbow: perplexity {table.elbow:g}; least pBIC: {table.least_pbic:g}")
-
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(2, 3, figsize=(15, 9), layout="constrained")
-    axes = axes.ravel()
-    draw_scores(axes, found)
-    draw_table(axes[4], table)
-    ax = axes[5]
-    ax.scatter(found.perturbation, found.membership, c=found.kept, s=6, cmap="magma")
-    ax.set_xscale("log")
-    ax.set_xlabel("perturbation")
-    ax.set_ylabel("membership of its own cluster")
-    ax.set_title("below and right: doubtful (colour: neighbours kept)", fontsize=10)
-    figure.savefig(options.output, dpi=110)
-    print(f"wrote {options.output}")
-
-
-if __name__ == "__main__":
-    main()
+agrees = labels == y
+print(f"{doubtful.mean():.0%} of the points are doubtful")
+print(f"in the cluster of their own digit: {agrees[doubtful].mean():.0%} of these")
+print(
+    f"                                   {agrees[~doubtful].mean():.0%} of the others"
+)
