@@ -1,29 +1,36 @@
-"""Cluster handwritten digits: an exact t-SNE map, then Student-t clustering on it.
+"""
+Cluster handwritten digits: a map, then clusters on it
+======================================================
 
-Fits Pipeline [ExactTSNE -> StudentTClustering] on scikit-learn's digits with a part
+Fits Pipeline [ExactTSNE -> StudentTClustering] on scikit-learn's digits with a quarter
 held out, next to k-means on the pixels and StudentTClustering on principal
-components.  Labels are used for nothing but the scores.
+components.  Labels are used for nothing but the scores and the colours.
 
     python examples/cluster_digits.py [--splits 5] [--output cluster_digits.png]
+
+Prints a table and saves a picture of the first split: the map, in the colours of the
+digits and of the clusters, with the held-out rows where they were placed, and a table
+of held-out digits against their clusters.
 """
 
 import argparse
 from time import perf_counter
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.metrics import (
+    ConfusionMatrixDisplay,
     adjusted_rand_score,
-    confusion_matrix,
     normalized_mutual_info_score,
 )
 from sklearn.model_selection import train_test_split
+from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 
 from skdec import ExactTSNE, StudentTClustering
+from skdec.plotting import EmbeddingDisplay, categorical_colors, match_labels
 
 METHODS = {
     "k-means on pixels": lambda seed: KMeans(10, n_init=10, random_state=seed),
@@ -36,16 +43,10 @@ METHODS = {
 }
 
 
-def accuracy(truth, labels):
-    """Share of rows right under the best matching of clusters to classes."""
-    counts = confusion_matrix(truth, labels)
-    return counts[linear_sum_assignment(-counts)].sum() / len(truth)
-
-
 def scores(truth, labels):
-    """Accuracy (Hungarian), NMI and ARI."""
+    """Accuracy (under the best matching of clusters to classes), NMI and ARI."""
     return (
-        accuracy(truth, labels),
+        np.mean(match_labels(labels, truth) == truth),
         normalized_mutual_info_score(truth, labels),
         adjusted_rand_score(truth, labels),
     )
@@ -72,36 +73,70 @@ def split(X, y, seed):
     return parts[::2], parts[1::2]
 
 
+def alone(placed, embedding):
+    """Which placed rows are farther from all training rows than any of these is."""
+    near = NearestNeighbors(n_neighbors=1).fit(embedding)
+    among_themselves, _ = near.kneighbors()
+    return near.kneighbors(placed)[0][:, 0] > among_themselves.max()
+
+
+def draw_map(ax, embedding, labels, placed, placed_labels):
+    """Training rows as dots, held-out rows as triangles, in the colours of labels."""
+    # in mixed order, since each covers what is before it
+    order = np.random.default_rng(0).permutation(len(placed))
+    ax.scatter(
+        *placed[order].T, c=categorical_colors(10)[placed_labels[order]], s=24,
+        marker="^", edgecolors="black", linewidths=0.5, zorder=3,
+    )  # fmt: skip
+    ax.scatter(
+        *placed[alone(placed, embedding)].T, s=180, facecolors="none",
+        edgecolors="black", linewidths=1.3, zorder=3,
+    )  # fmt: skip
+    EmbeddingDisplay.from_arrays(embedding, labels=labels, ax=ax)
+
+
 def draw(model, train, test, path):
-    """Save the map: training rows by cluster, held-out rows where they were placed."""
+    """Save the map in both colours, and held-out digits against their clusters."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
     tsne, clustering = model[0], model[-1]
-    figure, axes = plt.subplots(1, 2, figsize=(13, 6), layout="constrained")
     placed = tsne.transform(test[0])
-    parts = [
-        ("clusters found", clustering.labels_, clustering.predict(placed)),
-        ("digits written", train[1], test[1]),
-    ]
-    for axis, (title, colours, new_colours) in zip(axes, parts, strict=True):
-        axis.scatter(*tsne.embedding_.T, c=colours, cmap="tab10", s=6, alpha=0.5)
-        axis.scatter(
-            *placed.T, c=new_colours, cmap="tab10", s=22, marker="^", edgecolors="k",
-            linewidths=0.4,
-        )  # fmt: skip
-        axis.set(title=title, xticks=[], yticks=[], aspect="equal")
-    for j, center in enumerate(clustering.cluster_centers_):
-        axes[0].annotate(str(j), center, fontsize=14, weight="bold", ha="center")
-    figure.suptitle("Digits: dots are training rows, triangles are held-out rows")
-    figure.savefig(path, dpi=110)
+    # clusters have the numbers, and so the colours, of the digits they match
+    labels = match_labels(
+        np.concatenate([clustering.labels_, clustering.predict(placed)]),
+        np.concatenate([train[1], test[1]]),
+    )
+    found, new = np.split(labels, [len(train[1])])
+    figure, axes = plt.subplots(1, 3, figsize=(18, 6.4), layout="constrained")
+    parts = ("digits written", train[1], test[1]), ("clusters found", found, new)
+    for ax, (title, training, held_out) in zip(axes, parts, strict=False):
+        draw_map(ax, tsne.embedding_, training, placed, held_out)
+        ax.set_title(title)
+    counts = ConfusionMatrixDisplay.from_predictions(
+        test[1], new, cmap="Blues", colorbar=False, ax=axes[2]
+    )
+    for text in counts.text_.ravel():
+        text.set_visible(text.get_text() != "0")
+    axes[2].set(ylabel="digit written", xlabel="cluster, by the digit it matches")
+    share = np.mean(new == test[1])
+    axes[2].set_title(f"held-out rows: {share:.1%} in the cluster of their digit")
+    figure.suptitle(
+        "Dots: training rows.  Triangles: held-out rows, each placed in the finished "
+        "map.  Circled: held-out rows that lie\nalone, because the training rows most "
+        "like them are in several clusters, far from one another."
+    )
+    # the layout of axes of fixed aspect settles when it is made a second time
+    figure.draw_without_rendering()
+    figure.savefig(path, dpi=100)
+    plt.close(figure)
 
 
 def main():
     """Print the table and save the picture."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[1])
     parser.add_argument("--splits", type=int, default=5, help="random splits")
     parser.add_argument("--output", default="cluster_digits.png", help="the picture")
     options = parser.parse_args()

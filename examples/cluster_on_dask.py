@@ -1,4 +1,6 @@
-"""Cluster five million rows on a cluster of processes, and map some of them.
+"""
+Cluster five million rows on a cluster of processes, and map some of them
+=========================================================================
 
 A LocalCluster of two workers makes the rows, block by block, and keeps them:
 overlapping Gaussians of unequal size.  StudentTClustering runs over the blocks.  Labels
@@ -10,6 +12,8 @@ to several.  The clusters were found in all rows, without the map, and agree wit
 
     python examples/cluster_on_dask.py [--rows 5000000] [--mapped 50000]
         [--output FILE.png]
+
+``examples/plot_dask.py`` does the same with 200,000 rows in this process.
 """
 
 import argparse
@@ -95,7 +99,7 @@ def draw(places, labels, largest, output):
 
 def main(argv=None):
     """Cluster, map and draw."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[1])
     parser.add_argument("--rows", type=int, default=5_000_000)
     parser.add_argument("--mapped", type=int, default=50_000)
     parser.add_argument("--output", default="cluster_on_dask.png")

@@ -23,7 +23,7 @@ TEN = (
 GREY = "9e9e9e"
 
 # Further colours are as light or dark, in CIELAB, that they show on white and on black.
-LIGHTNESS = 25.0, 80.0
+LIGHTNESS = 38.0, 80.0
 
 # From linear sRGB to XYZ relative to its white (IEC 61966-2-1).
 XYZ = np.array(

@@ -19,8 +19,9 @@ CELL = 10.0
 # The least opacity of points, and of a cell of a picture with one point.
 FAINTEST, LONE = 0.15, 0.35
 
-# A picture has at most so many cells along its longer side.
-CELLS = 800
+# A picture's cells are so many typographic points wide: no smaller than the pixels of a
+# screen, which would leave some out.  At most so many are along its longer side.
+GRAIN, CELLS = 1.2, 800
 
 # The density that is opaque: above it is this share of the cells.
 DENSEST = 0.02

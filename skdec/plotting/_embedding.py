@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
-from scipy.ndimage import uniform_filter
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skdec.plotting import _density as density
-from skdec.plotting._axes import (
-    axes_for,
-    background,
-    bare,
-    matplotlib,
-    set_limits,
-    unit,
+from skdec.plotting._axes import axes_for, bare, matplotlib, set_limits, unit
+from skdec.plotting._coloring import (
+    Coloring,
+    Scale,
+    colors_of_values,
+    column,
+    palette,
 )
-from skdec.plotting._colors import categorical_colors, grey
-from skdec.plotting._labels import Categories, categories
+from skdec.plotting._colors import grey
+from skdec.plotting._labels import categories
+from skdec.plotting._legend import draw_legend, highlight_handle, legend_handle
+from skdec.plotting._names import write_names
 from skdec.utils.validation import check_matrix
 from skdec.utils.warn import warn
 
@@ -41,41 +43,8 @@ FADED, LARGER, LEAST_HIGHLIGHTED = 0.35, 1.6, 3.5
 # With more classes there is no legend unless it is asked for.
 LONGEST_LEGEND = 60
 
-# Where a class is densest is looked for in so many cells along a side.
-NAME_CELLS = 32
-
 # The golden ratio: its multiples, modulo 1, are spread evenly.
 GOLDEN = (np.sqrt(5) - 1) / 2
-
-
-class Coloring(NamedTuple):
-    """Colours of points.
-
-    Attributes
-    ----------
-    of_points : ndarray of shape (n_points, 4)
-        Red, green, blue and opacity of each.
-    grey : ndarray of bool, shape (n_points,)
-        Which have no class or no value, and are drawn beneath the others.
-    mappable : ScalarMappable or None
-        From which values these colours are.
-    extend : {"neither", "min", "max", "both"}
-        At which ends values have the last colour though they are beyond it.
-    """
-
-    of_points: np.ndarray
-    grey: np.ndarray
-    mappable: Any = None
-    extend: str = "neither"
-
-
-class Scale(NamedTuple):
-    """How values become colours; parameters of ``EmbeddingDisplay.plot``."""
-
-    cmap: Any
-    vmin: float | None
-    vmax: float | None
-    norm: str
 
 
 class EmbeddingDisplay:
@@ -168,9 +137,9 @@ class EmbeddingDisplay:
         estimator : ExactTSNE, StudentTClustering or another transformer
             A fitted estimator.
         X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
-            Rows to place: by ``encode``, if the estimator has it, and by ``transform``
-            otherwise.  None means the training rows, from ``embedding_`` or
-            ``encoding_``.
+            Rows to place: by ``encode``, if the estimator, or a pipeline's last step,
+            has it, and by ``transform`` otherwise.  None means the training rows, from
+            ``embedding_`` or ``encoding_``.
         labels : array-like of shape (n_samples,), default=None
             Classes.  None means ``labels_``, or ``predict(X)``, of an estimator that
             clusters, unless there are values.
@@ -198,7 +167,7 @@ class EmbeddingDisplay:
         check_is_fitted(estimator)
         if labels is None and values is None:
             if X is None:
-                labels = getattr(estimator, "labels_", None)
+                labels = getattr(last_step(estimator), "labels_", None)
             elif hasattr(estimator, "predict"):
                 labels = estimator.predict(X)
         return cls.from_arrays(
@@ -321,21 +290,20 @@ class EmbeddingDisplay:
         self.ax_, self.figure_ = ax, ax.figure
         self._prepare(points, components)
         shade, ranks = _is_shaded(shading, len(points)), self._ranks(order, shown)
-        look = self._look(points[~marked], point_size, alpha)
+        look = self._look(points[~marked], shade, point_size, alpha)
         if marked.any():
             look = look._replace(alpha=look.alpha * FADED)
+        # what has no class, or no value, is beneath all others
+        beneath = np.lexsort((ranks, ~colouring.grey))
+        rest = beneath[~marked[beneath]]
         draw = _draw_density if shade else _draw_points
-        rest = np.flatnonzero(~marked)
-        if not shade:
-            # what has no class, or no value, is beneath all others
-            rest = rest[np.lexsort((ranks[rest], ~colouring.grey[rest]))]
         self.points_ = draw(ax, points[rest], colouring.of_points[rest], look)
         self.highlighted_ = _highlight(
             ax, points[marked], colouring.of_points[marked], look, highlight_name
         )
         self.texts_ = {}
         if annotate and classes is not None:
-            self.texts_ = _annotate(ax, points, classes)
+            self.texts_ = write_names(ax, points, classes)
         self.colorbar_ = None
         if colorbar and colouring.mappable is not None:
             self.colorbar_ = self.figure_.colorbar(
@@ -376,7 +344,7 @@ class EmbeddingDisplay:
             raise ValueError("labels and values cannot both give the colours: got both")
         n = len(shown)
         if self.values is not None:
-            values = _column(self.values, "values", n)[shown]
+            values = column(self.values, "values", n)[shown]
             return colors_of_values(values, scale), None
         if self.labels is None:
             only = palette(1, colors)[np.zeros(np.count_nonzero(shown), np.intp)]
@@ -406,13 +374,16 @@ class EmbeddingDisplay:
     def _ranks(self, order, shown):
         """When the points shown are drawn: those of higher rank later."""
         if order == "values" and self.values is not None:
-            return _column(self.values, "values", len(shown))[shown]
+            return column(self.values, "values", len(shown))[shown]
         if order not in ("mixed", "values"):
             raise ValueError(f"order must be 'mixed' or 'values'; got {order!r}")
         return np.random.default_rng(0).permutation(np.count_nonzero(shown))
 
-    def _look(self, points, point_size, alpha):
+    def _look(self, points, shade, point_size, alpha):
+        """Size and opacity of points; the opacity of a picture is its own."""
         look = density.look(points, unit(self.ax_))
+        if shade:
+            look = look._replace(alpha=1.0)
         return density.Look(
             look.diameter if point_size is None else point_size,
             look.alpha if alpha is None else alpha,
@@ -430,54 +401,39 @@ class EmbeddingDisplay:
             entries["no value" if classes is None else "no cluster"] = grey()
         handles = [legend_handle(name, color) for name, color in entries.items()]
         if self.highlighted_ is not None:
-            handles.append(self.highlighted_)
+            handles.append(highlight_handle(self.highlighted_))
         if not handles:
             return None
         return draw_legend(self.ax_, handles, below=self.colorbar_ is not None)
 
 
+def last_step(estimator):
+    """The last step of a pipeline, or the estimator itself."""
+    return estimator[-1] if isinstance(estimator, Pipeline) else estimator
+
+
 def places(estimator, X=None):
-    """Where an estimator has its training rows, or new ones."""
+    """Where an estimator has its training rows, or new ones.
+
+    Of a pipeline they are those of its last step that keeps them, and new rows those
+    that its last step is given, if that one clusters them.
+    """
     if X is not None:
-        encode = getattr(estimator, "encode", None)
-        return (estimator.transform if encode is None else encode)(X)
-    for name in ("embedding_", "encoding_"):
-        found = getattr(estimator, name, None)
-        if found is not None:
-            return found
+        last = last_step(estimator)
+        if not hasattr(last, "encode"):
+            return estimator.transform(X)
+        before = estimator[:-1] if last is not estimator else ()
+        return last.encode(before.transform(X) if len(before) else X)
+    steps = estimator if isinstance(estimator, Pipeline) else [estimator]
+    for step in reversed(list(steps)):
+        for name in ("embedding_", "encoding_"):
+            found = getattr(step, name, None)
+            if found is not None:
+                return found
     raise TypeError(
         f"{type(estimator).__name__} keeps no map of its training rows (embedding_ or "
         "encoding_): X must be given"
     )
-
-
-def palette(n, colors=None):
-    """RGBA of the first n classes: those given, or categorical_colors."""
-    if colors is None:
-        return categorical_colors(n)
-    given = matplotlib("colors").to_rgba_array(colors)
-    if len(given) < n:
-        raise ValueError(f"colors must be at least {n}, one a class; got {len(given)}")
-    return given[:n]
-
-
-def _column(values, name, n):
-    """Values as float64 of shape (n,)."""
-    array = np.asarray(values)
-    if array.dtype.kind == "O":
-        array = np.array([np.nan if _missing(value) else value for value in array])
-    try:
-        array = array.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must be numbers; got {array.dtype}") from error
-    if array.shape != (n,):
-        raise ValueError(f"{name} must have shape ({n},); got {array.shape}")
-    return array
-
-
-def _missing(value):
-    """Whether it is None or pandas.NA, which no array of floats can hold."""
-    return value is None or type(value).__name__ == "NAType"
 
 
 def _mask(highlight, n):
@@ -508,55 +464,6 @@ def _strip(x):
     return heights * (np.ptp(x) if len(x) else 0.0)
 
 
-def colors_of_values(values, scale):
-    """Colours of values, as ``Coloring``."""
-    nothing = np.isnan(values)
-    colors = np.tile(grey(), (len(values), 1))
-    if nothing.all():
-        return Coloring(colors, nothing)
-    seen = values[~nothing]
-    low, high = color_limits(seen[np.isfinite(seen)], scale)
-    kind = {"linear": "Normalize", "log": "LogNorm"}.get(scale.norm)
-    if kind is None:
-        raise ValueError(f"norm must be 'linear' or 'log'; got {scale.norm!r}")
-    norm = getattr(matplotlib("colors"), kind)(low, high)
-    mappable = matplotlib("cm").ScalarMappable(norm, scale.cmap)
-    mappable.set_array([])
-    colors[~nothing] = mappable.to_rgba(np.clip(seen, low, high))
-    ends = {(False, False): "neither", (True, False): "min", (False, True): "max"}
-    extend = ends.get((bool(seen.min() < low), bool(seen.max() > high)), "both")
-    return Coloring(colors, nothing, mappable, extend)
-
-
-def color_limits(finite, scale):
-    """Values of the first and the last colour."""
-    log = scale.norm == "log"
-    finite = finite[finite > 0] if log else finite
-    if not len(finite):
-        finite = np.ones(1)
-    if log:
-        limits = _limits(np.log(finite), None, None)
-        low, high = np.exp(limits)
-    else:
-        low, high = _limits(finite, scale.vmin, scale.vmax)
-    low = low if scale.vmin is None else scale.vmin
-    high = high if scale.vmax is None else scale.vmax
-    return low, high
-
-
-def _limits(finite, low, high):
-    """The least and largest value, but no further out than outliers deserve."""
-    lower, upper = np.quantile(finite, (0.01, 0.99))
-    least, largest = finite.min(), finite.max()
-    if upper > lower:
-        least = max(least, lower - (upper - lower))
-        largest = min(largest, upper + (upper - lower))
-    low = least if low is None else low
-    high = largest if high is None else high
-    # a constant has a colour all the same
-    return (low, high) if high > low else (low - 0.5, low + 0.5)
-
-
 def _draw_points(ax, points, colors, look):
     """Points, the last on top."""
     return ax.scatter(
@@ -572,12 +479,11 @@ def _draw_points(ax, points, colors, look):
 def _draw_density(ax, points, colors, look):
     """A picture of the density of points."""
     extent = (*ax.get_xlim(), *ax.get_ylim())
-    span = np.array([extent[3] - extent[2], extent[1] - extent[0]])
-    pixels = span * unit(ax)[::-1] * ax.figure.dpi / 72
-    pixels *= min(1.0, density.CELLS / pixels.max())
-    shape = np.maximum(np.round(pixels).astype(int), 1)
+    size = np.array([extent[3] - extent[2], extent[1] - extent[0]]) * unit(ax)[::-1]
+    size = size / max(density.GRAIN, size.max() / density.CELLS)
+    shape = np.maximum(np.round(size).astype(int), 1)
     image = density.picture(density.cells(points, extent, shape), colors)
-    image[..., 3] *= min(1.0, look.alpha / density.FAINTEST)
+    image[..., 3] *= look.alpha
     return ax.imshow(
         image, extent=extent, origin="lower", aspect=ax.get_aspect(),
         interpolation="nearest",
@@ -593,57 +499,4 @@ def _highlight(ax, points, colors, look, name):
     return ax.scatter(
         *points.T, s=diameter**2, c=colors, edgecolors=edge, linewidths=0.6,
         label=name, zorder=3, rasterized=len(points) > HEAVY,
-    )  # fmt: skip
-
-
-def _annotate(ax, points, classes: Categories):
-    """The names of classes where they are densest, with a rim that parts them."""
-    effects = matplotlib("patheffects")
-    rim = [effects.withStroke(linewidth=2.5, foreground=background(ax), alpha=0.85)]
-    size = 10 if len(classes.names) <= 15 else 7.5
-    texts = {}
-    for number, name in classes.names.items():
-        members = points[classes.numbers == number]
-        if len(members):
-            texts[name] = ax.text(
-                *densest(members, (*ax.get_xlim(), *ax.get_ylim())), name,
-                ha="center", va="center", fontsize=size, weight="bold",
-                path_effects=rim, zorder=4, clip_on=True,
-            )  # fmt: skip
-    return texts
-
-
-def densest(points, extent):
-    """Where points are densest: the mean of those around the fullest place."""
-    grid = density.cells(points, extent, (NAME_CELLS, NAME_CELLS))
-    # 3 × 3 cells around each; small whole numbers, so that ties are ties
-    around = np.round(9 * uniform_filter(grid.sums().astype(float), 3, mode="constant"))
-    row, column = np.unravel_index(np.argmax(around), around.shape)
-    rows, columns = np.divmod(grid.of_point, NAME_CELLS)
-    near = (abs(rows - row) <= 1) & (abs(columns - column) <= 1)
-    return points[near].mean(axis=0)
-
-
-def legend_handle(name, color):
-    """An entry of a legend."""
-    return matplotlib("lines").Line2D(
-        [], [], linestyle="", marker="o", markersize=6, markeredgewidth=0, color=color,
-        label=name,
-    )  # fmt: skip
-
-
-def draw_legend(ax, handles, below=False):
-    """A legend beside the axes, or below them."""
-    if below:
-        return ax.legend(
-            handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.02),
-            frameon=False, ncols=min(len(handles), 4), borderaxespad=0.0,
-        )  # fmt: skip
-    small = len(handles) > 20
-    size = 8 if small else 10
-    fit = max(1, int(ax.bbox.height * 72 / ax.figure.dpi / (1.5 * size)))
-    return ax.legend(
-        handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False,
-        ncols=-(-len(handles) // fit), fontsize=size, borderaxespad=0.0,
-        handletextpad=0.2, columnspacing=1.0, labelspacing=0.35,
     )  # fmt: skip

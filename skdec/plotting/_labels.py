@@ -101,6 +101,8 @@ def categories(labels: Any, argument: str, n: int | None = None, names: Any = No
         number: name_of(value, number, names)
         for value, number in zip(values, numbers, strict=True)
     }
+    if len(set(names_of.values())) < len(names_of):
+        raise ValueError(f"names must differ; got {sorted(names_of.values())}")
     # one more for the rows of no class, whose code is −1
     lookup = np.array([*numbers, NO_CLUSTER], dtype=np.intp)
     present = sorted(set(lookup[np.unique(codes)]) - {NO_CLUSTER})

@@ -10,7 +10,7 @@ from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
 from skdec.plotting._axes import axes_for, matplotlib
-from skdec.plotting._embedding import palette
+from skdec.plotting._coloring import palette
 from skdec.plotting._labels import name_of
 from skdec.utils.validation import check_distribution
 

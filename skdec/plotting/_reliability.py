@@ -10,7 +10,8 @@ from sklearn.utils.validation import check_is_fitted
 from skdec.diagnostics import Reliability, reliability
 from skdec.plotting._axes import matplotlib
 from skdec.plotting._colors import grey
-from skdec.plotting._embedding import EmbeddingDisplay, draw_legend, legend_handle
+from skdec.plotting._embedding import EmbeddingDisplay
+from skdec.plotting._legend import draw_legend, legend_handle
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
