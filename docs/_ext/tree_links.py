@@ -1,9 +1,9 @@
 """Links of the Markdown pages to files of the tree, which a code host shows.
 
 In the site such a link goes to the page that the file has there: that of
-``../examples/plot_x.py`` is in the gallery, others are in ``tree_links`` of conf.py.  What
-has no page is offered as a download.  After the paragraph that names an example first on
-a page comes the example's picture, if the example was run.
+``../examples/plot_x.py`` is in the gallery, others are in ``tree_links`` of conf.py.
+What has no page is offered as a download.  After the paragraph that names an example
+first on a page comes the example's picture, if the example was run.
 """
 
 import os
