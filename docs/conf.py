@@ -56,7 +56,7 @@ tree_links = {
 # Formulas: MathJax 3, of the bundle
 
 mathjax3_config = {
-    "chtml": {"scale": 1.0, "mtextInheritFont": True},
+    "chtml": {"matchFontHeight": False, "scale": 1.1, "mtextInheritFont": True},
     "options": {"enableMenu": False},
 }
 

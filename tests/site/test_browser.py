@@ -49,11 +49,13 @@ def address(site):
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
     """A browser with an empty profile."""
-    programs = [shutil.which("chromium"), shutil.which("chromedriver")]
-    if None in programs:
-        pytest.skip("chromium and chromedriver (chromium-driver) are not installed")
+    names = ("chromium", "google-chrome")
+    program = next(filter(None, map(shutil.which, names)), None)
+    driver_program = shutil.which("chromedriver")
+    if not (program and driver_program):
+        pytest.skip("no browser: chromium and chromedriver are not both installed")
     options = webdriver.ChromeOptions()
-    options.binary_location = programs[0]
+    options.binary_location = program
     for argument in ARGUMENTS:
         options.add_argument(argument)
     options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('profile')}")
@@ -61,7 +63,7 @@ def browser(tmp_path_factory):
         "goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"}
     )
     driver = webdriver.Chrome(
-        options=options, service=webdriver.ChromeService(programs[1])
+        options=options, service=webdriver.ChromeService(driver_program)
     )
     yield driver
     driver.quit()
@@ -109,6 +111,20 @@ def requests(browser):
             yield message["params"]["request"]["url"]
 
 
+# what sticks out of the page in no box that scrolls
+CUT_OFF = """
+const width = document.documentElement.clientWidth;
+const scrolls = n => ['auto', 'scroll'].includes(getComputedStyle(n).overflowX);
+const inBox = n => n.parentElement &&
+  (scrolls(n.parentElement) || inBox(n.parentElement));
+return [...document.querySelectorAll('main *')].filter(n => {
+  const box = n.getBoundingClientRect();
+  const out = box.width && (box.right > width + 1 || box.left < -1);
+  return out && !n.closest('mjx-assistive-mml, .sd-stretched-link') && !inBox(n);
+}).map(n => 'cut off: ' + n.tagName + ' ' + n.textContent.trim().slice(0, 40));
+"""
+
+
 def faults(browser, width):
     """What is wrong with the page that the browser shows at a width."""
     found = browser.execute_script("return document.documentElement.scrollWidth")
@@ -118,6 +134,7 @@ def faults(browser, width):
         "return [...document.querySelectorAll('mjx-container')]"
         ".map(m => m.getBoundingClientRect()).map(r => [r.width, r.height])"
     )
+    yield from browser.execute_script(CUT_OFF)
     if any(min(box) < 4 for box in boxes):
         yield "an empty formula"
     if browser.find_elements(By.CSS_SELECTOR, "mjx-merror"):

@@ -57,6 +57,19 @@ def test_links_of_the_site_lead_somewhere(site):
     assert list(broken(pages)) == []
 
 
+def test_links_to_files_of_the_tree_lead_to_their_pages(site):
+    links = {
+        "clustering.html": "benchmarks.html",
+        "architecture.html": "contributing.html",
+        "contributing.html": "architecture.html",
+        "guide_tsne.html": "auto_examples/plot_family.html",
+    }
+    for page, link in links.items():
+        assert link in Page(site / page).links, page
+    for page in pages_of(site).values():
+        assert not any(re.search(r"_downloads/.*\.md$", link) for link in page.links)
+
+
 def test_pages_load_nothing_from_elsewhere(site):
     for path, page in pages_of(site).items():
         outside = [link for link in page.loaded if re.match(r"\w+:|//", link)]
