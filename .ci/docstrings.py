@@ -7,6 +7,7 @@ from numpydoc.validate import validate
 
 import skdec.diagnostics
 import skdec.encoders
+import skdec.plotting
 
 # See Also, examples and an extended summary are for where they help (the classes and
 # functions have examples); the sections' own order and contents are all checked
@@ -27,7 +28,7 @@ FOREIGN = {
 
 def public_names():
     """Yield every public function, class and method defined here."""
-    for module in (skdec, skdec.diagnostics, skdec.encoders):
+    for module in (skdec, skdec.diagnostics, skdec.encoders, skdec.plotting):
         for name in module.__all__:
             thing = getattr(module, name)
             if not getattr(thing, "_is_protocol", False):  # nobody makes one

@@ -7,6 +7,7 @@ from inspect import signature
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+import numpy as np
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -48,6 +49,14 @@ if TYPE_CHECKING:
         Normalization,
         RandomState,
     )
+
+# Entries of history_, as StudentTClustering calls them, and where they are.
+HISTORY = {
+    "n_iter": "n_iter",
+    "kl_divergence": "kl",
+    "grad_norm": "grad_norm",
+    "exaggeration": "exaggeration",
+}
 
 
 class ExactTSNE(
@@ -188,6 +197,9 @@ class ExactTSNE(
         last, with KL of the unexaggerated P and a copy of the embedding; the fit stops
         where it returns something true.  scikit-learn's own callbacks
         (``set_callbacks``, from 1.9 on) see every iteration.
+    callback_every : int, default=50
+        The callback is called at each multiple of so many iterations, too; KL is
+        computed there for it.  That changes neither the map nor when the fit ends.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the map of the last fit, if there is one, instead
         of from ``init``: for more iterations, another perplexity or exaggeration, or
@@ -208,6 +220,11 @@ class ExactTSNE(
     n_iter_ : int
         Iterations done.  Equal to ``max_iter`` when no stopping rule ended the fit
         earlier.
+    history_ : dict of ndarray
+        One entry for each time that KL was computed, at every 50th iteration and the
+        last: "n_iter", the iterations done; "kl_divergence", KL(P‖Q) there without
+        exaggeration, in nats; "grad_norm", the norm of the gradient, of P times
+        "exaggeration".
     learning_rate_ : float
         The learning rate of the last iterations.
     perplexity_ : float, ndarray or None
@@ -312,6 +329,7 @@ class ExactTSNE(
         "tol": [Range(Real, 0, None, closed="left")],
         "precision": [StrOptions({"single", "double"})],
         "callback": [callable, None],
+        "callback_every": [Range(Integral, 1, None, closed="left")],
         "warm_start": ["boolean"],
     }
 
@@ -343,6 +361,7 @@ class ExactTSNE(
         tol: float = 3e-3,
         precision: Literal["single", "double"] = "single",
         callback: Callable[[int, float, FloatArray], Any] | None = None,
+        callback_every: int = 50,
         warm_start: bool = False,
     ) -> None:
         self.n_components = n_components
@@ -370,6 +389,7 @@ class ExactTSNE(
         self.tol = tol
         self.precision = precision
         self.callback = callback
+        self.callback_every = callback_every
         self.warm_start = warm_start
 
     def fit(
@@ -479,6 +499,10 @@ class ExactTSNE(
         self._placing = fitted.placing
         self.embedding_ = fitted.embedding
         self.kl_divergence_, self.n_iter_ = fitted.kl_divergence, fitted.n_iter
+        self.history_ = {
+            name: np.array([getattr(check, field) for check in fitted.history])
+            for name, field in HISTORY.items()
+        }
         self.learning_rate_, self.dof_ = fitted.learning_rate, fitted.dof
         self.perplexity_ = fitted.perplexity
         self.affinities_, self.repulsion_ = fitted.affinities, fitted.repulsion

@@ -20,7 +20,7 @@ from skdec.tsne._checks import (
 )
 from skdec.tsne._copies import check_copies, fitted_points, rows_alone
 from skdec.tsne._given_affinities import given_affinities
-from skdec.tsne._gradient_descent import Descent
+from skdec.tsne._gradient_descent import Check, Descent
 from skdec.tsne._held import check_fixed, places_of
 from skdec.tsne._objective import EmbeddingObjective
 from skdec.tsne._placement import FittedCopies, Placing, warn_if_lost
@@ -49,6 +49,7 @@ class Fitted:
     placing: Placing | None  # None of given affinities
     kl_divergence: float
     n_iter: int
+    history: list[Check]
     learning_rate: float
     dof: float
     perplexity: float | np.ndarray | None
@@ -125,6 +126,7 @@ def embed(X, params, sample_weight=None, previous=None, fixed=None):
         placing=placing,
         kl_divergence=ended.kl,
         n_iter=ended.n_iter,
+        history=ended.history,
         learning_rate=phases[-1].learning_rate,
         dof=kernel.dof,
         perplexity=_perplexity(perplexities),

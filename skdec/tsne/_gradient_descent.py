@@ -19,11 +19,21 @@ LONGEST_STEP = 1.0
 LARGEST_RATE = 1e30
 
 
+class Check(NamedTuple):
+    """What a descent was like when it was looked at."""
+
+    n_iter: int
+    kl: float  # without exaggeration
+    grad_norm: float  # of what is descended, with exaggeration
+    exaggeration: float
+
+
 class Descended(NamedTuple):
-    """Where a descent ended."""
+    """Where a descent ended, and what it was like on the way."""
 
     kl: float
     n_iter: int
+    history: list[Check]
 
 
 @dataclass(frozen=True)
@@ -56,11 +66,12 @@ class Descent:
         Returns
         -------
         descended : Descended
-            KL(P‖Q) at the final Y, without exaggeration, and the iterations done.
+            KL(P‖Q) at the final Y, without exaggeration, the iterations done, and a
+            ``Check`` for each time that KL was computed.
         """
         velocity, gains = np.zeros_like(Y), np.ones_like(Y)
         longest = LONGEST_STEP * max(objective.kernel.width, 1.0)
-        phases, n_iter, history = iter(phases), 0, []
+        phases, n_iter, history, checks = iter(phases), 0, [], []
         stopped = self.held is not None and len(self.held) == Y.shape[1]
         phase = next(phases)
         while True:
@@ -70,19 +81,23 @@ class Descent:
             if self.held is not None:
                 gradient[:, self.held] = 0
             stopped |= n_iter >= phase.stop
-            if stopped or (n_iter and n_iter % CHECK_EVERY == 0):
+            due = n_iter > 0 and n_iter % CHECK_EVERY == 0
+            if stopped or due or progress.awaits(n_iter):
                 # KL at the Y at which the gradient was taken
                 kl = objective.divergence(Y, log_Z)
                 norm = objective.norm(gradient)
                 # rounding may leave less than 0
                 told = max(kl, 0.0)
+                checks.append(Check(n_iter, told, norm, phase.exaggeration))
                 stopped |= progress.checked(n_iter, told, norm, phase.name, Y)
+            # what is looked at besides, for a callback, does not decide when to end
+            if stopped or due:
                 if not phase.early:
                     history.append((n_iter, kl))
                 if reason := self._reason(history, norm):
                     progress.say(f"Iteration {n_iter}: {reason}. Finished.")
                 if stopped or (reason and not phase.early):
-                    return Descended(told, n_iter)
+                    return Descended(told, n_iter, checks)
                 while reason and phase.early:
                     phase = next(phases)
             progress.begin_iteration()

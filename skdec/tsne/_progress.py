@@ -64,6 +64,12 @@ class Progress:
         passed, self._tick = now - self._tick, now
         return passed
 
+    def awaits(self, n_iter):
+        """Whether the user's callback is to be called at an iteration."""
+        if self.callback is None or n_iter == 0:
+            return False
+        return n_iter % self.estimator.callback_every == 0
+
     def checked(self, n_iter, kl, norm, phase, Y):
         """Report a check; true if the user's callback wants no more iterations."""
         self.say(

@@ -40,6 +40,9 @@ class Silent:
     def say(self, text):
         pass
 
+    def awaits(self, n_iter):
+        return False
+
     def checked(self, *what):
         return False
 
@@ -56,7 +59,8 @@ def descended(values, *, rate=1e-3, gradient=1.0, dof=1.0, stop=1000, **settings
     Y = np.zeros((2, 3))
     phases = [Phase(stop, 1.0, 0.5, rate)]
     objective = Scripted(values, gradient, dof)
-    return Y, *Descent(**settings).run(objective, Y, phases, Silent())
+    ended = Descent(**settings).run(objective, Y, phases, Silent())
+    return Y, ended.kl, ended.n_iter
 
 
 def test_descent_ends_with_its_last_phase():

@@ -58,6 +58,45 @@ def test_callback_stops_the_fit(stop_at):
     assert_allclose(tsne.kl_divergence_, kl, rtol=1e-4)
 
 
+def test_history_and_what_a_callback_sees_agree():
+    seen = []
+    settings = {"max_iter": 230, "tol": 0, "random_state": 0, "exaggeration": 2.0}
+    plain = ExactTSNE(**settings, n_jobs=1).fit(IRIS)
+    tsne = ExactTSNE(
+        **settings, callback=lambda *what: seen.append(what), callback_every=40
+    ).fit(IRIS)
+    assert_array_equal(plain.embedding_, tsne.embedding_)
+    assert [what[0] for what in seen] == tsne.history_["n_iter"].tolist()
+    assert [what[1] for what in seen] == tsne.history_["kl_divergence"].tolist()
+    # a callback adds entries between those that there are in any case
+    assert plain.history_["n_iter"].tolist() == [50, 100, 150, 200, 230]
+    assert_array_equal(
+        tsne.history_["n_iter"], [40, 50, 80, 100, 120, 150, 160, 200, 230]
+    )
+    both = np.isin(tsne.history_["n_iter"], plain.history_["n_iter"])
+    for name, entries in plain.history_.items():
+        assert_array_equal(tsne.history_[name][both], entries, err_msg=name)
+    # of the next step: after 50 iterations the geometric mean of 12 and 2
+    assert_allclose(tsne.history_["exaggeration"][:3], [12, 24**0.5, 2])
+    P = skdec.joint_affinities(skdec.conditional_affinities(IRIS))
+    for n_iter, kl, embedding in seen[:3]:
+        at = list(tsne.history_["n_iter"]).index(n_iter)
+        assert_allclose(skdec.embedding_loss(embedding, P)[0], kl, rtol=1e-4)
+        # ∂KL(P‖Q)/∂Y is linear in P, so that of αP is α(∇ − ∇₀) + ∇₀, P = 0 in ∇₀
+        alpha, gradient = tsne.history_["exaggeration"][at], gradient_of(embedding, P)
+        attraction = gradient - gradient_of(embedding, np.zeros_like(P))
+        norm = np.linalg.norm(gradient + (alpha - 1) * attraction)
+        assert_allclose(tsne.history_["grad_norm"][at], norm, rtol=1e-3)
+
+
+def gradient_of(Y, P):
+    """The gradient 4 Σ_j (p − q)(1 + D)⁻¹ (y_i − y_j) of any P, in plain arrays."""
+    difference = (Y[:, None] - Y).astype(float)
+    s = 1 / (1 + np.square(difference).sum(axis=2))
+    np.fill_diagonal(s, 0)
+    return 4 * np.einsum("ij,ijk->ik", (P - s / s.sum()) * s, difference)
+
+
 class Recorder:
     """A callback of scikit-learn's protocol."""
 

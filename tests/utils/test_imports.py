@@ -16,6 +16,7 @@ MAY = {
     "tsne": {"kernels", "utils"},
     "encoders": {"utils"},
     "diagnostics": {"kernels", "tsne", "utils"},
+    "plotting": {"diagnostics", "utils"},
     "functions": {"clustering", "kernels", "tsne", "utils"},
     "": {"clustering", "functions", "tsne"},
 }

@@ -1,0 +1,116 @@
+"""Which colour each point has, by its class or by its value."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from skdec.plotting._axes import matplotlib
+from skdec.plotting._colors import categorical_colors, grey
+
+
+class Coloring(NamedTuple):
+    """Colours of points.
+
+    Attributes
+    ----------
+    of_points : ndarray of shape (n_points, 4)
+        Red, green, blue and opacity of each.
+    grey : ndarray of bool, shape (n_points,)
+        Which have no class or no value, and are drawn beneath the others.
+    mappable : ScalarMappable or None
+        From which values these colours are.
+    extend : {"neither", "min", "max", "both"}
+        At which ends values have the last colour though they are beyond it.
+    """
+
+    of_points: np.ndarray
+    grey: np.ndarray
+    mappable: Any = None
+    extend: str = "neither"
+
+
+class Scale(NamedTuple):
+    """How values become colours; parameters of ``EmbeddingDisplay.plot``."""
+
+    cmap: Any
+    vmin: float | None
+    vmax: float | None
+    norm: str
+
+
+def palette(n, colors=None):
+    """RGBA of the first n classes: those given, or categorical_colors."""
+    if colors is None:
+        return categorical_colors(n)
+    given = matplotlib("colors").to_rgba_array(colors)
+    if len(given) < n:
+        raise ValueError(f"colors must be at least {n}, one a class; got {len(given)}")
+    return given[:n]
+
+
+def column(values, name, n):
+    """Values as float64 of shape (n,)."""
+    array = np.asarray(values)
+    if array.dtype.kind == "O":
+        array = np.array([np.nan if _missing(value) else value for value in array])
+    try:
+        array = array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be numbers; got {array.dtype}") from error
+    if array.shape != (n,):
+        raise ValueError(f"{name} must have shape ({n},); got {array.shape}")
+    return array
+
+
+def _missing(value):
+    """Whether it is None or pandas.NA, which no array of floats can hold."""
+    return value is None or type(value).__name__ == "NAType"
+
+
+def colors_of_values(values, scale):
+    """Colours of values, as ``Coloring``."""
+    nothing = np.isnan(values)
+    colors = np.tile(grey(), (len(values), 1))
+    if nothing.all():
+        return Coloring(colors, nothing)
+    seen = values[~nothing]
+    low, high = color_limits(seen[np.isfinite(seen)], scale)
+    kind = {"linear": "Normalize", "log": "LogNorm"}.get(scale.norm)
+    if kind is None:
+        raise ValueError(f"norm must be 'linear' or 'log'; got {scale.norm!r}")
+    norm = getattr(matplotlib("colors"), kind)(low, high)
+    mappable = matplotlib("cm").ScalarMappable(norm, scale.cmap)
+    mappable.set_array([])
+    colors[~nothing] = mappable.to_rgba(np.clip(seen, low, high))
+    ends = {(False, False): "neither", (True, False): "min", (False, True): "max"}
+    extend = ends.get((bool(seen.min() < low), bool(seen.max() > high)), "both")
+    return Coloring(colors, nothing, mappable, extend)
+
+
+def color_limits(finite, scale):
+    """Values of the first and the last colour."""
+    log = scale.norm == "log"
+    finite = finite[finite > 0] if log else finite
+    if not len(finite):
+        finite = np.ones(1)
+    if log:
+        limits = _limits(np.log(finite), None, None)
+        low, high = np.exp(limits)
+    else:
+        low, high = _limits(finite, scale.vmin, scale.vmax)
+    low = low if scale.vmin is None else scale.vmin
+    high = high if scale.vmax is None else scale.vmax
+    return low, high
+
+
+def _limits(finite, low, high):
+    """The least and largest value, but no further out than outliers deserve."""
+    lower, upper = np.quantile(finite, (0.01, 0.99))
+    least, largest = finite.min(), finite.max()
+    if upper > lower:
+        least = max(least, lower - (upper - lower))
+        largest = min(largest, upper + (upper - lower))
+    low = least if low is None else low
+    high = largest if high is None else high
+    # a constant has a colour all the same
+    return (low, high) if high > low else (low - 0.5, low + 0.5)

@@ -1,0 +1,37 @@
+"""Legends outside of the axes."""
+
+from skdec.plotting._axes import matplotlib
+
+
+def legend_handle(name, color):
+    """An entry of a legend."""
+    return matplotlib("lines").Line2D(
+        [], [], linestyle="", marker="o", markersize=6, markeredgewidth=0, color=color,
+        label=name,
+    )  # fmt: skip
+
+
+def highlight_handle(points):
+    """An entry of a legend for points of any colour, with the edge that they have."""
+    edge = points.get_edgecolor()[0]
+    return matplotlib("lines").Line2D(
+        [], [], linestyle="", marker="o", markersize=6, markeredgewidth=0.8,
+        markerfacecolor="none", markeredgecolor=edge, label=points.get_label(),
+    )  # fmt: skip
+
+
+def draw_legend(ax, handles, below=False):
+    """A legend beside the axes, or below them."""
+    if below:
+        return ax.legend(
+            handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.02),
+            frameon=False, ncols=min(len(handles), 4), borderaxespad=0.0,
+        )  # fmt: skip
+    small = len(handles) > 20
+    size = 8 if small else 10
+    fit = max(1, int(ax.bbox.height * 72 / ax.figure.dpi / (1.5 * size)))
+    return ax.legend(
+        handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False,
+        ncols=-(-len(handles) // fit), fontsize=size, borderaxespad=0.0,
+        handletextpad=0.2, columnspacing=1.0, labelspacing=0.35,
+    )  # fmt: skip
