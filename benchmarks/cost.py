@@ -58,7 +58,7 @@ print(whole, neighbors, sum(steps), steps[-1], tsne.kl_divergence_,
 
 
 def large(options):
-    """500 iterations on mixtures of 50 Gaussians, up to a million rows of 50 features."""
+    """500 iterations on 50 Gaussians, up to a million rows of 50 features."""
     columns = (
         Column("n", "", "{:,}"),
         Column("whole fit", "s", "{:.0f}"),

@@ -138,7 +138,7 @@ def forms(options):
     """ARI by the choice of ν and b; what dof="auto" and balance="auto" go by."""
     columns = (
         Column("data"),
-        Column("d"),
+        Column("features"),
         *(Column(name, "", "{:.3f}") for name in (PEER, *FORMS)),
     )
     seeds = range(1 if options.small else min(options.seeds, 3))

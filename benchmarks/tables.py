@@ -45,6 +45,12 @@ class Table:
     rows: tuple[dict, ...] = ()
     notes: tuple[str, ...] = ()
 
+    def __post_init__(self):
+        """Two columns of one name would be one cell of each record."""
+        names = [column.name for column in self.columns]
+        if len(set(names)) < len(names):
+            raise ValueError(f"table {self.name!r} has a column twice: {names}")
+
     def plus(self, *cells):
         """The table with one more row, a cell for each column."""
         names = [column.name for column in self.columns]
@@ -55,12 +61,12 @@ class Table:
         """The table with more sentences below it."""
         return replace(self, notes=(*self.notes, *notes))
 
-    def row(self, **known):
-        """The first row with these cells; the names' blanks are written ``_``."""
+    def row(self, name, cell):
+        """The first row that has this cell in that column."""
         for row in self.rows:
-            if all(row[name.replace("_", " ")] == cell for name, cell in known.items()):
+            if row[name] == cell:
                 return row
-        raise KeyError(f"table {self.name!r} has no row with {known}")
+        raise KeyError(f"table {self.name!r} has no row with {name} {cell!r}")
 
     def head(self):
         """Title, headings and the line below them."""

@@ -163,7 +163,8 @@ def approximations(options):
     """The peers at their defaults on digits and MNIST."""
     warm_up()
     warm_up(affinities="neighbors", repulsion="grid")
-    yield from side_by_side("digits", digits().astype(np.float32), options)
+    few = digits()[: 400 if options.small else None].astype(np.float32)
+    yield from side_by_side("digits", few, options)
     if not options.small:
         for n in (5000, 10_000, 20_000, 70_000):
             X, _ = mnist(options.mnist, n)
