@@ -47,7 +47,7 @@ class Gradient(Threaded):
     """One evaluation of ∂KL/∂Y, and its two halves."""
 
     def prepare(self):
-        """The objectives, compiled."""
+        """The objectives."""
         dense = dense_affinities(self.distances, SCALES, True, np.float32, self.threads)
         self.dense = EmbeddingObjective(dense, KERNEL, True, self.threads)
         graph = self.graph()
@@ -56,10 +56,6 @@ class Gradient(Threaded):
             for way in ("pairs", "grid")
         )
         self.attraction = np.empty_like(self.Y)
-        for objective in (self.dense, self.pairs, self.grid):
-            objective.gradient(self.Y)
-        self.time_attraction()
-        self.time_divergence()
 
     def time_all_pairs(self, *_):
         """Attraction and repulsion of a dense P, fused."""
@@ -86,10 +82,8 @@ class Affinities(Threaded):
     """What is made before the first iteration."""
 
     def prepare(self):
-        """Neighbours, and everything compiled."""
+        """Neighbours."""
         self.found = self.distances.nearest(90, self.threads)
-        self.time_calibration_of_all_pairs()
-        self.time_calibration_over_neighbors()
 
     def time_neighbors(self, *_):
         """The 90 nearest of each row, exactly."""
@@ -111,14 +105,13 @@ class Placement:
     param_names = ["n", "threads"]
 
     def setup(self, n, threads):
-        """A map that need not have settled, and a first call."""
+        """A map that need not have settled."""
         rng = np.random.default_rng(0)
         centers = 3 * rng.normal(size=(20, 30))
         X = centers[rng.integers(20, size=n + 200)] + rng.normal(size=(n + 200, 30))
         self.new = X[n:]
         self.tsne = ExactTSNE(max_iter=250, tol=0, n_jobs=threads, random_state=0)
         self.tsne.fit(X[:n])
-        self.time_transform()
 
     def time_transform(self, *_):
         """200 rows, each alone."""
