@@ -3,8 +3,8 @@ A fit, as it goes
 =================
 
 :func:`skdec.plotting.animate_fit` fits an estimator and writes its maps as they come:
-one call makes a GIF, or an MP4 where ffmpeg is installed.  First the map is a ball, in
-which neighbours find each other while their attraction is exaggerated; then it unfolds.
+one call makes a GIF, or an MP4 where ffmpeg is installed.  Neighbours first find each
+other, while their attraction is exaggerated; then the map unfolds.
 """
 
 from base64 import b64encode
@@ -24,7 +24,9 @@ X, y = X[:1000], y[:1000]
 
 with TemporaryDirectory() as folder:
     path = Path(folder, "digits.gif")
-    tsne = animate_fit(ExactTSNE(random_state=0), X, path, labels=y)
+    tsne = animate_fit(
+        ExactTSNE(random_state=0), X, path, labels=y, legend=False, dpi=80
+    )
     picture = path.read_bytes()
     with Image.open(path) as film:
         frames = [np.array(f.convert("RGB")) for f in ImageSequence.Iterator(film)]
@@ -51,7 +53,7 @@ Film()
 # Some of its frames
 # ------------------
 
-shown = np.linspace(0, len(frames) - 1, 6).round().astype(int)
+shown = np.geomspace(1, len(frames), 6).round().astype(int) - 1
 figure, axes = plt.subplots(2, 3, figsize=(12, 8), layout="constrained")
 for ax, number in zip(axes.flat, shown, strict=True):
     ax.imshow(frames[number])

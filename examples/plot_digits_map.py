@@ -85,6 +85,7 @@ plt.show()
 # digits its ten nearest are.  Most are written so that their pixels are among the other
 # digit: any map that keeps neighbours has to put them there.  Where the neighbours are
 # of several digits, each of their clusters pulls, and the row lands at a rim or alone.
+# Those whose ten are all their own are at the rim of their cluster.
 
 nearest = in_pixels.kneighbors(X_new[marked])[1]
 figure, axes = plt.subplots(

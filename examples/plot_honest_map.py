@@ -18,7 +18,6 @@ from skdec.diagnostics import reliability
 from skdec.plotting import EmbeddingDisplay, ReliabilityDisplay, match_labels
 
 X, y = load_digits(return_X_y=True)
-X, y = X[:1000], y[:1000]
 tsne = ExactTSNE(random_state=0, tol=1e-4)
 embedding = tsne.fit_transform(X)
 
@@ -47,7 +46,8 @@ figure, axes = plt.subplots(1, 3, figsize=(15, 4.8), layout="constrained")
 ReliabilityDisplay.from_arrays(embedding, scores, ax=axes[0])
 ReliabilityDisplay.from_arrays(embedding, scores, score="singularity", ax=axes[1])
 EmbeddingDisplay.from_arrays(embedding, values=kept, ax=axes[2])
-for ax, title in zip(axes, ("perturbation", "singularity", "neighbours kept")):
+titles = "perturbation", "singularity", "share of ten neighbours kept"
+for ax, title in zip(axes, titles, strict=True):
     ax.set_title(title)
 plt.show()
 

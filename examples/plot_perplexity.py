@@ -50,7 +50,7 @@ table = perplexity_table(
     ExactTSNE(random_state=0, tol=1e-4),
     X,
     [4, 8, 15, 30, 60, 120],
-    rows=150,
+    rows=300,
     random_state=0,
 )
 print(f"elbow of the singularity: {table.elbow:g}, least pBIC: {table.least_pbic:g}")

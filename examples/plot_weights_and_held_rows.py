@@ -63,8 +63,9 @@ plt.show()
 # A sample that counts as the whole
 # ---------------------------------
 # Of the digits 0 to 4 every fourth row is kept.  In a map of what is left they have
-# less room.  With a weight of 4 they count as much as all rows do.  They have even more
-# room: copies of a row share one place, and are its neighbours in place of other rows.
+# less room.  With a weight of 4 they count as much as all of them did, and have as much
+# room again, or more: the copies of a row share one place, and are its neighbours in
+# the place of other rows.
 
 kept = (y >= 5) | (np.arange(len(y)) % 4 == 0)
 weight = np.where(y[kept] < 5, 4.0, 1.0)
@@ -79,14 +80,21 @@ maps = {
 
 
 def room(Y, labels):
-    """The mean square radius of digits 0 to 4, as a share of that of all ten."""
-    spread = [np.sum(np.var(Y[labels == digit], axis=0)) for digit in range(10)]
-    return np.sum(spread[:5]) / np.sum(spread)
+    """The room of the zeros beside that of the sixes: median squared radii."""
+    zeros, sixes = (
+        np.median(
+            ((Y[labels == d] - np.median(Y[labels == d], axis=0)) ** 2).sum(axis=1)
+        )
+        for d in (0, 6)
+    )
+    return zeros / sixes
 
 
 rooms = {name: room(*pair) for name, pair in maps.items()}
 figure, axes = plt.subplots(1, 3, figsize=(13, 4.9), layout="constrained")
 for ax, (name, (Y, labels)) in zip(axes, maps.items(), strict=True):
     EmbeddingDisplay.from_arrays(Y, labels=labels, ax=ax, legend=False)
-    ax.set_title(f"{name}: {rooms[name]:.0%} of the room\nis that of 0 to 4")
+    ax.set_title(
+        f"{name}: the zeros\nhave {rooms[name]:.2f} times the room of the sixes"
+    )
 plt.show()
