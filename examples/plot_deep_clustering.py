@@ -8,8 +8,8 @@ has to reconstruct its input.  That is IDEC; without the reconstruction it is DE
 
 Above is the embedding before and after, on two principal components, in the colours of
 the digits; rings mark rows in the cluster of another digit.  Below are the memberships,
-which become nearly certain, whether right or wrong: a learned embedding confirms what
-it began with, which is why it should be compared with clusters of the data themselves.
+which become more certain, whether right or wrong: a learned embedding confirms what it
+began with, which is why it should be compared with clusters of the data themselves.
 
 Needs PyTorch (``pip install 'skdec[deep]'``).
 """
@@ -33,7 +33,8 @@ from skdec.plotting import EmbeddingDisplay, MembershipDisplay, match_labels
 
 # %%
 # k-means on the pixels, clusters of the pre-trained embedding, and both learning.  The
-# network is a small one; the papers' has layers of 500, 500, 2,000 and 10.
+# network is smaller, and trained for a shorter time, than that of the papers, whose
+# layers are 500, 500, 2,000 and 10.
 X, y = load_digits(return_X_y=True)
 seconds = {}
 
@@ -47,7 +48,7 @@ def timed(name, model, rows):
 
 
 kmeans = timed("k-means on pixels", KMeans(10, n_init=10, random_state=0), X)
-encoder = AutoencoderEncoder((500, 500, 2000, 10), epochs=60, random_state=0)
+encoder = AutoencoderEncoder((500, 500, 10), epochs=60, random_state=0)
 encoder = timed("pre-training", encoder, X)
 Z = encoder.transform(X)
 before = timed("clusters of its embedding", StudentTClustering(10, random_state=0), Z)
@@ -95,11 +96,12 @@ for (above, below), (name, title, z, q) in zip(axes.T, parts, strict=True):
     wrong = found[name] != y
     above.scatter(*plane[wrong].T, s=18, facecolors="none", edgecolors="black", lw=0.5)
     above.set_title(f"embedding, {title}: accuracy {accuracy[name]:.3f}")
+    above.set_xlabel("rings: in the cluster of another digit")
     used, first = np.unique(models[name].labels_, return_index=True)
     matched = np.zeros_like(q)
     matched[:, found[name][first]] = q[:, used]
     MembershipDisplay.from_arrays(matched, names=names, ax=below)
-    below.set_title(f"memberships, {title}")
+    below.set_title(f"memberships, {title}", pad=24)
 plt.show()
 
 # %%
