@@ -56,8 +56,11 @@ for name, each in q.items():
 figure, axes = plt.subplots(1, 2, figsize=(12, 6), layout="constrained")
 for ax, (name, each) in zip(axes, q.items(), strict=True):
     MembershipDisplay.from_arrays(each, names=digits.target_names, ax=ax)
-    ax.set_title(f"{name}: claims {each.max(axis=1).mean():.0%}, "
-                 f"right in {right[name].mean():.0%}")  # fmt: skip
+    ax.set_title(
+        f"{name}: claims {each.max(axis=1).mean():.0%}, "
+        f"right in {right[name].mean():.0%}",
+        pad=26,
+    )
 plt.show()
 
 # %%
@@ -66,7 +69,7 @@ plt.show()
 graded = q["StudentTClustering"]
 order = np.sort(graded, axis=1)
 divided = np.argsort(order[:, -1] - order[:, -2])[:14]
-figure, axes = plt.subplots(2, 7, figsize=(11, 4.4), layout="constrained")
+figure, axes = plt.subplots(2, 7, figsize=(11, 5.4), layout="constrained")
 for ax, i in zip(axes.ravel(), divided, strict=True):
     first, second = np.argsort(-graded[i])[:2]
     ax.imshow(digits.images[i], cmap="gray_r")

@@ -212,5 +212,5 @@ def test_shares_of_clusters_in_blocks_are_the_true_ones(example):
 @of("plot_deep_clustering")
 def test_learning_the_embedding_helps_on_the_digits(example):
     accuracy = example.names["accuracy"]
-    assert accuracy["both learning (IDEC)"] > accuracy["clusters of its embedding"]
-    assert accuracy["clusters of its embedding"] > accuracy["k-means on pixels"]
+    others = accuracy["clusters of its embedding"], accuracy["k-means on pixels"]
+    assert accuracy["both learning (IDEC)"] > max(others) + 0.03
