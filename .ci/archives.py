@@ -1,7 +1,7 @@
-"""Check what is in the wheel and the sdist: .ci/archives.py DIST < names that git tracks.
+"""Check the wheel and the sdist in a folder: .ci/archives.py DIST < tracked
 
-The wheel has the package and its metadata, nothing else.  The sdist has what git tracks,
-all of it, so that the tests run and the pages can be built from it.
+``tracked`` are the names that git tracks.  The wheel has the package and its metadata,
+nothing else.  The sdist has all of them, so that the tests run from it.
 """
 
 import sys

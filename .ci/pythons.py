@@ -1,7 +1,7 @@
 """Print a Python of each supported version that this machine has, but for this one.
 
-Supported is what the classifiers of pyproject.toml name.  Looked at are python3.x on the
-path and the versions that pyenv keeps; what does not run, or has no venv, is passed over.
+Supported is what the classifiers of pyproject.toml name.  Looked at are python3.x on
+the path and the versions that pyenv keeps; what does not run is passed over.
 """
 
 import os

@@ -23,10 +23,10 @@ def version():
 def sections(changelog):
     """(version, date or "unreleased", text) of each section, the newest first."""
     found = list(HEADING.finditer(changelog))
-    ends = [heading.start() for heading in (*found[1:], re.search(r"\Z", changelog))]
+    ends = [heading.start() for heading in found] + [len(changelog)]
     return [
         (*heading.groups(), changelog[heading.end() : end].strip())
-        for heading, end in zip(found, ends, strict=False)
+        for heading, end in zip(found, ends[1:], strict=True)
     ]
 
 

@@ -56,9 +56,7 @@ def test_faults_of_a_changelog(changelog, said):
 ])  # fmt: skip
 def test_a_tag_that_may_be_released(tag, date, said, tmp_path, monkeypatch):
     (tmp_path / "pyproject.toml").write_text('[project]\nversion = "1.1.0"\n')
-    text = (
-        f"# Changelog\n\n## 1.1.0 ({date})\n\nNew.\n\n## 1.0.0 (2026-01-01)\n\nOld.\n"
-    )
+    text = f"## 1.1.0 ({date})\n\nNew.\n\n## 1.0.0 (2026-01-01)\n\nOld.\n"
     (tmp_path / "CHANGELOG.md").write_text(text)
     monkeypatch.setattr(release, "ROOT", tmp_path)
     if said is None:
