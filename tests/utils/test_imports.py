@@ -17,6 +17,7 @@ MAY = {
     "encoders": {"utils"},
     "diagnostics": {"kernels", "tsne", "utils"},
     "functions": {"clustering", "kernels", "tsne", "utils"},
+    "compile": {"clustering", "kernels", "tsne"},
     "": {"clustering", "functions", "tsne"},
 }
 
