@@ -3,20 +3,15 @@
 import os
 import subprocess
 import sys
-import warnings
 from statistics import median
 from threading import Event, Thread
 from time import perf_counter
-
-from sklearn.exceptions import ConvergenceWarning
 
 
 def timed(call, *arguments, **options):
     """The seconds of a call, and what it gives."""
     start = perf_counter()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        result = call(*arguments, **options)
+    result = call(*arguments, **options)
     return perf_counter() - start, result
 
 

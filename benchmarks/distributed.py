@@ -8,6 +8,7 @@ import os
 import resource
 import tempfile
 import time
+import warnings
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -254,8 +255,11 @@ def sample(options):
     sizes = (2_000,) if options.small else (5_000, 10_000)
     for size in (len(X), *sizes):
         tsne = ExactTSNE(random_state=0, affinities="neighbors")
-        seconds, Y = timed(map_of_sample, tsne, X, order, size)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            seconds, Y = timed(map_of_sample, tsne, X, order, size)
         table = table.plus(size, seconds, full_kl(X, Y), kept_neighbors(X, Y))
+        table = table.noted(*(f"Map of {size:,}: {one.message}." for one in said))
         yield table
 
 

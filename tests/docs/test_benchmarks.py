@@ -89,6 +89,19 @@ def test_views_that_are_sentences_fit_into_one(name, entries):
     assert shown == shown.strip()
 
 
+def test_pages_name_parts_that_exist():
+    found = []
+    for path in report.pages():
+        text = path.read_text(encoding="utf-8")
+        for names in re.findall(
+            r"python -m benchmarks --only((?:\s+[a-z][\w.-]*)+)", text
+        ):
+            found += names.split()
+    assert "tsne.exact" in found
+    for name in set(found):
+        chosen([name])
+
+
 # What is in the file
 
 
