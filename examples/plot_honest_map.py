@@ -70,10 +70,7 @@ doubtful = (
 
 figure, ax = plt.subplots(figsize=(9, 7), layout="constrained")
 EmbeddingDisplay.from_arrays(embedding, labels=labels, ax=ax, alpha=0.35)
-ax.scatter(
-    *embedding[doubtful].T, c="black", marker="x", s=26, linewidths=1.2,
-    label="not to believe",
-)  # fmt: skip
+ax.scatter(*embedding[doubtful].T, c="black", marker="x", s=26, linewidths=1.2)
 ax.set_title(
     f"clusters of the map; crosses: the {doubtful.mean():.0%} not to believe\n"
     "(a cluster has the colour and number of the digit that it matches best)"

@@ -18,7 +18,7 @@ from tests.docs.gallery import cut_off, run_example
 
 pytest.importorskip("matplotlib", reason="needs the extra 'plot'")
 
-GRADIENTS = Path(__file__).parents[2] / "docs" / "gradients.md"
+DOCS = Path(__file__).parents[2] / "docs"
 
 # How many digits each sees; None where there are no digits, or where all are needed.
 ROWS = {
@@ -37,6 +37,14 @@ ROWS = {
     "plot_weights_and_held_rows": 1000,
 }
 NEEDS = {"plot_cells_map": "scanpy"}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_mnist(tmp_path_factory):
+    """No test maps 70,000 rows because they happen to be there."""
+    empty = str(tmp_path_factory.mktemp("scikit_learn_data"))
+    with patch.dict("os.environ", {"SCIKIT_LEARN_DATA": empty, "SKDEC_MNIST": ""}):
+        yield
 
 
 @cache
@@ -168,8 +176,7 @@ def test_queries_land_among_modules_of_their_kind():
 
 
 def test_without_mnist_the_bundled_digits_are_mapped():
-    with patch.dict("os.environ"):
-        example = run("plot_mnist")
+    example = run("plot_mnist")
     assert "MNIST is not here" in example.printed
     assert example.names["title"] == "bundled digits"
 
@@ -200,7 +207,7 @@ def cells(text):
 def test_tables_of_the_derivations_are_what_the_example_prints():
     example = run("plot_collapse")
     found = cells(example.printed)
-    text = GRADIENTS.read_text(encoding="utf-8")
+    text = (DOCS / "gradients.md").read_text(encoding="utf-8")
     printed = re.search(
         r"<!-- what plot_collapse.py prints.*?-->(.*)<!-- end", text, re.S
     )
@@ -225,3 +232,14 @@ def test_what_the_derivations_say_of_the_descents():
     assert np.sum(end.max(axis=1) < 0.5) > np.sum(start.max(axis=1) < 0.5) + 8
     scaled, _ = blobs(names["PAPER"])
     assert round(float(X.std(axis=0).mean() / scaled.std(axis=0).mean()), 1) == 2.5
+
+
+@pytest.mark.slow
+def test_numbers_of_the_page_on_reliability_are_those_of_the_examples():
+    text = " ".join((DOCS / "reliability.md").read_text(encoding="utf-8").split())
+    shares = re.search(r"There (\d+) % .*? (\d+) % of these .*? (\d+) % of the", text)
+    found = re.findall(r"(\d+)%", run_example("plot_honest_map").printed)
+    assert_allclose([int(n) for n in found], [int(n) for n in shares.groups()], atol=2)
+    advice = re.search(r"the elbow is at (\d+) and the least pBIC at (\d+)", text)
+    table = run_example("plot_perplexity").names["table"]
+    assert [table.elbow, table.least_pbic] == [int(n) for n in advice.groups()]
