@@ -17,7 +17,7 @@ MAY = {
     "encoders": {"utils"},
     "diagnostics": {"kernels", "tsne", "utils"},
     "functions": {"clustering", "kernels", "tsne", "utils"},
-    "compile": {"clustering", "kernels", "tsne"},
+    "compile": {"clustering", "kernels", "tsne", "utils"},
     "": {"clustering", "functions", "tsne"},
 }
 
