@@ -16,11 +16,12 @@ from skdec.clustering import StudentTClustering
 from skdec.kernels.first_use import compiled
 from skdec.kernels.jit import CACHE_FOLDER
 from skdec.tsne import ExactTSNE
+from skdec.utils.typing import FloatArray, MatrixLike
 
 DTYPES = np.float64, np.float32
 
 
-def _blobs(n_samples, n_features):
+def _blobs(n_samples: int, n_features: int) -> FloatArray:
     """Four blobs and a far outlier, which a grid leaves off."""
     rng = np.random.default_rng(0)
     centers = 8 * rng.standard_normal((4, n_features))
@@ -29,12 +30,12 @@ def _blobs(n_samples, n_features):
     return X
 
 
-def _map():
+def _map() -> None:
     X = _blobs(120, 10)
     ExactTSNE(max_iter=160, random_state=0).fit(X).transform(X[:3] + 0.5)
 
 
-def _map_of_neighbors():
+def _map_of_neighbors() -> None:
     X = _blobs(600, 10)
     tsne = ExactTSNE(
         perplexity=10,
@@ -46,20 +47,20 @@ def _map_of_neighbors():
     tsne.fit(X).transform(X[:3] + 0.5)
 
 
-def _cluster(X):
+def _cluster(X: MatrixLike) -> None:
     model = StudentTClustering(4, random_state=0).fit(X)
     model.predict(X)
     model.transform(X)
     model.score_samples(X)
 
 
-def _clustering():
+def _clustering() -> None:
     X = _blobs(201, 20)[:-1]
     for dtype in DTYPES:
         _cluster(X.astype(dtype))
 
 
-def _sparse_clustering():
+def _sparse_clustering() -> None:
     X = np.maximum(_blobs(201, 20)[:-1], 0)
     for dtype in DTYPES:
         _cluster(sparse.csr_matrix(X, dtype=dtype))
@@ -74,7 +75,7 @@ USES = {
 USUAL = "map", "neighbors", "clustering"
 
 
-def _parser():
+def _parser() -> argparse.ArgumentParser:
     lines = "\n".join(f"  {name:12}{text}" for name, (_, text) in USES.items())
     parser = argparse.ArgumentParser(
         prog="python -m skdec.compile",

@@ -1,5 +1,6 @@
 """What the first use says, and compiling ahead."""
 
+import importlib.util
 import logging
 import multiprocessing
 import os
@@ -9,9 +10,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from numba.core import event
 
 import skdec.compile
 from skdec.kernels import first_use
+from skdec.kernels.jit import kernel
 
 
 def told_of(module, path="a folder"):
@@ -48,45 +51,28 @@ def test_workers_stay_silent(caplog, monkeypatch):
     assert caplog.records == []
 
 
-def test_a_process_says_it_where_it_compiles_and_not_from_the_cache(tmp_path):
-    script = tmp_path / "some_use.py"
-    # of the smallest kernel that there is
-    script.write_text("""
-import numpy as np
-import skdec
-from skdec.kernels.grid import count_cells
-for dtype in np.int32, np.int64:
-    count_cells(np.zeros(3, dtype), np.zeros(2, dtype))
-""")
+def test_compiling_is_said_and_loading_is_not(tmp_path):
+    path = tmp_path / "some.py"
+    path.write_text("def twice(x):\n    return 2 * x\n")
+    spec = importlib.util.spec_from_file_location("skdec.some", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
 
-    def run():
-        done = subprocess.run(
-            [sys.executable, "-W", "error", script], capture_output=True, text=True,
-            timeout=240, env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")},
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr[-500:]
-        return done.stdout, done.stderr.splitlines()
+    def first_use_of(dispatcher, x):
+        # the one of this process may have said it, or says it beside this one
+        notice = first_use.Notice()
+        with (
+            event.install_listener(first_use.COMPILE, notice),
+            first_use.compiled() as names,
+        ):
+            dispatcher(x)
+            dispatcher(x)
+        return notice.said, names
 
-    out, (line,) = run()
-    assert out == "" and line.startswith("skdec compiles") and str(tmp_path) in line
-    assert run() == ("", [])
-
-
-def test_what_is_compiled_is_named():
-    from skdec.kernels.jit import kernel
-
-    @kernel
-    def twice(x):
-        return 2 * x
-
-    with first_use.compiled() as names:
-        twice(1.0)
-    assert names == []  # not of the package
-    twice.py_func.__module__ = "skdec.kernels.some"
-    with first_use.compiled() as names:
-        twice(np.float32(1.0))
-        twice(np.float32(1.0))
-    assert names == ["twice"]
+    assert first_use_of(kernel(module.twice), 1.0) == (True, ["twice"])
+    found = kernel(module.twice)  # as another process finds it
+    assert first_use_of(found, 1.0) == (False, [])
+    assert first_use_of(found, np.float32(1)) == (True, ["twice"])
 
 
 # -------------------------------------------------------------- python -m skdec.compile
