@@ -50,7 +50,7 @@ tree_links = {
     "README.md": "index",
     "CHANGELOG.md": "changelog",
     "CONTRIBUTING.md": "contributing",
-    "benchmarks/README.md": "benchmarks",
+    "benchmarks/README.md": "benchmark_tables",
 }
 
 # Formulas: MathJax 3, of the bundle
@@ -99,7 +99,7 @@ html_favicon = "_static/icon.svg"
 html_show_sourcelink = False
 html_copy_source = False
 html_context = {"default_mode": "auto"}
-html_sidebars = {"index": [], "changelog": [], "contributing": [], "benchmarks": []}
+html_sidebars = {"index": []}
 html_theme_options = {
     "logo": {
         "image_light": "_static/icon.svg",

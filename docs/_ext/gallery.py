@@ -34,7 +34,12 @@ ORDER = [
     "plot_dask",
 ]
 # of a few seconds each
-QUICK = ["plot_dof", "plot_convergence"]
+QUICK = [
+    "plot_convergence",
+    "plot_digits_map",
+    "plot_outliers_and_density",
+    "plot_texts",
+]
 
 
 def position(filename):

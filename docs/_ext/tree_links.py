@@ -28,34 +28,15 @@ class TreeLinks(SphinxTransform):
 
     def apply(self):
         """Replace the links of one page, and set pictures of the examples."""
-        if not str(self.env.docname).startswith(("auto_examples/", "api/generated/")):
-            shown = set()
-            for link in list(self.document.findall(leads_out)):
-                self.replace(link, shown)
-
-    def replace(self, link, shown):
-        """Point one link to its page; ``shown`` holds the pictures already there."""
-        page = self.page(link["reftarget"])
-        if page is None:
+        if self.env.docname.startswith(("auto_examples/", "api/generated/")):
             return
-        xref = addnodes.pending_xref(
-            "",
-            *link.children,
-            refdomain="std",
-            reftype="doc",
-            reftarget=f"/{page}",
-            refdoc=self.env.docname,
-            refexplicit=True,
-            refwarn=True,
-        )
-        link.replace_self(xref)
-        picture = self.picture(page)
-        paragraph = xref.parent
-        section = paragraph.parent  # not where the link is in a table or in a list
-        whole = isinstance(section, (nodes.section, nodes.document))
-        if picture and whole and page not in shown:
-            shown.add(page)
-            section.insert(section.index(paragraph) + 1, self.figure(page, picture))
+        shown = set()
+        for link in list(self.document.findall(leads_out)):
+            page = self.page(link["reftarget"])
+            if page:
+                new = self.link(page, *link.children, place=link.get("reftargetid"))
+                link.replace_self(new)
+                self.show(page, new.parent, shown)
 
     def page(self, target):
         """The page of a file of the tree, or None."""
@@ -70,27 +51,36 @@ class TreeLinks(SphinxTransform):
             page = pages.get(name) or pages.get(f"{name}.md")
         return page if page in self.env.found_docs else None
 
-    def picture(self, page):
-        """The first picture of an example, relative to docs/, or None."""
-        folder, _, name = page.rpartition("/")
-        path = f"{folder}/images/sphx_glr_{name}_001.png"
-        return path if (Path(self.env.srcdir) / path).is_file() else None
-
-    def figure(self, page, picture):
-        """The picture, which leads to the page of its example."""
-        name = page.rpartition("/")[2]
-        image = nodes.image(uri=f"/{picture}", alt=f"Picture of the example {name}")
-        link = addnodes.pending_xref(
+    def link(self, page, *children, place=None):
+        """A link to a page, or to a place of it, as MyST makes them."""
+        return addnodes.pending_xref(
             "",
-            image,
-            refdomain="std",
-            reftype="doc",
-            reftarget=f"/{page}",
+            *children,
+            refdomain="doc",
+            reftype="myst",
+            reftarget=page,
+            reftargetid=place,
             refdoc=self.env.docname,
             refexplicit=True,
-            refwarn=True,
         )
-        return nodes.container("", nodes.paragraph("", "", link), classes=["example"])
+
+    def show(self, page, paragraph, shown):
+        """Set an example's picture after a paragraph, once a page, and remember it."""
+        folder, _, name = page.rpartition("/")
+        picture = f"{folder}/images/sphx_glr_{name}_001.png"
+        section = paragraph.parent
+        # not where the link is in a table or in a list
+        alone = isinstance(section, (nodes.section, nodes.document))
+        if page in shown or not alone or not page.startswith("auto_examples/"):
+            return
+        shown.add(page)
+        self.env.note_dependency(picture)
+        if (Path(self.env.srcdir) / picture).is_file():
+            image = nodes.image(uri=f"/{picture}", alt=f"Picture of the example {name}")
+            link = self.link(page, nodes.inline("", "", image))
+            figure = nodes.paragraph("", "", link)
+            box = nodes.container("", figure, classes=["example"])
+            section.insert(section.index(paragraph) + 1, box)
 
 
 def setup(app):

@@ -59,7 +59,7 @@ def test_links_of_the_site_lead_somewhere(site):
 
 def test_links_to_files_of_the_tree_lead_to_their_pages(site):
     links = {
-        "clustering.html": "benchmarks.html",
+        "clustering.html": "benchmark_tables.html",
         "architecture.html": "contributing.html",
         "contributing.html": "architecture.html",
         "guide_tsne.html": "auto_examples/plot_family.html",
