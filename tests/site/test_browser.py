@@ -125,6 +125,15 @@ return [...document.querySelectorAll('main *')].filter(n => {
 """
 
 
+# what scrolling does not reach: left of where a formula's box begins
+LEFT = """
+const left = n => n.getBoundingClientRect().left;
+return [...document.querySelectorAll('div.math')].filter(n =>
+  [...n.querySelectorAll('mjx-mi, mjx-mo')].some(m => left(m) < left(n) - 1)
+).map(n => 'a formula that begins outside of its box');
+"""
+
+
 def faults(browser, width):
     """What is wrong with the page that the browser shows at a width."""
     found = browser.execute_script("return document.documentElement.scrollWidth")
@@ -135,6 +144,7 @@ def faults(browser, width):
         ".map(m => m.getBoundingClientRect()).map(r => [r.width, r.height])"
     )
     yield from browser.execute_script(CUT_OFF)
+    yield from browser.execute_script(LEFT)
     if any(min(box) < 4 for box in boxes):
         yield "an empty formula"
     if browser.find_elements(By.CSS_SELECTOR, "mjx-merror"):
