@@ -640,7 +640,10 @@ MUTANTS = [
     *mutants(
         "tsne/_gradient_descent.py",
         (HISTORY,),
-        called_decides=("if stopped or due:", "if stopped or due or checks:"),
+        called_decides=(
+            "if stopped or due:",
+            "if stopped or due or progress.awaits(n_iter):",
+        ),
         told_exaggerated=("norm, phase.exaggeration)", "norm, 1.0)"),
     ),
     *mutants(
