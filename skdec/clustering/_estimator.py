@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from sklearn.base import clone
@@ -34,6 +34,7 @@ from skdec.clustering._starts import check_init, find_starts
 from skdec.clustering._stream import Batch, Stream, after_fit, joined, numbered_as
 from skdec.clustering._training import Settings
 from skdec.utils.blocks import Blocks, check_blocks, in_memory, is_dask
+from skdec.utils.progress import BARS, Reports
 from skdec.utils.sklearn_compat import HasMethods, StrOptions, fit_context
 from skdec.utils.state import unchanged_on_error
 from skdec.utils.threads import Threads
@@ -168,9 +169,11 @@ class StudentTClustering(FittedClustering):
     n_jobs : int or None, default=-1
         Threads; -1 means all cores.  The result is bitwise the same for every value.
         An encoder has threads of its own.
-    verbose : int, default=0
+    verbose : int or "progress", default=0
         1 prints a line for each start that is carried through, and for each refresh of
-        an encoder's training; 2 and more print one for every refresh.
+        an encoder's training; 2 and more print one for every refresh.  "progress" draws
+        a bar in their place, with the share of labels changed and the time that is left
+        if they do not settle earlier, by rich or tqdm, whichever is installed.
 
     Attributes
     ----------
@@ -307,7 +310,7 @@ class StudentTClustering(FittedClustering):
         ],
         "random_state": ["random_state"],
         "n_jobs": N_JOBS,
-        "verbose": ["verbose"],
+        "verbose": ["verbose", StrOptions({BARS})],
     }
 
     def __init__(
@@ -326,7 +329,7 @@ class StudentTClustering(FittedClustering):
         batch_size: int | Auto | None = "auto",
         random_state: RandomState = None,
         n_jobs: int | None = -1,
-        verbose: int = 0,
+        verbose: int | Literal["progress"] = 0,
     ) -> None:
         self.n_clusters = n_clusters
         self.dof = dof
@@ -365,13 +368,13 @@ class StudentTClustering(FittedClustering):
         self : StudentTClustering
             The fitted estimator.  A fit that fails leaves it as it was.
         """
-        with unchanged_on_error(self):
+        with unchanged_on_error(self), self._reports() as reports:
             X, weights = self._check_training(X, y, sample_weight)
             encoder, Z, stream = None, X, None
             if self.encoder is not None:
                 encoder = self._pretrained(X, weights)
                 Z = self._encode(X, encoder)
-            clustered = self._cluster(Z, weights)
+            clustered = self._cluster(Z, weights, reports)
             outcome, result = clustered.outcome, clustered.result
             if encoder is None:
                 stream = after_fit(Stream(kept=None), clustered)
@@ -379,7 +382,7 @@ class StudentTClustering(FittedClustering):
                     outcome, self.n_clusters, self.max_iter, self.batch_size
                 )
             else:
-                learned = self._learn(X, weights, Z, clustered, encoder)
+                learned = self._learn(X, weights, Z, clustered, encoder, reports)
                 encoder, Z, result = learned.encoder, learned.Z, learned.result
                 said = remarks.on_training(
                     learned, outcome, self.n_clusters, self.max_iter
@@ -424,7 +427,7 @@ class StudentTClustering(FittedClustering):
             estimator as it was.
         """
         said = []
-        with unchanged_on_error(self):
+        with unchanged_on_error(self), self._reports() as reports:
             if is_dask(X):
                 raise TypeError(
                     "partial_fit takes one batch of rows in memory; of a dask array "
@@ -436,9 +439,10 @@ class StudentTClustering(FittedClustering):
             batch = Batch(*self._check_training(X, y, sample_weight, reset))
             stream, due = (before or Stream()).with_batch(batch)
             if due or stream.now is None:
-                fit = self._fit_anew(joined(stream.kept) if due else batch, stream)
+                rows = joined(stream.kept) if due else batch
+                fit = self._fit_anew(rows, stream, reports)
             else:
-                fit = self._follow(batch, stream)
+                fit = self._follow(batch, stream, reports)
                 said = remarks.on_batch(
                     batch.X.shape[0], before, fit.stream, self.n_clusters
                 )
@@ -476,10 +480,13 @@ class StudentTClustering(FittedClustering):
                 f"taken with all rows; got {self.batch_size}"
             )
 
-    def _settings(self, of_start=False):
+    def _reports(self):
+        return Reports(type(self).__name__, self.verbose)
+
+    def _settings(self, reports, of_start=False):
         """Settings of the self-training; an encoder's starts have the defaults."""
         if of_start:
-            return Settings(verbose=self.verbose - 1)
+            return Settings(reports=reports)
         return Settings(
             max_iter=self.max_iter,
             tol=self.tol,
@@ -487,14 +494,14 @@ class StudentTClustering(FittedClustering):
             if self.update_interval == "auto"
             else self.update_interval,
             batch_size=None if self.batch_size == "auto" else self.batch_size,
-            verbose=self.verbose - 1,
+            reports=reports,
         )
 
     def _automatic(self):
         """Which parts of the form are chosen here, by name."""
         return {name: getattr(self, name) == "auto" for name in Form._fields}
 
-    def _cluster(self, X, weights):
+    def _cluster(self, X, weights, reports):
         """Cluster rows that stay where they are."""
         joint = self.encoder is not None
         auto = self._automatic()
@@ -508,8 +515,12 @@ class StudentTClustering(FittedClustering):
         few = ENCODER_N_INIT if joint else N_INIT
         n_init = few if self.n_init == "auto" else self.n_init
         seeds = check_random_state(self.random_state).randint(MAX_SEED, size=n_init)
-        with Threads(self.n_jobs, hold_blas=True) as threads:
+        with Threads(
+            self.n_jobs, hold_blas=True, listener=reports.part_done
+        ) as threads:
+            reports.begin("k-means starts")
             starts = find_starts(X, weights, init, self.n_clusters, seeds, threads)
+            reports.end_of_work()
             form = resolve_form(
                 starts.spread,
                 X.shape[1],
@@ -520,11 +531,10 @@ class StudentTClustering(FittedClustering):
             )
             carrier = Carrier(
                 starts,
-                self._settings(of_start=joint),
+                self._settings(reports, of_start=joint),
                 threads,
                 np.random.RandomState(seeds[0]),
                 strict=all(auto.values()) and not joint,
-                verbose=self.verbose,
             )
             if joint:
                 outcome = cluster_first_embedding(carrier, form)
@@ -542,7 +552,7 @@ class StudentTClustering(FittedClustering):
         given = {} if weight is None else {"sample_weight": weight}
         return encoder.fit(X, **given)
 
-    def _learn(self, X, weights, Z, clustered, encoder):
+    def _learn(self, X, weights, Z, clustered, encoder, reports):
         """Train the encoder with the clusters, from z and a start."""
         size = ENCODER_BATCH if self.batch_size == "auto" else self.batch_size
         settings = Settings(
@@ -550,7 +560,7 @@ class StudentTClustering(FittedClustering):
             self.tol,
             None if self.update_interval == "auto" else self.update_interval,
             X.shape[0] if size is None else size,
-            self.verbose,
+            reports,
         )
         # BLAS is not held: the encoder needs it
         with Threads(self.n_jobs) as threads:
@@ -558,9 +568,9 @@ class StudentTClustering(FittedClustering):
                 clustered, encoder, X, weights, Z, self._encode, threads, settings
             )
 
-    def _fit_anew(self, batch, stream):
+    def _fit_anew(self, batch, stream, reports):
         """Fit all that is kept of a stream, its clusters numbered as before."""
-        clustered = self._cluster(batch.X, batch.weights)
+        clustered = self._cluster(batch.X, batch.weights, reports)
         if stream.now is not None:
             result = clustered.result
             order = numbered_as(stream.now.centers, result.centers)
@@ -568,7 +578,7 @@ class StudentTClustering(FittedClustering):
         stream = after_fit(stream, clustered)
         return Fit(clustered.result, clustered.outcome.form, stream)
 
-    def _follow(self, batch, stream):
+    def _follow(self, batch, stream, reports):
         """One step on a batch."""
         form = Form(self.dof_, self.bandwidth_, self.balance_)
         allowed = 0.0 if all(self._automatic().values()) else PLAINLY
@@ -576,7 +586,7 @@ class StudentTClustering(FittedClustering):
             objective = make_objective(
                 batch.X, batch.weights, stream.now.centers, form, threads
             )
-            stream = stream.follow(objective, self._settings(), allowed)
+            stream = stream.follow(objective, self._settings(reports), allowed)
             small = batch.X.shape[0] < remarks.BATCH_ROWS * self.n_clusters
             stream = replace(stream, small=stream.small or small)
             return Fit(stream.result(objective), form, stream)

@@ -164,13 +164,11 @@ class Carrier:
         Draws batches.
     strict : bool
         Whether a start is returned that has any more evidence than what came of it.
-    verbose : int, default=0
-        Print a line for each start that is carried on.
     """
 
-    def __init__(self, starts, settings, threads, random_state, strict, verbose=0):
+    def __init__(self, starts, settings, threads, random_state, strict):
         self.starts, self.settings, self.threads = starts, settings, threads
-        self.random_state, self.verbose = random_state, verbose
+        self.random_state = random_state
         self.strict, self.allowed = strict, _insignificant(starts)
         self.loss_allowed = self.allowed + PLAINLY
         self.sampled = starts.sample is not starts.rows
@@ -234,8 +232,7 @@ class Carrier:
         )
         ended = run.run(objective)
         outcome = self._judged(ended, objective, start, origin, form, n_reseeds)
-        if self.verbose:
-            print(f"[StudentTClustering] {outcome}")
+        settings.reports.line(f"{outcome}")
         return outcome
 
     def _loses_labels(self, objective, origin, end):

@@ -188,6 +188,7 @@ class JointTraining:
         while not (self.converged or self.vanished or self.n_steps >= last):
             for _ in range(min(self.interval, last - self.n_steps)):
                 self.step(next(batches))
+                self._report(last)
             if self.settings.update_interval is not None:
                 self.Z = self.encode()
             self.refresh()
@@ -218,6 +219,11 @@ class JointTraining:
         spread = _mean_deviation(objective.rows.to_internal(self.Z[self.used]))
         self._judge(sums, objective.total, spread)
 
+    def _report(self, last):
+        """Tell how many steps are done, of at most ``last``."""
+        changed = f"{self.history.changed[-1]:.2%} of labels changed"
+        self.settings.reports.step("training", self.n_steps, last, changed)
+
     def _judge(self, sums, total, spread):
         history, settings = self.history, self.settings
         history.n_iter.append(self.n_iter)
@@ -229,11 +235,10 @@ class JointTraining:
         recent = history.changed[1:][-QUIET_REFRESHES:]
         quiet = len(recent) == QUIET_REFRESHES and max(recent) <= settings.tol
         self.converged = quiet and not self.vanished
-        if settings.verbose:
-            print(
-                f"[StudentTClustering] pass {self.n_iter}: KL = {sums.kl:.5f}, "
-                f"changed = {history.changed[-1]:.5f}"
-            )
+        settings.reports.line(
+            f"pass {self.n_iter}: KL = {sums.kl:.5f}, "
+            f"changed = {history.changed[-1]:.5f}"
+        )
 
     def step(self, batch):
         """One step of the encoder along ∂KL/∂z of a batch."""

@@ -161,6 +161,9 @@ class SelfTraining:
                 kl, occupied = kl + sums.kl, occupied + sums.occupied
                 refreshed |= due
             self.n_iter += 1
+            self.settings.reports.step(
+                "self-training", self.n_iter, self.settings.max_iter, self._note()
+            )
             # only after a refresh: between refreshes P is stale
             if refreshed:
                 self._judge(checked, changed, kl, occupied)
@@ -186,6 +189,11 @@ class SelfTraining:
         for batch in np.array_split(order, -(-n_rows // size)):
             yield np.sort(batch)
 
+    def _note(self):
+        """What a progress bar says of the labels."""
+        changed = self.history.changed
+        return f"{changed[-1]:.2%} of labels changed" if changed else ""
+
     def _judge(self, checked, changed, kl, occupied):
         # labels alone would stop at once: after a k-means start the first refreshes
         # change none while the centroids still move
@@ -203,8 +211,8 @@ class SelfTraining:
         self.history.n_iter.append(self.n_iter)
         self.history.kl.append(kl)
         self.history.changed.append(min(changed, 1.0))
-        if self.settings.verbose > 0:
-            print(
-                f"[StudentTClustering] step {self.n_iter}: KL = {kl:.5f}, "
-                f"changed = {changed:.5f}, shift = {shift:.5f}"
-            )
+        self.settings.reports.line(
+            f"step {self.n_iter}: KL = {kl:.5f}, changed = {changed:.5f}, "
+            f"shift = {shift:.5f}",
+            level=2,
+        )

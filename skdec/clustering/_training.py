@@ -6,6 +6,7 @@ import numpy as np
 
 from skdec.clustering._optimizers import CentroidDescent, StochasticDescent
 from skdec.clustering._scaled_rows import Ball
+from skdec.utils.progress import SILENT, Reports
 
 # Centroids closer than this, in bandwidths, give memberships that cannot be told apart.
 SAME_CENTROID = 1e-2
@@ -23,7 +24,7 @@ class Settings:
     tol: float = 1e-3
     update_interval: int | None = 1  # of an encoder, None: a pass
     batch_size: int | None = None
-    verbose: int = 0
+    reports: Reports = SILENT
 
 
 @dataclass

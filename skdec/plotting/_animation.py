@@ -272,7 +272,7 @@ class _Watch:
         if n_iter % CHECK_EVERY == 0 or n_iter % self.callback_every == 0:
             return True
         # a call that nobody asked for is that at the end
-        return n_iter == self.max_iter or n_iter % self.every != 0
+        return n_iter == self.max_iter or n_iter % self.called_every != 0
 
     def end(self):
         """Add the last map, unless it has been."""

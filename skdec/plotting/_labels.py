@@ -115,7 +115,9 @@ def _factorized(labels, argument, n):
     if hasattr(categorical, "codes") and hasattr(categorical, "categories"):
         values, codes = list(categorical.categories), np.array(categorical.codes)
     else:
-        array = np.asarray(labels)
+        # of words and NaN in a list NumPy would make words
+        kind = object if isinstance(labels, list | tuple) else None
+        array = np.asarray(labels, dtype=kind)
         if array.ndim != 1:
             raise ValueError(
                 f"{argument} must have one dimension; got shape {array.shape}"

@@ -27,6 +27,7 @@ from skdec.tsne._given_affinities import check_affinities
 from skdec.tsne._inverse import check_inverse, mean_rows
 from skdec.tsne._placement import warn_if_lost
 from skdec.utils.blocks import is_dask, row_by_row
+from skdec.utils.progress import BARS
 from skdec.utils.sklearn_compat import (
     CallbackSupportMixin,
     StrOptions,
@@ -136,8 +137,10 @@ class ExactTSNE(
         1e-4; components that X does not have are filled as in "random", normal with
         standard deviation 1e-4.  "pca" needs X itself: for precomputed distances
         and missing values "spectral" takes its place, with a warning.
-    verbose : int, default=0
-        Print timings and, at every 50th iteration, KL and gradient norm.
+    verbose : int or "progress", default=0
+        Print timings and, at every 50th iteration, KL and gradient norm.  "progress"
+        draws a bar in their place, with KL and the time that is left if no stopping
+        rule ends the fit earlier, by rich or tqdm, whichever is installed.
     random_state : int, RandomState instance or None, default=None
         Seeds the initialisation.
     method : "exact", default="exact"
@@ -314,7 +317,7 @@ class ExactTSNE(
         "metric": [METRICS, callable],
         "metric_params": [dict, None],
         "init": [StrOptions({"pca", "random", "spectral"}), "array-like"],
-        "verbose": ["verbose"],
+        "verbose": ["verbose", StrOptions({BARS})],
         "random_state": ["random_state"],
         "method": [str],
         "n_jobs": N_JOBS,
@@ -346,7 +349,7 @@ class ExactTSNE(
         metric: str | Callable[..., float] = "euclidean",
         metric_params: dict[str, Any] | None = None,
         init: str | ArrayLike = "pca",
-        verbose: int = 0,
+        verbose: int | Literal["progress"] = 0,
         random_state: RandomState = None,
         method: str = "exact",
         n_jobs: int | None = -1,

@@ -78,7 +78,10 @@ def embed(X, params, sample_weight=None, previous=None, fixed=None):
         phases = phases[-1:]
     n_neighbors = neighbors_needed(perplexities, n_copies)
     progress = Progress(params, X)
-    with Threads(params.n_jobs, hold_blas=True, listener=progress.part_done) as threads:
+    with (
+        progress,
+        Threads(params.n_jobs, hold_blas=True, listener=progress.part_done) as threads,
+    ):
         points = _points(X, weights, params, fixed)
         exact = takes_all_pairs(X, params, points.n_points)
         _check_memory(X, params, points.n_points, exact, n_neighbors, dtype)

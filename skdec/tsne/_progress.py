@@ -2,6 +2,7 @@
 
 from time import perf_counter
 
+from skdec.utils.progress import BARS, open_bar
 from skdec.utils.sklearn_compat import callback_context
 
 # A verbose fit is not silent for longer than about twice so many seconds.
@@ -30,6 +31,7 @@ class Progress:
     def __init__(self, estimator, X):
         self.estimator, self.X = estimator, X
         self.verbose, self.callback = estimator.verbose, estimator.callback
+        self._bar, self._note = None, ""
         self._tick, self._last = perf_counter(), 0
         self._said, self._work = self._tick, ""
         self.fitted, self.map_of = {}, None
@@ -37,6 +39,17 @@ class Progress:
         self._context = callback_context(estimator, estimator.max_iter)
         if self._context is not None:
             self._context.call_on_fit_task_begin(estimator=estimator, X=X)
+
+    def __enter__(self):
+        if self.verbose == BARS:
+            self._bar = open_bar(type(self.estimator).__name__)
+            # without a library that draws bars there are lines
+            self.verbose = self._bar is None
+        return self
+
+    def __exit__(self, kind, *_):
+        if self._bar is not None:
+            self._bar.close(whole=kind is None)
 
     def say(self, text):
         """Print a line if the fit is verbose."""
@@ -48,6 +61,7 @@ class Progress:
         """Print that some work begins, of which ``part_done`` will tell."""
         self._work = work
         self.say(f"{work}...")
+        self.part_done(0.0)
 
     def end_of_work(self):
         """What follows tells of itself."""
@@ -55,7 +69,11 @@ class Progress:
 
     def part_done(self, share):
         """Print how far the work is if nothing has been printed for a while."""
-        if self.verbose and self._work and perf_counter() - self._said > SILENCE:
+        if not self._work:
+            return
+        if self._bar is not None:
+            self._bar.show(self._work, round(100 * share), 100)
+        elif self.verbose and perf_counter() - self._said > SILENCE:
             self.say(f"{self._work}: {share:.0%} of a step done")
 
     def seconds(self):
@@ -72,11 +90,13 @@ class Progress:
 
     def checked(self, n_iter, kl, norm, phase, Y):
         """Report a check; true if the user's callback wants no more iterations."""
+        done, seconds = n_iter - self._last, self.seconds()
+        left = (self.estimator.max_iter - n_iter) * seconds / max(done, 1)
         self.say(
             f"Iteration {n_iter}{phase}: error = {kl:.7f}, gradient norm = {norm:.7f} "
-            f"({n_iter - self._last} iterations in {self.seconds():.3f}s)"
+            f"({done} iterations in {seconds:.3f}s, at most {left:.0f}s left)"
         )
-        self._last = n_iter
+        self._last, self._note = n_iter, f"KL = {kl:.4f}"
         if self.callback is None:
             return False
         return bool(self.callback(n_iter, kl, self.map_of(Y)))
@@ -89,6 +109,8 @@ class Progress:
 
     def end_iteration(self, n_iter, Y):
         """Tell them that it has ended; true if one of them wants no more."""
+        if self._bar is not None:
+            self._bar.show("iterations", n_iter, self.estimator.max_iter, self._note)
         if self.verbose and perf_counter() - self._said > SILENCE:
             n_done = n_iter - self._last
             each = (perf_counter() - self._tick) / n_done

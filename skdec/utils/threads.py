@@ -135,15 +135,23 @@ class Threads:
         if self.listener is not None:
             self.listener(share)
 
+    def _reported(self, results, n):
+        """The results as a list, each told of when it is there."""
+        found = []
+        for result in results:
+            found.append(result)
+            self.report(len(found) / n)
+        return found
+
     def map(self, function, items, side_by_side=True):
         """The results of independent calls, in order, each call on one thread alone."""
         # looked for again, because libraries may have been loaded since
         call = partial(_alone, ThreadpoolController(), function)
         if self.n_threads == 1 or not side_by_side:
-            return [call(item) for item in items]
+            return self._reported(map(call, items), len(items))
         with ThreadPoolExecutor(self.n_threads) as pool:
             try:
-                return list(pool.map(call, items))
+                return self._reported(pool.map(call, items), len(items))
             except BaseException:
                 # otherwise calls that wait would run before the error is seen
                 pool.shutdown(wait=False, cancel_futures=True)

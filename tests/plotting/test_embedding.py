@@ -1,20 +1,30 @@
 """EmbeddingDisplay: what is drawn where, in which colour."""
 
+from itertools import pairwise
+
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.datasets import load_iris
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
 
+from skdec import ExactTSNE, StudentTClustering
+from skdec.encoders import LinearEncoder
 from skdec.plotting import EmbeddingDisplay, categorical_colors
+from skdec.plotting import _density as density
+from skdec.plotting._colors import grey
+from skdec.plotting._names import densest, spread_apart
+from tests.plotting.common import assert_looks_like, new_axes, picture, texts
 
-matplotlib = pytest.importorskip("matplotlib")
-matplotlib.use("Agg")
-
-from matplotlib.figure import Figure  # noqa: E402
+IRIS = load_iris().data[::3]
+GRID = np.stack(np.meshgrid(np.arange(8.0), np.arange(6.0)), axis=-1).reshape(-1, 2)
 
 
-def new_axes(**options):
-    """Axes that pyplot does not know of."""
-    return Figure(figsize=(5, 4), layout="constrained", **options).add_subplot()
+def draw(embedding, **options):
+    return EmbeddingDisplay.from_arrays(embedding, ax=new_axes(), **options)
 
 
 def drawn(points):
@@ -24,13 +34,373 @@ def drawn(points):
     return places[order], points.get_facecolors()[order]
 
 
+@pytest.fixture(scope="module")
+def tsne():
+    return ExactTSNE(max_iter=60, tol=0, random_state=0).fit(IRIS)
+
+
 def test_points_are_where_they_are_in_the_colour_of_their_class(rng):
     Y, labels = rng.normal(size=(60, 2)), rng.integers(0, 4, 60)
-    display = EmbeddingDisplay.from_arrays(Y, labels=labels, ax=new_axes(), alpha=1.0)
+    labels[labels == 2] = 3
+    display = draw(Y, labels=labels, alpha=1.0)
     places, colors = drawn(display.points_)
     order = np.lexsort(Y.T)
     assert_allclose(places, Y[order])
     assert_allclose(colors, categorical_colors(4)[labels[order]])
-    entries = [text.get_text() for text in display.legend_.get_texts()]
-    assert entries == list(display.texts_) == ["0", "1", "2", "3"]
-    assert_array_equal(display.figure_.axes, [display.ax_])
+    # a number that does not occur is not in the legend, and its colour is kept for it
+    assert texts(display.legend_) == list(display.texts_) == ["0", "1", "3"]
+    handles = display.legend_.legend_handles
+    assert_allclose(
+        [handle.get_color() for handle in handles], categorical_colors(4)[[0, 1, 3]]
+    )
+    assert display.figure_.axes == [display.ax_]
+    assert display.ax_.get_aspect() == 1
+    assert display.colorbar_ is None
+
+
+def test_it_looks_like_a_plain_scatter():
+    labels = np.arange(48) % 5
+    ours = draw(
+        GRID, labels=labels, point_size=9, alpha=0.8, annotate=False, legend=False
+    )
+    ax = new_axes()
+    colors = categorical_colors(5)[labels]
+    ax.scatter(*GRID.T, s=81, c=colors, alpha=0.8, linewidths=0)
+    ax.set(xticks=[], yticks=[])
+    ax.set_aspect("equal", adjustable="datalim")
+    assert_looks_like(ours.ax_, ax)
+    with pytest.raises(AssertionError):
+        assert_looks_like(
+            draw(GRID, labels=labels[::-1], annotate=False, legend=False).ax_, ax
+        )
+
+
+def test_density_looks_like_the_mean_colors_of_a_histogram(rng):
+    Y = np.concatenate([rng.normal(size=(3000, 2)), rng.normal(3, 1, size=(3000, 2))])
+    labels = np.repeat([0, 1], 3000)
+    ours = draw(
+        Y, labels=labels, shading="density", annotate=False, legend=False
+    )  # fmt: skip
+    image = ours.points_
+    left, right, bottom, top = image.get_extent()
+    rows, columns = image.get_array().shape[:2]
+    counts = [
+        np.histogram2d(
+            *Y[labels == j].T[::-1], (rows, columns), [(bottom, top), (left, right)]
+        )[0]
+        for j in (0, 1)
+    ]
+    total = counts[0] + counts[1]
+    assert_array_equal(image.get_array()[..., 3] > 0, total > 0)
+    most = np.quantile(total[total > 0], 0.98)
+    expected, colors = np.zeros((rows, columns, 4)), categorical_colors(2)
+    for i, j in np.argwhere(total > 0):
+        share = counts[1][i, j] / total[i, j]
+        expected[i, j, :3] = (1 - share) * colors[0, :3] + share * colors[1, :3]
+        strength = 0.35 + 0.65 * np.log(total[i, j]) / np.log(most)
+        expected[i, j, 3] = min(1, strength)
+    assert_allclose(image.get_array(), expected, atol=1e-6)
+    ax = new_axes()
+    extent = (left, right, bottom, top)
+    ax.imshow(expected, extent=extent, origin="lower", interpolation="nearest")
+    ax.set(xticks=[], yticks=[])
+    ax.set_aspect("equal", adjustable="datalim")
+    assert_looks_like(ours.ax_, ax, tolerance=0.02)
+
+
+def test_few_points_are_large_and_many_are_small_and_faint(rng):
+    looks = [
+        density.look(rng.uniform(size=(n, 2)), np.array([300.0, 300.0]))
+        for n in (50, 2000, 70_000, 400_000)
+    ]
+    assert looks[0].diameter == density.LARGEST
+    assert looks[-1].diameter == density.SMALLEST
+    assert all(a.diameter >= b.diameter for a, b in pairwise(looks))
+    assert looks[-1].alpha < 0.5 * looks[0].alpha
+    # an even map of 2,000: the points cover about the map once, at most
+    covered = 2000 * np.pi * looks[1].diameter ** 2 / 4 / 300**2
+    assert 0.3 < covered < 1.1
+    assert density.look(np.zeros((0, 2)), np.ones(2)).diameter == density.LARGEST
+
+
+def test_crowding_is_the_mean_number_of_neighbours_in_a_cell(rng):
+    points = rng.uniform(0, 5, size=(80, 2)) - 3
+    cells = np.floor(points - points.min(axis=0))
+    neighbours = [(cells == cell).all(axis=1).sum() for cell in cells]
+    assert_allclose(density.crowding(points), np.mean(neighbours))
+
+
+def test_from_many_points_on_there_is_a_picture(rng, monkeypatch):
+    Y = rng.normal(size=(300, 2))
+    assert type(draw(Y).points_).__name__ == "PathCollection"
+    monkeypatch.setattr("skdec.plotting._embedding.MANY", 299)
+    display = draw(Y, labels=np.arange(300) % 3, highlight=np.arange(300) < 5)
+    assert type(display.points_).__name__ == "AxesImage"
+    # the others fade, as points would
+    assert display.points_.get_array()[..., 3].max() == pytest.approx(0.35)
+    assert len(display.highlighted_.get_offsets()) == 5
+    assert texts(display.legend_) == ["0", "1", "2", "highlighted"]
+    assert set(display.texts_) == {"0", "1", "2"}
+
+
+def test_sorted_classes_do_not_cover_each_other(rng):
+    labels = np.repeat([0, 1], 500)
+    points = draw(rng.normal(size=(1000, 2)), labels=labels).points_
+    last = points.get_facecolors()[-500:, :3]
+    share = (last == categorical_colors(2)[1, :3]).all(axis=1).mean()
+    assert 0.4 < share < 0.6
+
+
+def test_rows_without_a_class_are_grey_and_beneath(rng):
+    labels = np.array(["a", None, "b"] * 20, dtype=object)
+    display = draw(rng.normal(size=(60, 2)), labels=labels)
+    colors = display.points_.get_facecolors()[:, :3]
+    assert_allclose(colors[:20], np.tile(grey()[:3], (20, 1)))
+    assert (colors[20:] != grey()[:3]).any(axis=1).all()
+    assert texts(display.legend_) == ["a", "b", "no cluster"]
+    assert set(display.texts_) == {"a", "b"}
+
+
+def test_values_and_their_scale(rng):
+    values = rng.normal(size=48)
+    values[3] = np.nan
+    display = draw(GRID, values=values, cmap="magma", alpha=1.0)
+    _, colors = drawn(display.points_)
+    order = np.lexsort(GRID.T)
+    mappable = display.colorbar_.mappable
+    assert mappable.get_cmap().name == "magma"
+    assert (mappable.norm.vmin, mappable.norm.vmax) == (
+        np.nanmin(values), np.nanmax(values),
+    )  # fmt: skip
+    expected = mappable.to_rgba(values)
+    expected[3] = grey()
+    assert_allclose(colors, expected[order])
+    assert display.colorbar_.extend == "neither"
+    assert texts(display.legend_) == ["no value"]
+    assert display.texts_ == {}
+
+
+def test_outliers_do_not_take_all_colors():
+    values = np.append(np.linspace(0, 1, 46), [1000.0, np.inf])
+    display = draw(GRID, values=values)
+    norm = display.colorbar_.mappable.norm
+    assert norm.vmin == 0
+    # a quarter of the range of the inner 98 % beyond it
+    lower, upper = np.quantile(values[:-1], (0.01, 0.99))
+    assert norm.vmax == pytest.approx(upper + (upper - lower) / 4)
+    assert display.colorbar_.extend == "max"
+    limits = draw(GRID, values=values, vmin=0.2, vmax=0.8).colorbar_
+    assert (limits.mappable.norm.vmin, limits.mappable.norm.vmax) == (0.2, 0.8)
+    assert limits.extend == "both"
+
+
+def test_values_on_a_logarithmic_scale_and_large_ones_on_top():
+    values = 10.0 ** np.linspace(-2, 2, 48)
+    display = draw(GRID, values=values[::-1], norm="log", order="values")
+    norm = display.colorbar_.mappable.norm
+    assert type(norm).__name__ == "LogNorm"
+    assert_allclose((norm.vmin, norm.vmax), (1e-2, 1e2))
+    assert_allclose(display.points_.get_offsets(), GRID[::-1])
+    for wrong in ({"norm": "square"}, {"order": "size"}, {"shading": "much"}):
+        with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be '"):
+            draw(GRID, values=values, **wrong)
+
+
+@pytest.mark.parametrize("value", [2.5, 0.0, np.nan, np.inf])
+def test_constant_values(value):
+    display = draw(GRID, values=np.full(48, value))
+    assert (display.colorbar_ is None) == np.isnan(value)
+    picture(display.ax_)
+
+
+def test_highlighted_points_are_on_top():
+    mask = np.arange(48) % 7 == 0
+    plain = draw(GRID, labels=np.zeros(48))
+    display = draw(GRID, labels=np.zeros(48), highlight=mask, highlight_name="new")
+    assert_allclose(display.highlighted_.get_offsets(), GRID[mask])
+    assert len(display.points_.get_offsets()) == (~mask).sum()
+    assert display.highlighted_.get_zorder() > display.points_.get_zorder()
+    assert display.points_.get_alpha() < 0.5 * plain.points_.get_alpha()
+    assert display.highlighted_.get_sizes()[0] > plain.points_.get_sizes()[0]
+    assert texts(display.legend_) == ["0", "new"]
+    with pytest.raises(ValueError, match=r"highlight must be a mask of shape \(48,\)"):
+        draw(GRID, highlight=[1, 2])
+
+
+def test_names_stand_where_a_class_is_densest(rng):
+    # two parts of one class: not in the gap between them
+    members = np.concatenate([rng.normal(size=(200, 2)), [[20.0, 0.0]] * 50])
+    members[:200] *= 0.3
+    Y = np.concatenate([members, rng.normal((10, 9), 0.3, size=(100, 2))])
+    display = draw(Y, labels=np.repeat(["two parts", "one"], [250, 100]))
+    x, y = display.texts_["two parts"].get_position()
+    assert min(abs(x), abs(x - 20)) < 1.5
+    assert abs(y) < 1.5
+    assert_allclose(display.texts_["one"].get_position(), (10, 9), atol=0.6)
+    alone = np.array([[0.3, 0.4]])
+    assert_allclose(densest(alone, (0, 1, 0, 1)), alone[0])
+
+
+def test_names_do_not_cover_each_other(rng):
+    centers = rng.uniform(0, 6, size=(12, 2))
+    centers[1] = centers[0]
+    sizes = np.tile([1.0, 0.5], (12, 1))
+    apart = spread_apart(centers, sizes)
+
+    def n_overlaps(places):
+        return sum(
+            (abs(places[i] - places[j]) < 0.999 * sizes[i]).all()
+            for i in range(12) for j in range(i)
+        )  # fmt: skip
+
+    assert n_overlaps(centers) > 2
+    assert n_overlaps(apart) == 0
+    assert np.linalg.norm(apart - centers, axis=1).max() < 1.5
+    far = centers * 10
+    far[1] += 5
+    assert_array_equal(spread_apart(far, sizes), far)
+
+
+def test_one_component_is_drawn_along_a_strip(rng):
+    x = rng.normal(size=50)
+    for embedding in (x, x[:, None]):
+        display = draw(embedding, labels=np.arange(50) % 2)
+        places, _ = drawn(display.points_)
+        assert_allclose(np.sort(places[:, 0]), np.sort(x))
+        # neighbours are apart: each fifth of the strip has a fifth of the points
+        counts, _ = np.histogram(places[:, 1], 5, (0, np.ptp(x)))
+        assert (abs(counts - 10) <= 1).all()
+        assert display.ax_.get_aspect() == "auto"
+        assert display.ax_.get_xlabel() == "component 1"
+
+
+def test_more_than_two_components(rng):
+    Y = rng.normal(size=(40, 4))
+    for components in ((0, 1), (3, 1)):
+        display = draw(Y, components=components)
+        places = display.points_.get_offsets()
+        order = np.lexsort(Y[:, components].T)
+        assert_allclose(places[np.lexsort(places.T)], Y[order][:, components])
+        assert display.ax_.get_xlabel() == f"component {components[0] + 1}"
+        assert display.ax_.get_ylabel() == f"component {components[1] + 1}"
+    for wrong in ((0, 4), (1,), (-1, 0)):
+        with pytest.raises(ValueError, match="components must be two numbers from 0"):
+            draw(Y, components=wrong)
+
+
+def test_rows_without_a_place_are_told_of():
+    Y = GRID.copy()
+    Y[[2, 5], [0, 1]] = np.nan, np.inf
+    mask = np.arange(48) == 2
+    with pytest.warns(UserWarning, match="2 rows without a finite place"):
+        display = draw(Y, labels=np.arange(48) % 3, highlight=mask)
+    assert len(display.points_.get_offsets()) == 46
+    assert display.highlighted_ is None
+
+
+@pytest.mark.parametrize("embedding", [
+    np.zeros((5, 2)), np.column_stack([np.arange(5.0), np.zeros(5)]), np.zeros(5),
+    np.zeros((1, 2)), np.zeros((0, 2)), np.full((5, 2), 1e-30), GRID * 1e200,
+])  # fmt: skip
+@pytest.mark.parametrize("shading", ["points", "density"])
+def test_maps_without_extent_and_of_extreme_extent(embedding, shading):
+    display = draw(embedding, labels=np.zeros(len(embedding)), shading=shading)
+    picture(display.ax_)
+    picture(draw(embedding, shading=shading).ax_)
+
+
+def test_frames_of_pandas_and_polars(rng):
+    Y = rng.normal(size=(20, 2)).astype(np.float32)
+    labels = ["a", "b"] * 10
+    for frame in (pd.DataFrame(Y).assign(c=labels),
+                  pl.DataFrame(Y).with_columns(c=pl.Series(labels))):  # fmt: skip
+        names = [name for name in frame.columns if name != "c"]
+        display = draw(frame[names], labels=frame["c"])
+        assert_allclose(drawn(display.points_)[0], Y[np.lexsort(Y.T)])
+        assert texts(display.legend_) == ["a", "b"]
+    for values in (
+        pd.Series([1, None] * 10, dtype="Int64"), pl.Series([1.0, None] * 10),
+        [1.0, None] * 10,
+    ):  # fmt: skip
+        assert texts(draw(Y, values=values).legend_) == ["no value"]
+
+
+def test_legends():
+    many = np.arange(48)
+    assert len(texts(draw(GRID, labels=many).legend_)) == 48
+    more = np.concatenate([GRID, GRID + 0.5])
+    assert draw(more, labels=np.arange(96)).legend_ is None
+    assert len(texts(draw(more, labels=np.arange(96), legend=True).legend_)) == 96
+    assert draw(GRID, labels=many, legend=False).legend_ is None
+    assert draw(GRID).legend_ is None
+    display = draw(GRID, labels=many % 3, colors=["red", "#00ff00", (0, 0, 1)])
+    handles = display.legend_.legend_handles
+    assert_allclose([handle.get_color()[:3] for handle in handles], np.eye(3))
+    with pytest.raises(ValueError, match="colors must be at least 3"):
+        draw(GRID, labels=many % 3, colors=["red"])
+    # outside of the axes
+    picture(display.ax_)
+    assert display.legend_.get_window_extent().x0 > display.ax_.bbox.x1
+
+
+def test_arguments_that_are_refused():
+    with pytest.raises(ValueError, match="labels and values cannot both"):
+        draw(GRID, labels=np.zeros(48), values=np.zeros(48))
+    with pytest.raises(ValueError, match="labels must have 48 entries; got 2"):
+        draw(GRID, labels=[0, 1])
+    with pytest.raises(ValueError, match=r"values must have shape \(48,\); got \(2,\)"):
+        draw(GRID, values=[0, 1])
+    with pytest.raises(ValueError, match="values must be numbers"):
+        draw(GRID, values=["a"] * 48)
+    with pytest.raises(ValueError, match="embedding"):
+        draw(np.zeros((2, 2, 2)))
+
+
+def test_the_map_of_an_estimator(tsne):
+    ax = new_axes()
+    display = EmbeddingDisplay.from_estimator(tsne, ax=ax, labels=np.arange(50) % 3)
+    assert display.ax_ is ax
+    assert_array_equal(display.embedding, tsne.embedding_)
+    new = EmbeddingDisplay.from_estimator(tsne, IRIS[:7] + 0.1, ax=new_axes())
+    assert_array_equal(new.embedding, tsne.transform(IRIS[:7] + 0.1))
+    assert new.labels is None
+    with pytest.raises(NotFittedError):
+        EmbeddingDisplay.from_estimator(ExactTSNE(), ax=new_axes())
+
+
+def test_the_map_of_a_clustering(tsne):
+    Y = tsne.embedding_
+    model = StudentTClustering(3, random_state=0).fit(Y)
+    with pytest.raises(TypeError, match="keeps no map of its training rows"):
+        EmbeddingDisplay.from_estimator(model, ax=new_axes())
+    display = EmbeddingDisplay.from_estimator(model, Y, ax=new_axes())
+    assert_array_equal(display.embedding, Y)
+    assert_array_equal(display.labels, model.labels_)
+    deep = StudentTClustering(3, encoder=LinearEncoder(2), random_state=0, n_init=2)
+    display = EmbeddingDisplay.from_estimator(deep.fit(IRIS), ax=new_axes())
+    assert_array_equal(display.embedding, deep.encoding_)
+    assert_array_equal(display.labels, deep.labels_)
+    display = EmbeddingDisplay.from_estimator(deep, IRIS[:9], ax=new_axes())
+    assert_array_equal(display.embedding, deep.encode(IRIS[:9]))
+    assert_array_equal(display.labels, deep.predict(IRIS[:9]))
+
+
+def test_the_map_of_a_pipeline(tsne):
+    model = make_pipeline(
+        ExactTSNE(max_iter=60, tol=0, random_state=0), StudentTClustering(3)
+    ).fit(IRIS)
+    display = EmbeddingDisplay.from_estimator(model, ax=new_axes())
+    assert_array_equal(display.embedding, tsne.embedding_)
+    assert_array_equal(display.labels, model[-1].labels_)
+    display = EmbeddingDisplay.from_estimator(model, IRIS[:9], ax=new_axes())
+    assert_array_equal(display.embedding, tsne.embedding_[:9])
+    display = EmbeddingDisplay.from_estimator(model[:1], IRIS[:9], ax=new_axes())
+    assert_array_equal(display.embedding, tsne.embedding_[:9])
+
+
+def test_what_the_axes_have_stays_in_view():
+    ax = new_axes()
+    ax.plot([-20, 0], [0, 3])
+    EmbeddingDisplay.from_arrays(GRID, ax=ax)
+    assert ax.get_xlim()[0] < -20
+    assert ax.get_xlim()[1] > 7

@@ -1,0 +1,229 @@
+"""Memberships, convergence, reliability, perplexities: what is drawn where."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.cluster import KMeans
+from sklearn.datasets import load_iris
+from sklearn.exceptions import NotFittedError
+from sklearn.mixture import GaussianMixture
+
+from skdec import ExactTSNE, StudentTClustering
+from skdec.diagnostics import PerplexityTable, Reliability, reliability
+from skdec.plotting import (
+    ConvergenceDisplay,
+    MembershipDisplay,
+    PerplexityDisplay,
+    ReliabilityDisplay,
+    categorical_colors,
+)
+from tests.plotting.common import assert_looks_like, new_axes, picture, texts
+
+IRIS = load_iris().data
+TABLE = PerplexityTable(
+    perplexity=np.array([5.0, 10.0, 40.0, 80.0]),
+    kl=np.array([0.9, 0.6, 0.3, 0.2]),
+    pbic=np.array([2.0, 1.5, 1.0, 1.2]),
+    perturbation=np.array([np.nan] * 4),
+    singularity=np.array([50.0, 20.0, 10.0, np.inf]),
+    unsettled=np.zeros(4),
+    neighbor_recall=np.array([0.5, 0.6, 0.7, 0.65]),
+)
+
+
+@pytest.fixture(scope="module")
+def tsne():
+    return ExactTSNE(max_iter=160, tol=0, random_state=0).fit(IRIS)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return StudentTClustering(3, n_init=4, random_state=0).fit(IRIS)
+
+
+def outline(area):
+    """The area under the outline of a cluster, in rows, and its lowest and highest."""
+    (path,) = area.get_paths()
+    x, y = path.vertices.T
+    # the shoelace formula
+    size = abs(np.sum(x * np.roll(y, 1) - np.roll(x, 1) * y)) / 2
+    return size, y.min(), y.max()
+
+
+def test_the_area_of_a_cluster_is_the_sum_of_its_memberships(model):
+    Q = model.predict_proba(IRIS)
+    display = MembershipDisplay.from_estimator(model, IRIS, ax=new_axes())
+    below = 0.0
+    for j in range(3):
+        own = Q[Q.argmax(axis=1) == j, j]
+        size, low, high = outline(display.areas_[j])
+        assert size == pytest.approx(own.sum())
+        assert (low, high) == (pytest.approx(below), pytest.approx(below + len(own)))
+        assert_allclose(display.areas_[j].get_facecolor()[0], categorical_colors(3)[j])
+        below = high + 0.015 * 150
+        assert f"{j}: {len(own)} (" in display.texts_[f"{j}"].get_text()
+    assert_array_equal(display.ambiguous_, Q.max(axis=1) < 0.6)
+    share = f"{display.ambiguous_.mean():.1%}"
+    assert texts(display.legend_) == [f"below 0.6 rows are ambiguous: {share}"]
+    assert_array_equal(display.line_.get_xdata(), [0.6, 0.6])
+
+
+def test_memberships_look_like_bars():
+    own = np.array([0.55, 0.7, 0.9, 0.65, 1.0])
+    Q = np.column_stack([own, 1 - own])
+    Q[3:] = Q[3:, ::-1]
+    ours = MembershipDisplay.from_arrays(Q, ax=new_axes(), ambiguous=0.0).ax_
+    for artist in (*ours.texts, ours.get_legend(), *ours.lines):
+        artist.remove()
+    ax, colors = new_axes(), categorical_colors(2)
+    ax.barh([0.5, 1.5, 2.5], own[:3], height=1, color=colors[0], linewidth=0)
+    ax.barh([3.575, 4.575], own[3:], height=1, color=colors[1], linewidth=0)
+    ax.set(
+        xlim=(0, 1), ylim=(-0.075, 5.15), yticks=[],
+        xlabel="membership in its own cluster", ylabel="5 rows by cluster",
+    )  # fmt: skip
+    assert_looks_like(ours, ax, tolerance=0.02)
+
+
+def test_many_rows_have_an_outline_of_few_points(rng):
+    own = rng.uniform(0.5, 1, size=20_000)
+    display = MembershipDisplay.from_arrays(
+        np.column_stack([own, 1 - own]), ax=new_axes(), names=["first", "second"]
+    )
+    (path,) = display.areas_[0].get_paths()
+    assert len(path.vertices) < 5000
+    assert outline(display.areas_[0])[0] == pytest.approx(own.sum(), rel=1e-3)
+    # the second has no rows
+    assert list(display.areas_) == [0]
+    assert list(display.texts_) == ["first"]
+
+
+def test_memberships_of_other_estimators_and_sparse_rows(model):
+    mixture = GaussianMixture(3, random_state=0).fit(IRIS)
+    display = MembershipDisplay.from_estimator(mixture, IRIS, ax=new_axes())
+    assert_array_equal(display.memberships, mixture.predict_proba(IRIS))
+    rows = sparse.csr_matrix(IRIS)
+    display = MembershipDisplay.from_estimator(model, rows, ax=new_axes())
+    assert_allclose(display.memberships, model.transform(IRIS), atol=1e-6)
+    with pytest.raises(NotFittedError):
+        MembershipDisplay.from_estimator(StudentTClustering(), IRIS)
+    with pytest.raises(AttributeError, match="predict_proba"):
+        MembershipDisplay.from_estimator(KMeans(2, n_init=1).fit(IRIS), IRIS)
+    with pytest.raises(ValueError, match="every row of memberships must sum to 1"):
+        MembershipDisplay.from_arrays(np.ones((3, 2)), ax=new_axes())
+    with pytest.raises(ValueError, match="ambiguous must be from 0 to 1; got 2"):
+        MembershipDisplay.from_arrays(np.ones((3, 1)), ax=new_axes(), ambiguous=2)
+
+
+def test_convergence_of_a_map(tsne):
+    display = ConvergenceDisplay.from_estimator(tsne, ax=new_axes())
+    history = tsne.history_
+    assert list(display.lines_) == ["kl_divergence", "grad_norm"]
+    for name, line in display.lines_.items():
+        assert_array_equal(line.get_xdata(), history["n_iter"])
+        assert_array_equal(line.get_ydata(), history[name])
+    right = display.right_["grad_norm"]
+    assert right.get_yscale() == "log"
+    assert right.yaxis.get_label_position() == "right"
+    assert display.lines_["grad_norm"].axes is right
+    # up to the last check with exaggerated affinities
+    exaggerated = history["n_iter"][history["exaggeration"] > 1]
+    assert display.shade_.get_width() == exaggerated[-1] == 50
+    assert texts(display.legend_) == [
+        "KL(P‖Q)", "norm of the gradient", "early exaggeration",
+    ]  # fmt: skip
+
+
+def test_convergence_of_a_clustering(model):
+    display = ConvergenceDisplay.from_estimator(model, ax=new_axes())
+    changes = model.history_["label_changes"]
+    assert_array_equal(display.lines_["label_changes"].get_ydata(), changes)
+    assert (changes == 0).any()
+    right = display.right_["label_changes"]
+    assert right.get_yscale() == "symlog"
+    assert right.get_ylim()[0] == 0
+    assert display.shade_ is None
+    picture(display.ax_)
+
+
+def test_histories_that_are_refused():
+    with pytest.raises(NotFittedError):
+        ConvergenceDisplay.from_estimator(ExactTSNE())
+    with pytest.raises(TypeError, match="KMeans keeps no history_"):
+        ConvergenceDisplay.from_estimator(KMeans(2, n_init=1).fit(IRIS))
+    with pytest.raises(ValueError, match="history must have 'n_iter' and 'kl_div"):
+        ConvergenceDisplay.from_arrays({"n_iter": [1]})
+    for kl in ([1.0, 2.0], [[1.0]], []):
+        with pytest.raises(ValueError, match="history must have one-dimensional"):
+            ConvergenceDisplay.from_arrays(
+                {"n_iter": [1][: len(kl)], "kl_divergence": kl}
+            )
+    # one entry, and no change at all
+    one = {"n_iter": [1], "kl_divergence": [0.5], "label_changes": [0.0]}
+    picture(ConvergenceDisplay.from_arrays(one, ax=new_axes()).ax_)
+
+
+def test_scores_over_a_map(tsne):
+    rows = np.arange(0, 150, 5)
+    display = ReliabilityDisplay.from_estimator(
+        tsne, IRIS, rows=rows, n_directions=1, ax=new_axes(), n_jumps=4
+    )
+    scores = display.scores
+    assert_array_equal(scores.rows, rows)
+    values = display.map_.values
+    assert_array_equal(values[rows], scores.perturbation)
+    assert np.isnan(np.delete(values, rows)).all()
+    # the largest scores are drawn last, and jump
+    drawn = display.map_.points_.get_offsets()
+    order = rows[np.argsort(scores.perturbation, kind="stable")]
+    assert_allclose(drawn[-30:], tsne.embedding_[order])
+    lines = np.array(display.jumps_.get_segments())
+    largest = np.argsort(-scores.perturbation)[:4]
+    assert_allclose(lines[:, 0], tsne.embedding_[rows[largest]])
+    assert_allclose(lines[:, 1], scores.jump[largest])
+    assert texts(display.legend_) == ["not scored", "jumps of the 4 largest scores"]
+    assert "perturbation" in display.colorbar_.ax.get_ylabel()
+    picture(display.ax_)
+
+
+def test_singularity_scores_that_are_infinite(tsne):
+    found = reliability(tsne, IRIS, rows=10, n_directions=0, random_state=0)
+    singularity = found.singularity.copy()
+    singularity[0] = np.inf
+    scores = Reliability(
+        found.rows, found.perturbation, singularity, found.displacement, found.jump, 0
+    )
+    display = ReliabilityDisplay.from_arrays(
+        tsne.embedding_, scores, score="singularity", ax=new_axes()
+    )
+    assert display.colorbar_.extend in ("max", "both")
+    assert type(display.colorbar_.mappable.norm).__name__ == "LogNorm"
+    assert display.jumps_ is None
+    with pytest.raises(ValueError, match="score must be one of"):
+        ReliabilityDisplay.from_estimator(tsne, IRIS, score="trust")
+    with pytest.raises(NotFittedError):
+        ReliabilityDisplay.from_estimator(ExactTSNE(), IRIS)
+
+
+def test_scores_of_ones_own(tsne):
+    scores = np.linspace(0, 1, 150)
+    display = ReliabilityDisplay.from_arrays(
+        tsne.embedding_, scores, score="distance to the edge", ax=new_axes()
+    )
+    assert display.colorbar_.ax.get_ylabel() == "distance to the edge"
+    assert display.legend_ is None
+
+
+def test_a_table_of_perplexities():
+    display = PerplexityDisplay.from_arrays(TABLE, ax=new_axes())
+    # a column without a number is left out
+    assert list(display.lines_) == ["singularity", "pbic", "neighbor_recall"]
+    assert_allclose(display.lines_["pbic"].get_ydata(), TABLE.pbic / 2)
+    assert_allclose(display.lines_["singularity"].get_ydata(), [1, 0.4, 0.2, np.nan])
+    assert display.ax_.get_xscale() == "log"
+    labels = [text.get_text() for text in display.ax_.get_xticklabels()]
+    assert labels == ["5", "10", "40", "80"]
+    assert display.advice_["least_pbic"].get_xdata()[0] == 40
+    assert display.advice_["elbow"].get_xdata()[0] == TABLE.elbow == 40
+    assert texts(display.legend_)[-2:] == ["elbow: 40", "least pBIC: 40"]
