@@ -18,6 +18,7 @@ MAY = {
     "diagnostics": {"kernels", "tsne", "utils"},
     "plotting": {"diagnostics", "utils"},
     "functions": {"clustering", "kernels", "tsne", "utils"},
+    "compile": {"clustering", "kernels", "tsne", "utils"},
     "": {"clustering", "functions", "tsne"},
 }
 
