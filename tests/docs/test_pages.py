@@ -73,10 +73,12 @@ def test_blocks_that_need_an_extra(block, capsys, tmp_path, monkeypatch, request
 
 
 def test_blocks_on_dask(capsys, rng):
-    distributed = pytest.importorskip("distributed", reason="needs skdec[dask]")
+    pytest.importorskip("distributed", reason="needs skdec[dask]")
     import dask.array as da
     import joblib
     from sklearn.model_selection import GridSearchCV
+
+    from tests.dask_cluster import cluster
 
     rows = rng.normal(size=(600, 3))
     X = da.from_array(rows, chunks=(200, 3))
@@ -86,9 +88,7 @@ def test_blocks_on_dask(capsys, rng):
 
     names = {**vars(skdec), "GridSearchCV": search, "joblib": joblib, "X_new": X[:10]}
     assert BLOCKS["on Dask"]
-    with distributed.Client(
-        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
-    ):
+    with cluster(1, 2, processes=False):
         for block in BLOCKS["on Dask"]:
             # a search sends its rows to the tasks, and has them in memory
             names["X"] = rows[:200] if "joblib" in block.code else X
