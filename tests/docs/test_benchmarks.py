@@ -70,6 +70,7 @@ def test_a_page_edited_by_hand_is_stale(entries):
         ("<!-- results: tsne.other -->\n<!-- end -->", "no part of the benchmarks"),
         ("<!-- results: tsne.exact/other -->\n<!-- end -->", "no table 'other'"),
         ("<!-- results: tsne.exact -->\n", "no comment that ends"),
+        ("a\n<!-- results: tsne.iteration --><!-- end --> b", "begins a line"),
     ],
 )
 def test_marks_that_mean_nothing(page, message, entries):
