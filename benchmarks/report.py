@@ -46,6 +46,8 @@ def filled(text, entries):
     def one(match):
         first, name, _, last = match.groups()
         content = made(name, entries)
+        if "\n" not in content and text[: match.start()].endswith("\n"):
+            raise ValueError(f"the comment of {name!r} begins a line")
         return f"{first}{content}{last}"
 
     return MARK.sub(one, text)
