@@ -62,11 +62,11 @@ EmbeddingDisplay.from_arrays(
 )
 ax.scatter(*placed.T, s=22, c=colors[y_new], edgecolors="black", linewidths=0.5)
 letters = dict(zip(marked, ascii_uppercase + ascii_lowercase, strict=False))
-for row, letter in letters.items():
+for number, (row, letter) in enumerate(letters.items()):
     ax.annotate(
         letter,
         placed[row],
-        xytext=(10, 10),
+        xytext=((10, 10), (-18, 8))[number % 2],
         textcoords="offset points",
         arrowprops={"arrowstyle": "-", "lw": 0.8},
         bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "black", "lw": 0.6},

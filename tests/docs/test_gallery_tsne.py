@@ -14,6 +14,8 @@ import pytest
 from numpy.testing import assert_allclose
 from sklearn.datasets import load_digits
 
+from skdec import ExactTSNE
+from skdec.diagnostics import neighbor_recall
 from tests.docs.gallery import cut_off, run_example
 
 pytest.importorskip("matplotlib", reason="needs the extra 'plot'")
@@ -107,6 +109,14 @@ def test_exaggeration_leads_to_the_eigenvectors_and_costs_neighbors():
     assert shares[-1] == max(shares) > 0.95
     assert shares[-1] > shares[0]
     assert (np.diff(recall) < 0).all()
+
+
+def test_strong_attraction_asks_for_short_steps():
+    # if this fails "auto" has become good, and the examples need no rates of their own
+    names = run("plot_exaggeration").names
+    X, recall = names["X"], names["recall"]
+    Y = ExactTSNE(exaggeration=4, random_state=0).fit_transform(X)
+    assert neighbor_recall(X, Y, n_neighbors=10) < recall[4] - 0.05
 
 
 def test_perplexity_trades_near_for_far():
