@@ -47,6 +47,7 @@ GRID = "tests/kernels/test_grid.py tests/tsne/test_grid.py"
 CHUNKS = "tests/tsne/test_objective.py"
 TRANSFORM = "tests/tsne/test_placement.py -k 'transform or place'"
 CONTINUED = "tests/tsne/test_continued.py"
+HISTORY = "tests/tsne/test_progress.py -k history"
 RATE = "tests/tsne/test_schedule.py -k pull_of_neighbours"
 
 
@@ -635,6 +636,37 @@ MUTANTS = [
         (CONTINUED,),
         exaggerated_again=("phases = phases[-1:]", "phases = phases[:]"),
         unheld=("held if len(held) else None,", "None,"),
+    ),
+    *mutants(
+        "tsne/_gradient_descent.py",
+        (HISTORY,),
+        called_decides=(
+            "if stopped or due:",
+            "if stopped or due or progress.awaits(n_iter):",
+        ),
+        told_exaggerated=("norm, phase.exaggeration)", "norm, 1.0)"),
+    ),
+    *mutants(
+        "plotting/_colors.py",
+        ("tests/plotting/test_colors.py",),
+        cube_root=("(24389 / 27 * xyz + 16) / 116", "(24389 / 27 * xyz + 16) / 160"),
+        farthest=("np.argmax(apart)", "np.argmin(apart)"),
+        last_alone=("np.minimum(apart, distance)", "distance"),
+    ),
+    *mutants(
+        "plotting/_labels.py",
+        ("tests/plotting/test_labels.py",),
+        worst_match=("linear_sum_assignment(-counts)", "linear_sum_assignment(counts)"),
+        shared_number=("classes.n_colors + np.arange", "np.arange"),
+        none_counts=("counts[:, theirs == NO_CLUSTER] = 0, 0", "counts[:, []] = 0, 0"),
+    ),
+    *mutants(
+        "plotting/_density.py",
+        ("tests/plotting/test_embedding.py -k 'density or crowding or faint'",),
+        plain_mean=("float(counts @ counts / counts.sum())", "float(counts.mean())"),
+        mean_color=("/ counts[there]\n", "/ counts.max()\n"),
+        opaque=("np.log(counts) / np.log(most)", "counts / most"),
+        diameter=("np.sqrt(4 * COVER", "np.sqrt(9 * COVER"),
     ),
     *mutants(
         "tsne/_gradient_descent.py",

@@ -7,6 +7,10 @@ import numpy as np
 from skdec.plotting._axes import matplotlib
 from skdec.plotting._colors import categorical_colors, grey
 
+# Colours go on beyond the 1st and 99th percentile for at most this share of what is
+# between them.
+BEYOND = 0.25
+
 
 class Coloring(NamedTuple):
     """Colours of points.
@@ -108,8 +112,8 @@ def _limits(finite, low, high):
     lower, upper = np.quantile(finite, (0.01, 0.99))
     least, largest = finite.min(), finite.max()
     if upper > lower:
-        least = max(least, lower - (upper - lower))
-        largest = min(largest, upper + (upper - lower))
+        least = max(least, lower - BEYOND * (upper - lower))
+        largest = min(largest, upper + BEYOND * (upper - lower))
     low = least if low is None else low
     high = largest if high is None else high
     # a constant has a colour all the same

@@ -258,8 +258,9 @@ class EmbeddingDisplay:
             Colours of values.
         vmin, vmax : float, default=None
             Values of the first and the last colour.  None means the least and the
-            largest, but no further beyond the 1st and the 99th percentile than these
-            are apart; the scale has an arrow at an end that values go beyond.
+            largest, but no further beyond the 1st and the 99th percentile than a
+            quarter of what is between them; the scale has an arrow at an end that
+            values go beyond.
         norm : {"linear", "log"}, default="linear"
             Scale of the colours of values.
         order : {"mixed", "values"}, default="mixed"
