@@ -1,10 +1,4 @@
-"""Data sets and measures that the benchmarks share."""
-
-import os
-import subprocess
-import sys
-import time
-from threading import Event, Thread
+"""Data sets and measures of quality that the benchmarks share."""
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -110,37 +104,3 @@ def uneven_blobs(seed):
     ]
     order = rng.permutation(sizes.sum())
     return np.concatenate(blobs)[order], np.repeat(np.arange(k), sizes)[order]
-
-
-def in_new_process(code, **environment):
-    """What ``code`` prints, as floats, run by a new interpreter."""
-    output = subprocess.run(
-        [sys.executable, "-c", code],
-        check=True,
-        capture_output=True,
-        text=True,
-        env={**os.environ, **environment},
-    ).stdout
-    return [float(word) for word in output.split()]
-
-
-def peak_memory(call):
-    """Resident bytes at most beyond those before a call, and those before (Linux)."""
-    base, peak, done = _resident(), [0], Event()
-
-    def watch():
-        while not done.is_set():
-            peak[0] = max(peak[0], _resident())
-            time.sleep(0.005)
-
-    watcher = Thread(target=watch)
-    watcher.start()
-    call()
-    done.set()
-    watcher.join()
-    return peak[0] - base, base
-
-
-def _resident():
-    with open("/proc/self/statm") as pages:
-        return int(pages.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -1,58 +1,27 @@
-"""DEC and IDEC side by side with ClustPy: same data, layers and epochs.
+"""DEC and IDEC side by side with ClustPy: same data, layers and epochs."""
 
-    python -m benchmarks.deep_clustpy [--mnist PATH] [--seeds 0 1 2 3 4]
-                                      [--cache FOLDER]
-
-ClustPy is in the extra ``bench``.  MNIST is left out without a path.
-"""
-
-import argparse
 import copy
-import os
 
-import joblib
 import numpy as np
 from sklearn.datasets import load_digits
 
+from benchmarks.clock import timed
 from benchmarks.data import mnist_pixels
-from benchmarks.deep import GAMMAS, scores, timed
+from benchmarks.deep import GAMMAS, scores
+from benchmarks.deep_tables import SPREAD, by_method, spread
+from benchmarks.tables import Column, Table
 from skdec import StudentTClustering
 from skdec.encoders import AutoencoderEncoder
 
-CLUSTPY_ROWS, CLUSTPY_EPOCHS = 10_000, {"digits": (100, 50), "mnist": (30, 15)}
+# epochs of pre-training, and of clustering at most
+EPOCHS = {"digits": (100, 50), "MNIST": (30, 15)}
+MNIST_ROWS = 10_000
 
 
 def deep_model(encoder, gamma, seed, passes):
     """DEC or IDEC from a pre-trained encoder, as it is."""
     network = encoder.pretrained_copy(reconstruction_weight=gamma)
     return StudentTClustering(10, encoder=network, random_state=seed, max_iter=passes)
-
-
-def table(title, of_seeds):
-    """Means and standard deviations over seeds, medians of seconds and passes."""
-    print(f"\n**{title}, means ± standard deviations over {len(of_seeds)} seeds**\n")
-    print("| | accuracy | NMI | ARI | seconds | passes |\n|---|---|---|---|---|---|")
-    for name in max(of_seeds, key=len):
-        values = np.array([rows[name] for rows in of_seeds if name in rows])
-        mean, deviation = values[:, :3].mean(axis=0), values[:, :3].std(axis=0)
-        cells = [
-            "" if np.isnan(m) else f"{m:.3f} ± {s:.3f}"
-            for m, s in zip(mean, deviation, strict=True)
-        ]
-        seconds, passes = np.median(values[:, 3:], axis=0)
-        cells += [f"{seconds:.3g}", f"{passes:.0f}"]
-        print(f"| {name} | {' | '.join(cells)} |", flush=True)
-
-
-def kept(options, name, measure, *arguments):
-    """What ``measure`` gives, from disk if it was measured before."""
-    if not options.cache:
-        return measure(*arguments)
-    os.makedirs(options.cache, exist_ok=True)
-    path = os.path.join(options.cache, f"{name}.joblib")
-    if not os.path.exists(path):
-        joblib.dump(measure(*arguments), path)
-    return joblib.load(path)
 
 
 def clustpy_side(X, y, seed, epochs):
@@ -73,7 +42,7 @@ def clustpy_side(X, y, seed, epochs):
             10, neural_network=copy.deepcopy(network), clustering_epochs=during,
             random_state=seed, device=torch.device("cpu"),
         )  # fmt: skip
-        _, seconds = timed(lambda model=model: model.fit(X))
+        seconds, _ = timed(model.fit, X)
         name = f"{make.__name__}, ClustPy"
         rows[name] = *scores(model.dec_labels_, y), seconds / during, during
     return rows
@@ -88,39 +57,64 @@ def our_side(X, y, seed, epochs):
         for precision in ("single", "mixed"):
             start = encoder.pretrained_copy(precision=precision)
             model = deep_model(start.fit(X), gamma, seed, during)
-            _, seconds = timed(lambda model=model: model.fit(X))
+            seconds, _ = timed(model.fit, X)
             rows[f"{name}, ours, {precision} precision"] = (
                 *scores(model.labels_, y), seconds / model.n_iter_, model.n_iter_
             )  # fmt: skip
     return rows
 
 
+def data(options):
+    """Rows and classes by name."""
+    X, y = load_digits(return_X_y=True)
+    if options.small:
+        return {"digits": (X[:300], y[:300])}
+    return {"digits": (X, y), "MNIST": mnist_pixels(options.mnist, MNIST_ROWS)}
+
+
 def clustpy(options):
-    """DEC and IDEC side by side: same data, layers, and epochs before and at most."""
-    sets = {"digits": load_digits(return_X_y=True)}
-    if options.mnist:
-        X, y = mnist_pixels(options.mnist)
-        sets["mnist"] = X[:CLUSTPY_ROWS], y[:CLUSTPY_ROWS]
-    for data, (X, y) in sets.items():
+    """DEC and IDEC side by side with ClustPy's."""
+    seeds = 1 if options.small else options.seeds
+    for name, (X, y) in data(options).items():
         X = X.astype(np.float32)
         X = (X - X.mean(axis=0)) / np.float32(np.sqrt(X.var(axis=0).mean()))
-        epochs = CLUSTPY_EPOCHS[data]
-        of_seeds = [
-            kept(options, f"theirs-{data}-{seed}", clustpy_side, X, y, seed, epochs)
-            | kept(options, f"ours-{data}-{seed}", our_side, X, y, seed, epochs)
-            for seed in options.seeds
-        ]
-        table(f"{data} {X.shape}, seconds of an epoch of clustering", of_seeds)
+        epochs = (2, 2) if options.small else EPOCHS[name]
+        before, during = epochs
+        title = f"{name} {X.shape}, {before} epochs before, at most {during} after"
+        runs = Table(f"{name}: runs", f"{title}, each run", RUNS)
+        for seed in range(seeds):
+            for side in (clustpy_side, our_side):
+                for method, cells in side(X, y, seed, epochs).items():
+                    runs = runs.plus(method, seed, *cells)
+                yield runs
+        yield means(
+            name, f"{title}, {seeds} seeds, time of an epoch of clustering", runs
+        )
 
 
-def main():
-    """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--mnist", help="an npz file with X and y")
-    parser.add_argument("--seeds", nargs="+", type=int, default=list(range(5)))
-    parser.add_argument("--cache", help="folder to keep what was measured in")
-    clustpy(parser.parse_args())
+RUNS = (
+    Column("method"),
+    Column("seed"),
+    *(Column(name, "", "{:.3f}") for name in ("accuracy", "NMI", "ARI")),
+    Column("an epoch", "s", "{:.3g}"),
+    Column("passes"),
+)
 
 
-if __name__ == "__main__":
-    main()
+def means(name, title, runs):
+    """Means and standard deviations over seeds, medians of seconds and passes."""
+    columns = (
+        Column("method"),
+        *(Column(score, "", SPREAD) for score in ("accuracy", "NMI", "ARI")),
+        Column("an epoch", "s", "{:.3g}"),
+        Column("passes", "", "{:.0f}"),
+    )
+    table = Table(name, title, columns)
+    for method, rows in by_method(runs.rows).items():
+        table = table.plus(
+            method,
+            *(spread(rows, score) for score in ("accuracy", "NMI", "ARI")),
+            np.median([row["an epoch"] for row in rows]),
+            np.median([row["passes"] for row in rows]),
+        )
+    return table

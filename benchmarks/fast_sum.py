@@ -1,10 +1,9 @@
 """Z and the forces of all pairs: by pairs, by a grid, and by the approximations."""
 
-from statistics import median
-from time import perf_counter
-
 import numpy as np
 
+from benchmarks.clock import median_seconds
+from benchmarks.tables import Column, Table
 from skdec.kernels.types import STUDENT_T, Kernel
 from skdec.tsne._grid import GridSum
 from skdec.tsne._split import DOUBLE, SINGLE
@@ -12,6 +11,8 @@ from skdec.utils.threads import Threads
 
 # Points whose forces are summed pair by pair in double precision, to judge by.
 JUDGED = 500
+
+ROUNDS = 3
 
 # The radius of a disc of so many points: about that of their final map.
 RADII = {10_000: 70, 70_000: 100, 1_000_000: 250}
@@ -85,32 +86,39 @@ METHODS = {
 
 
 def sums(options):
-    """Time and error of one evaluation; the forces are those of q, with Z in them."""
-    print("\n**Z and forces of an even disc**\n")
-    print("| n | method | ms | error of the forces, rms |\n|---|---|---|---|")
-    for n, radius in RADII.items():
+    """Z and the forces of an even disc: time and error of one evaluation."""
+    columns = (
+        Column("n", "", "{:,}"),
+        Column("method"),
+        Column("time", "ms", "{:.1f}"),
+        Column("error of the forces, rms", "", "{:.1e}"),
+    )
+    radii = {2000: 30} if options.small else RADII
+    table = Table("sums", "Z and forces of an even disc", columns)
+    for n, radius in radii.items():
         # what both precisions can hold
         Y = disc(n, radius).astype(np.float32).astype(np.float64)
         chosen = np.random.default_rng(1).choice(n, JUDGED, replace=False)
-        forces, some = of_pairs(Y, chosen)
-        # Z from the method that is right to 1e-11; its rows are those of the pairs
         with Threads(options.threads) as threads:
-            exact = GridSum(Kernel(STUDENT_T, 1.0), DOUBLE, threads)
-            value = exact.at(Y, exact.plan(Y)).value - 1
-            assert np.allclose(value[chosen], some, rtol=1e-9)
-            expected = forces / value.sum()
+            expected = exact_forces(Y, chosen, threads)
             for name, prepared in METHODS.items():
                 try:
                     evaluate = prepared(Y, threads)
-                    found = evaluate()[chosen]
                 except ImportError as error:
-                    print(f"| {n:,} | {name} | not installed: {error} | |")
+                    table = table.noted(f"Left out, not installed: {name} ({error}).")
                     continue
-                seconds = []
-                for _ in range(options.rounds):
-                    start = perf_counter()
-                    evaluate()
-                    seconds.append(perf_counter() - start)
-                off = np.linalg.norm(found - expected) / np.linalg.norm(expected)
-                ms = 1e3 * median(seconds)
-                print(f"| {n:,} | {name} | {ms:.1f} | {off:.1e} |", flush=True)
+                off = np.linalg.norm(evaluate()[chosen] - expected)
+                seconds = median_seconds(evaluate, options.rounds or ROUNDS)
+                error = off / np.linalg.norm(expected)
+                table = table.plus(n, name, 1e3 * seconds, error)
+                yield table
+
+
+def exact_forces(Y, chosen, threads):
+    """The forces of q on some points, from their pairs."""
+    forces, some = of_pairs(Y, chosen)
+    # Z from the method that is right to 1e-11; its rows are those of the pairs
+    grid = GridSum(Kernel(STUDENT_T, 1.0), DOUBLE, threads)
+    value = grid.at(Y, grid.plan(Y)).value - 1
+    assert np.allclose(value[chosen], some, rtol=1e-9)
+    return forces / value.sum()

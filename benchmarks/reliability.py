@@ -1,12 +1,8 @@
-"""What the diagnostics of a map cost: python -m benchmarks.reliability [mnist.npz].
+"""What the diagnostics of a map cost."""
 
-Scores of all of 5,000 rows, and of 2,000 of 70,000; quality of the larger map.
-"""
-
-import argparse
-from time import perf_counter
-
+from benchmarks.clock import timed
 from benchmarks.data import mnist_pixels
+from benchmarks.tables import Column, Table
 from skdec import ExactTSNE
 from skdec.diagnostics import (
     continuity,
@@ -16,35 +12,40 @@ from skdec.diagnostics import (
     trustworthiness,
 )
 
-
-def timed(function, *args, **options):
-    """The seconds that a call takes, and what it gives."""
-    start = perf_counter()
-    result = function(*args, **options)
-    return perf_counter() - start, result
+OF_SOME = (neighbor_recall, trustworthiness, continuity)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("path", nargs="?", help="MNIST as .npz; fetched if not given")
-    parser.add_argument("--max-iter", type=int, default=500)
-    parser.add_argument("--sizes", type=int, nargs="*", default=[5000, 70_000])
-    options = parser.parse_args()
-    X, _ = mnist_pixels(options.path)
-    for n_samples in options.sizes:
-        rows = X[:n_samples]
-        tsne = ExactTSNE(random_state=0, max_iter=options.max_iter)
+def diagnostics(options):
+    """Scores of all of 5,000 rows and of 2,000 of 70,000, and quality of their maps."""
+    columns = (
+        Column("rows", "", "{:,}"),
+        Column("what"),
+        Column("of rows", "", "{:,}"),
+        Column("time", "s", "{:.1f}"),
+        Column("value", "", "{:.4f}"),
+    )
+    sizes = (400,) if options.small else (5000, 70_000)
+    X, _ = mnist_pixels(options.mnist, max(sizes))
+    table = Table("diagnostics", "MNIST, pixels", columns)
+    for n in sizes:
+        rows = X[:n]
+        tsne = ExactTSNE(random_state=0, max_iter=500, n_jobs=options.threads)
         seconds, Y = timed(tsne.fit_transform, rows)
-        print(f"{n_samples} rows: fit {seconds:.1f} s")
-        some = min(n_samples, 5000 if n_samples <= 5000 else 2000)
+        table = table.plus(n, "fit", n, seconds, None)
+        yield table
+        some = n if n <= 5000 else 2000
         seconds, scores = timed(reliability, tsne, rows, rows=some, random_state=0)
-        print(f"  both scores of {some} rows: {seconds:.1f} s ({scores.n_lost} lost)")
-        for function in (neighbor_recall, trustworthiness, continuity):
-            seconds, value = timed(function, rows, Y, sample_size=2000, random_state=0)
-            print(f"  {function.__name__} of 2,000 rows: {value:.4f}, {seconds:.1f} s")
+        table = table.plus(n, "both scores", some, seconds, None)
+        if scores.n_lost:
+            table = table.noted(f"Of {n:,} rows {scores.n_lost} scores were lost.")
+        yield table
+        judged = min(n, 2000)
+        for function in OF_SOME:
+            seconds, value = timed(
+                function, rows, Y, sample_size=judged, random_state=0
+            )
+            table = table.plus(n, function.__name__, judged, seconds, value)
+            yield table
         seconds, value = timed(distance_rank_correlation, rows, Y, random_state=0)
-        print(f"  distance_rank_correlation: {value:.4f}, {seconds:.1f} s")
-
-
-if __name__ == "__main__":
-    main()
+        table = table.plus(n, "distance_rank_correlation", None, seconds, value)
+        yield table

@@ -1,19 +1,16 @@
 """What the descent's schedule was chosen by: KL and trustworthiness on four data sets.
 
-    python -m benchmarks.schedule [--mnist PATH]
-
 scikit-learn's schedule (250 iterations at exaggeration 12 with momentum 0.5, then 750
 with 0.8, at a learning rate of max(n/48, 50)) against ours and its neighbours, all from
 the same start by the same steps.
 """
-
-import argparse
 
 import numpy as np
 from sklearn.datasets import load_iris, make_swiss_roll
 from sklearn.manifold import trustworthiness
 
 from benchmarks.data import digits, mnist
+from benchmarks.tables import Column, Table
 from skdec.kernels.descent import momentum_step
 from skdec.kernels.types import STUDENT_T, Bandwidths, Kernel, StepRates
 from skdec.tsne._affinities import dense_affinities
@@ -40,13 +37,15 @@ SCHEDULES = {
 }  # fmt: skip
 
 
-def data(path):
+def data(options):
     """The data sets by name."""
-    return {
-        "iris": np.unique(load_iris().data, axis=0),
+    iris = {"iris": np.unique(load_iris().data, axis=0)}
+    if options.small:
+        return iris
+    return iris | {
         "digits": digits(),
         "swiss roll, 3,000": make_swiss_roll(3000, random_state=0)[0],
-        "MNIST, first 6,000": mnist(path, 6000)[0],
+        "MNIST, first 6,000": mnist(options.mnist, 6000)[0],
     }
 
 
@@ -66,27 +65,23 @@ def run(objective, start, phases):
     return found, Y
 
 
-def main():
-    """Print one table per data set."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--mnist", help="an .npz with X and y; else it is downloaded")
-    options = parser.parse_args()
-    with Threads(-1, hold_blas=True) as threads:
-        for name, X in data(options.mnist).items():
+def schedules(options):
+    """KL at some iterations, and trustworthiness of the last map, by schedule."""
+    columns = (
+        Column("schedule"),
+        *(Column(f"KL at {mark:,}", "", "{:.4f}") for mark in MARKS),
+        Column("trustworthiness", "", "{:.4f}"),
+    )
+    with Threads(options.threads, hold_blas=True) as threads:
+        for name, X in data(options).items():
             scales = Bandwidths(np.array([30.0]), np.nan)
             distances = SquaredDistances(X)
             P = dense_affinities(distances, scales, True, np.float32, threads)
             objective = EmbeddingObjective(P, Kernel(STUDENT_T, 1.0), True, threads)
             start = principal_components(X, 2, 0).T.astype(np.float32, order="C")
-            marks = " | ".join(f"KL at {mark:,}" for mark in MARKS)
-            print(f"\n| {name} {X.shape} | {marks} | trustworthiness |")
-            print("|---" * (len(MARKS) + 2) + "|")
+            table = Table(name, f"{name} {X.shape}", columns)
             for title, phases in SCHEDULES.items():
                 found, Y = run(objective, start, phases)
                 kept = trustworthiness(X, Y.T, n_neighbors=12)
-                values = " | ".join(f"{found[mark]:.4f}" for mark in MARKS)
-                print(f"| {title} | {values} | {kept:.4f} |", flush=True)
-
-
-if __name__ == "__main__":
-    main()
+                table = table.plus(title, *(found[mark] for mark in MARKS), kept)
+                yield table

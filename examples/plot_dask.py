@@ -12,8 +12,8 @@ without the map, and how far each row belongs to its cluster: the rows between c
 are those that belong to several.
 
 Here the workers are threads of this process.  With a cluster of processes or of
-machines only the line with ``Client`` changes; ``examples/cluster_on_dask.py`` does the
-same with five million rows and two processes.
+machines only the line with ``Client`` is another; ``examples/cluster_on_dask.py`` does
+the same with five million rows and two processes.
 """
 
 import dask
@@ -42,22 +42,24 @@ def block(seed):
     return np.column_stack([rows, truth]).astype(np.float32)
 
 
+client = Client(processes=False, dashboard_address=None)
 data = da.concatenate(
     [
         da.from_delayed(dask.delayed(block)(seed), (BLOCK, N_FEATURES + 1), np.float32)
         for seed in range(N_ROWS // BLOCK)
     ]
 )
-X, truth = data[:, :-1], data[:, -1]
+# the workers keep what they have made
+X, truth = dask.persist(data[:, :-1], data[:, -1])
 
 # %%
 # What is fetched: the shares of the clusters, and every twentieth row.
-with Client(processes=False, dashboard_address=None) as client:
-    model = StudentTClustering(len(SHARES), random_state=0).fit(X)
-    counts = da.bincount(model.labels_, minlength=len(SHARES)).compute()
-    some, labels, membership, classes = dask.compute(
-        *(part[::20] for part in (X, model.labels_, model.probabilities_, truth))
-    )
+model = StudentTClustering(len(SHARES), random_state=0).fit(X)
+counts = da.bincount(model.labels_, minlength=len(SHARES)).compute()
+some, labels, membership, classes = dask.compute(
+    *(part[::20] for part in (X, model.labels_, model.probabilities_, truth))
+)
+client.close()
 agreement = adjusted_rand_score(classes, labels)
 print(f"{N_ROWS:,} rows in {X.numblocks[0]} blocks, {model.n_iter_} passes")
 print("shares found:", np.round(np.sort(counts)[::-1] / N_ROWS, 3))

@@ -6,8 +6,8 @@ How sure is a method of its clusters, and is it right where it is sure?  The fir
 picture sorts the largest membership of each row within its cluster, as a silhouette
 plot is read: ``StudentTClustering`` grades the digits, a Gaussian mixture is certain of
 nearly all of them.  The second shows the digits that are most divided.  The third
-compares claim and truth on four kinds of data, of which the mixture wins one: a curve
-on the diagonal is calibrated, above it a method is too cautious, below it too sure.
+compares claim and truth on four kinds of data: a curve on the diagonal is calibrated,
+above it a method is too cautious, below it too sure.
 """
 
 from functools import partial
@@ -56,8 +56,11 @@ for name, each in q.items():
 figure, axes = plt.subplots(1, 2, figsize=(12, 6), layout="constrained")
 for ax, (name, each) in zip(axes, q.items(), strict=True):
     MembershipDisplay.from_arrays(each, names=digits.target_names, ax=ax)
-    ax.set_title(f"{name}: claims {each.max(axis=1).mean():.0%}, "
-                 f"right in {right[name].mean():.0%}")  # fmt: skip
+    ax.set_title(
+        f"{name}: claims {each.max(axis=1).mean():.0%}, "
+        f"right in {right[name].mean():.0%}",
+        pad=26,
+    )
 plt.show()
 
 # %%
@@ -66,7 +69,7 @@ plt.show()
 graded = q["StudentTClustering"]
 order = np.sort(graded, axis=1)
 divided = np.argsort(order[:, -1] - order[:, -2])[:14]
-figure, axes = plt.subplots(2, 7, figsize=(11, 4.4), layout="constrained")
+figure, axes = plt.subplots(2, 7, figsize=(11, 5.4), layout="constrained")
 for ax, i in zip(axes.ravel(), divided, strict=True):
     first, second = np.argsort(-graded[i])[:2]
     ax.imshow(digits.images[i], cmap="gray_r")
@@ -183,12 +186,13 @@ def compare(make_data, n_seeds):
 
 
 # %%
-# Three random draws of each.  ECE is the expected calibration error, 0 at best; AUC the
+# Five random draws of each.  ECE is the expected calibration error, 0 at best; AUC the
 # probability that a row labelled right has a larger membership than one labelled
 # wrong: 0.5 says nothing.  KMeans has labels only, which counts as a claim of 1.
+
 # on so few rows the threads of k-means would wait on each other
 with threadpool_limits(1):
-    results = {title: compare(make_data, 3) for title, make_data in DATA.items()}
+    results = {title: compare(make_data, 5) for title, make_data in DATA.items()}
 COLUMNS = ("ARI", "right", "claimed", "ECE", "AUC")
 print(f"{'':34}" + "".join(f"{name:>9}" for name in COLUMNS))
 for title, methods in results.items():
@@ -198,9 +202,12 @@ for title, methods in results.items():
         print(f"  {name:32}{cells}")
 
 # %%
-# The mixture wins where its model is right, on blobs of unequal spread.  With near
-# outliers it loses a cluster to them; one component more mends that, and costs
-# accuracy elsewhere.
+# The mixture wins where its model is right, on blobs of unequal size and spread, and is
+# calibrated there.  With near outliers it loses a cluster to them; one component more
+# mends that, and helps on the digits, but costs a quarter of the accuracy on unequal
+# blobs.  ``StudentTClustering`` is too cautious in the plane: with near outliers it
+# claims 0.82 and is right in 0.99.  On the digits it claims 0.80 and is right in 0.76,
+# where the mixture claims 0.99 and is right in 0.78.
 MARKS = dict(zip(METHODS, "oXsD", strict=True))
 figure, axes = plt.subplots(1, 4, figsize=(15, 4.6), layout="constrained")
 for ax, (title, methods) in zip(axes, results.items(), strict=True):

@@ -99,7 +99,7 @@ for ax, number in zip(axes, SHOWN, strict=True):
     ax.set_aspect("equal", adjustable="box")
     ax.set(title=f"batch {number + 1}", xlim=(-11, 11), ylim=(-11, 11))
 figure.suptitle(
-    "Rows of three batches in the colours of their labels; pale: the place of each"
+    "Rows of three batches in the colours of their labels, and where each is given"
 )
 plt.show()
 

@@ -253,6 +253,8 @@ MUTANTS = [
         ),
         pairs_twice=("for lane in range(m, half)", "for lane in range(m + 1, half)"),
         plogp_without_p=("p[lane] * logs[lane]", "logs[lane]"),
+        unconnected_counted=("if np.isfinite(D[j]):", "if True:"),
+        counts_not_moved=("counts[n] = counts[j]", "pass"),
     ),
     *mutants(
         "kernels/graphs.py",
@@ -640,7 +642,10 @@ MUTANTS = [
     *mutants(
         "tsne/_gradient_descent.py",
         (HISTORY,),
-        called_decides=("if stopped or due:", "if stopped or due or checks:"),
+        called_decides=(
+            "if stopped or due:",
+            "if stopped or due or progress.awaits(n_iter):",
+        ),
         told_exaggerated=("norm, phase.exaggeration)", "norm, 1.0)"),
     ),
     *mutants(

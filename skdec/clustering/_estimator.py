@@ -229,7 +229,7 @@ class StudentTClustering(FittedClustering):
         in nats a row.
     n_features_in_ : int
         Number of features seen during fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (``n_features_in_``,)
         Names of the features seen during fit, when all are strings.
 
     Warns

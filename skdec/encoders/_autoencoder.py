@@ -124,7 +124,7 @@ class AutoencoderEncoder(BaseEncoder):
         Number of components of the embedding.
     n_features_in_ : int
         Number of features seen during fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (``n_features_in_``,)
         Names of the features seen during fit, when all are strings.
 
     Raises

@@ -156,6 +156,19 @@ def counted(row, counts, buffer):
     return n
 
 
+@stage
+def connected(D, counts):
+    """Move what is finite of D, and its counts, to the front; how many there are."""
+    n = 0
+    for j in range(len(D)):
+        if np.isfinite(D[j]):
+            D[n] = D[j]
+            if len(counts) > 0:
+                counts[n] = counts[j]
+            n += 1
+    return n
+
+
 @kernel
 def calibrate_rows(D, exclude, counts, bandwidths, scales, calibrated):
     """D°, β and total of a block of rows of squared distances.
@@ -196,12 +209,9 @@ def calibrate_rows(D, exclude, counts, bandwidths, scales, calibrated):
         mean = sum_of(others) / n_others
         if not np.isfinite(mean):
             # a perplexity spreads only over the points that are connected
-            connected = np.isfinite(others)
-            if weighted:
-                times = times[connected]
-            others = others[connected]
-            E = E[: len(others)]
-            mean = sum_of(others) / len(others)
+            n_others = connected(others, times)
+            others, E, times = others[:n_others], E[:n_others], times[:n_others]
+            mean = sum_of(others) / n_others
         for s in range(len(perplexities)):
             # β in units of the mean distance varies little from row to row; but what is
             # found for a new point must not depend on those before it

@@ -125,7 +125,10 @@ def symmetric_stripe(
     """
     keys, edges = own.keys, transposed.edges
     k, end = keys.shape[1], 0
-    width = k + np.diff(edges).max()
+    longest = 0  # of np.diff and max numba compiles the messages of their errors too
+    for r in range(len(keys)):
+        longest = max(longest, edges[r + 1] - edges[r])
+    width = k + longest
     buffer, rows = np.empty((9, width)), np.empty((3, width), np.int64)
     weights, weighted = copies.weights, len(copies.weights) > 0
     n = sum_of(weights) if weighted else len(scales.near)

@@ -146,14 +146,14 @@ def near_points(points, cells, row, column, found):
 
 
 @kernel
-def most_near(points, cells):
+def most_near(edges, cells):
     """A number of points that no surroundings of a cell exceed."""
     most = 0
     for r in range(cells.n_rows):
         first = r * cells.n_columns
         for c in range(first, first + cells.n_columns):
             last = min(c + 2 * REACH + 1, first + cells.n_columns)
-            most = max(most, points.edges[last] - points.edges[c])
+            most = max(most, edges[last] - edges[c])
     return (2 * REACH + 1) * most + AT_ONCE
 
 
@@ -193,7 +193,7 @@ def room_for_windows(window):
 def potential_bands(points, bands, cells, mesh, window, nodes, tau, start, stop, out):
     """Φ and −∇Φ at every point; without near pairs if τ is 0."""
     windows = room_for_windows(window)
-    near = np.empty((3, most_near(points, cells) if tau > 0 else 0), nodes.dtype)
+    near = np.empty((3, most_near(points.edges, cells) if tau > 0 else 0), nodes.dtype)
     for row in range(bands.rows[start], bands.rows[stop]):
         for column in range(cells.n_columns):
             c = row * cells.n_columns + column

@@ -7,11 +7,15 @@ from numba import config, njit, types
 from numba.core.caching import FunctionCache
 from numba.extending import intrinsic
 
+from skdec.kernels import first_use
 
-def _can_cache():
-    """Whether numba finds a folder for compiled code: beside this file, or another."""
-    try:
-        njit(cache=True)(_can_cache)
+
+def _find_cache():
+    """numba's folder for compiled code: beside this file, or another, or none."""
+    if config.DISABLE_JIT:
+        return None
+    try:  # pragma: no cover - as above all that compiles
+        return njit(cache=True)(_find_cache).stats.cache_path
     except RuntimeError:  # pragma: no cover - a process of its own tests it
         warnings.warn(
             "numba finds no folder that it can write to, so that skdec compiles its "
@@ -19,11 +23,12 @@ def _can_cache():
             RuntimeWarning,
             stacklevel=2,
         )
-        return False
-    return True
+        return None
 
 
-CACHED = _can_cache()
+CACHE_FOLDER = _find_cache()
+CACHED = CACHE_FOLDER is not None
+first_use.announce()
 
 
 class _HealingCache(FunctionCache):

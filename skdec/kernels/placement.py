@@ -23,6 +23,9 @@ from skdec.kernels.similarity import (
 # D of a point that is left out: s and 2g are 0 there.
 LEFT_OUT = 1e300
 
+# No fitted point, of the type of their numbers: another would be compiled once more.
+NONE = np.intp(-1)
+
 
 @stage
 def compared(v, own, Y, charges, kernel, D, T, S, G):
@@ -54,7 +57,7 @@ def placement_rows(V, rows, Y, charges, P, kernel, start, stop, out):
     D, T, S, G = buffer[0], buffer[1], buffer[2], buffer[3]
     for t in range(start, stop):
         P_t = P[rows[t]]
-        nearest, sum_s = compared(V[t], -1, Y, charges, kernel, D, T, S, G)
+        nearest, sum_s = compared(V[t], NONE, Y, charges, kernel, D, T, S, G)
         energies(D, kernel)
         out.value[t] = math.log(sum_s) - energy(nearest, kernel) + dot(P_t, D)
         out.curvature[t] = dot(G, P_t)

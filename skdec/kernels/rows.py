@@ -26,6 +26,9 @@ from skdec.kernels.types import LaneRows, ProductRows, SparseRows
 # the rows.
 LANES = 128
 
+# Of the type of the numbers of rows: a literal 0 would be compiled once more.
+FIRST = np.intp(0)
+
 # Dimensions, or rows, that are taken at once: one load and store of a sum serves four.
 STRIP = 4
 
@@ -143,7 +146,7 @@ def measure_products(rows, centers, first, buffer, D):
             for d in range(n_features):
                 rest[lane, d] = row[d]
         np.dot(rest, points, products)
-    load(products, 0, D.reshape(-1))
+    load(products, FIRST, D.reshape(-1))
     lengths = np.empty(LANES, D.dtype)
     for lane in range(LANES):
         lengths[lane] = rows.norms[min(first + lane, n_samples - 1)]

@@ -250,7 +250,7 @@ class ExactTSNE(
         for a precomputed graph.
     n_features_in_ : int
         Number of features seen during fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (``n_features_in_``,)
         Names of the features seen during fit, when all are strings.
 
     Warns

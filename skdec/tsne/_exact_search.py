@@ -151,10 +151,11 @@ class ProductIndex:
         left = np.ones((len(centred), d + 1), np.float32)
         left[:, :d] = np.clip(centred, -FARTHEST_SINGLE, FARTHEST_SINGLE)
         # memory that is asked for again at every block would be cleared each time
-        products = np.empty((len(centred), OTHERS_PER_BLOCK), np.float32)
+        products = np.empty(len(centred) * min(n, OTHERS_PER_BLOCK), np.float32)
         for first in range(0, n, OTHERS_PER_BLOCK):
             others = self._others[first : first + OTHERS_PER_BLOCK]
-            scores = products[:, : len(others)]
+            shape = len(centred), len(others)
+            scores = products[: len(centred) * len(others)].reshape(shape)
             np.matmul(left, others.T, out=scores)
             collect(scores, first, kept, candidates)
         cut(kept, candidates)

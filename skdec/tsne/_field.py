@@ -75,7 +75,8 @@ class GridField:
         self.prepared = sums.prepared(Y, placed, pairs.charges)
         self.window = spreading(self.plan.mesh.split.quality).polynomials
         cells, near = self.plan.cells, self.plan.tau > 0
-        self.most = grid.most_near(self.prepared.points, cells) if near else 0
+        edges = self.prepared.points.edges
+        self.most = grid.most_near(edges, cells) if near else 0
         self.far = np.ascontiguousarray(Y[:, placed.cell < 0])
         self.far_charges = np.ones(self.far.shape[1])
         if len(pairs.charges) > 0:
@@ -98,6 +99,8 @@ class GridField:
         )  # fmt: skip
         out.value[:] += constant
         everywhere, charges = np.arange(V.shape[1]), self.far_charges
+        if len(charges) == 0:
+            return out
         threads.run_ranges(
             lambda start, stop: grid.add_rows(
                 V, everywhere, self.far, charges, self.pairs.kernel, start, stop, out

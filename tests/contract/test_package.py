@@ -114,6 +114,8 @@ print(skdec.soft_assignment([[0.0], [1.0]], [[0.0], [1.0]]).sum())
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=240
     )
     assert done.stdout.split() == ["1", "2.0"], done.stderr[-500:]
+    # once, on stderr, though many are compiled
+    assert done.stderr.count("skdec compiles") == 1
 
 
 @pytest.mark.slow  # .ci/run has it

@@ -125,6 +125,27 @@ def test_on_digits_labels_are_those_of_kmeans_but_graded(example):
 
 
 @of("plot_memberships")
+def test_claims_and_truth_are_those_said(example):
+    for title, claimed, right in [
+        ("blobs, outliers within 20", 0.82, 0.99),
+        ("digits on 10 components", 0.80, 0.76),
+    ]:
+        ours, _, _ = compared(example, title)
+        assert ours["claimed"] == pytest.approx(claimed, abs=0.015)
+        assert ours["right"] == pytest.approx(right, abs=0.015)
+    _, _, mixture = compared(example, "digits on 10 components")
+    assert mixture["claimed"] == pytest.approx(0.99, abs=0.015)
+    assert mixture["right"] == pytest.approx(0.78, abs=0.015)
+    results = example.names["results"]
+    one_more = {
+        title: r["GaussianMixture, k + 1"]["right"] for title, r in results.items()
+    }
+    assert one_more["blobs, outliers within 20"] > 0.98
+    assert one_more["blobs of unequal size and spread"] < 0.75
+    assert one_more["digits on 10 components"] > mixture["right"] + 0.02
+
+
+@of("plot_memberships")
 def test_divided_digits_lie_between_two_clusters(example):
     q, divided = example.names["graded"], example.names["divided"]
     np.testing.assert_allclose(q.sum(axis=1), 1)
@@ -148,7 +169,7 @@ def test_calibration_error(example):
 @of("plot_streaming")
 def test_clusters_of_a_stream_keep_their_numbers(example):
     right = example.names["right"]
-    assert right["partial_fit"].min() > 0.9
+    assert right["partial_fit"].min() > 0.85
     assert right["the first batch's clusters"][-1] < 0.5
     assert right["found anew"][-10:].mean() < 0.7
 
@@ -159,6 +180,14 @@ def test_density_finds_rows_far_from_all(example):
     assert found_by["density"] > 0.95
     assert found_by["density"] > found_by["entropy"] + 0.1
     assert found_by["density"] > found_by["membership"] + 0.1
+
+
+@of("plot_outliers_and_density")
+def test_most_strange_digits_are_sevens_and_many_divided_ones_eights(example):
+    written = example.names["digits"].target
+    _, far, between = (rows for rows, _ in example.names["picked"].values())
+    assert np.sum(written[far] == 7) > 5
+    assert np.sum(written[between] == 8) > 3
 
 
 @of("plot_clustering_parameters")
@@ -212,5 +241,5 @@ def test_shares_of_clusters_in_blocks_are_the_true_ones(example):
 @of("plot_deep_clustering")
 def test_learning_the_embedding_helps_on_the_digits(example):
     accuracy = example.names["accuracy"]
-    assert accuracy["both learning (IDEC)"] > accuracy["clusters of its embedding"]
-    assert accuracy["clusters of its embedding"] > accuracy["k-means on pixels"]
+    others = accuracy["clusters of its embedding"], accuracy["k-means on pixels"]
+    assert accuracy["both learning (IDEC)"] > max(others) + 0.03

@@ -153,7 +153,7 @@ def test_near_and_far_potential(rng, dtype, tau):
         grid.potential_bands(
             points, bands, cells, mesh, window, nodes, tau, band, band + 1, out
         )
-    most = grid.most_near(points, cells) if tau else 0
+    most = grid.most_near(points.edges, cells) if tau else 0
     V = np.concatenate([Y, [[-3], [2]]], axis=1).astype(dtype)
     field = Potential(np.empty(31, dtype), np.empty((2, 31), dtype))
     for start, stop in ((0, 12), (12, 31)):

@@ -89,6 +89,17 @@ def test_history_and_what_a_callback_sees_agree():
         assert_allclose(tsne.history_["grad_norm"][at], norm, rtol=1e-3)
 
 
+def test_how_often_a_callback_is_called_does_not_end_the_history_earlier():
+    seen = []
+    plain = ExactTSNE(random_state=0).fit(IRIS)
+    tsne = ExactTSNE(random_state=0, callback=lambda *what: seen.append(what[0]))
+    tsne.set_params(callback_every=10).fit(IRIS)
+    # between calls KL falls by less than tol long before it does in 50 iterations
+    assert tsne.n_iter_ == plain.n_iter_ < 1000
+    assert seen == list(range(10, plain.n_iter_ + 1, 10))
+    assert_array_equal(tsne.embedding_, plain.embedding_)
+
+
 def gradient_of(Y, P):
     """The gradient 4 Σ_j (p − q)(1 + D)⁻¹ (y_i − y_j) of any P, in plain arrays."""
     difference = (Y[:, None] - Y).astype(float)

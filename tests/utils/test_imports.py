@@ -18,6 +18,7 @@ MAY = {
     "diagnostics": {"kernels", "tsne", "utils"},
     "plotting": {"diagnostics", "utils"},
     "functions": {"clustering", "kernels", "tsne", "utils"},
+    "compile": {"clustering", "kernels", "tsne", "utils"},
     "": {"clustering", "functions", "tsne"},
 }
 
@@ -76,6 +77,10 @@ def test_what_only_some_modules_know(module):
         assert not {"threading", "queue", "joblib", "threadpoolctl"} & libraries(module)
     if module != "skdec.utils.blocks":
         assert not {"dask", "distributed"} & libraries(module)
+    # only when something is drawn, by a function of plotting/_axes.py
+    assert "matplotlib" not in libraries(module)
+    if module != "skdec.utils.progress":
+        assert not {"rich", "tqdm"} & libraries(module)
     if module not in {"skdec.encoders._networks", "skdec.encoders._augmentation"}:
         assert "torch" not in libraries(module)
     if module != "skdec.utils.sklearn_compat":

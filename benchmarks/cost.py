@@ -1,0 +1,128 @@
+"""What ExactTSNE costs: memory, time up to a million rows, and the first calls."""
+
+import tempfile
+from statistics import median
+
+from benchmarks.clock import in_new_process
+from benchmarks.tables import Column, Table
+
+ROUNDS = 3
+
+MEMORY = """
+import skdec
+from benchmarks.clock import peak_memory
+from benchmarks.data import mnist
+X, _ = mnist({path!r}, {n})
+skdec.ExactTSNE(max_iter=60, affinities={mode!r}).fit(X[:500])
+tsne = skdec.ExactTSNE(max_iter={max_iter}, tol=0, affinities={mode!r})
+print(peak_memory(lambda: tsne.fit(X))[0])
+"""
+
+
+def memory(options):
+    """Peak resident memory of a fit beyond X."""
+    columns = (
+        Column("affinities"),
+        Column("n", "", "{:,}"),
+        Column("memory", "MB", "{:.0f}"),
+        Column("bytes / n²", "", "{:.2f}"),
+    )
+    table = Table("memory", "memory beyond X", columns)
+    cases = ("exact", 10_000), ("exact", 20_000), ("neighbors", 70_000)
+    for mode, n in (("exact", 2000), ("neighbors", 4000)) if options.small else cases:
+        code = MEMORY.format(path=options.mnist, n=n, mode=mode, max_iter=5)
+        (peak,) = in_new_process(code)
+        table = table.plus(mode, n, peak / 1e6, peak / n**2)
+        yield table
+
+
+LARGE = """
+import contextlib, io, re
+from time import perf_counter
+from skdec import ExactTSNE
+from benchmarks.clock import peak_memory
+from benchmarks.data import gaussians
+X, _ = gaussians({n})
+# compiled outside the clock
+ExactTSNE(max_iter=60, affinities="neighbors", repulsion="grid").fit(X[:3000])
+tsne = ExactTSNE(max_iter=500, tol=0, affinities="neighbors", verbose=1)
+printed, start = io.StringIO(), perf_counter()
+with contextlib.redirect_stdout(printed):
+    peak, before = peak_memory(lambda: tsne.fit(X))
+whole = perf_counter() - start
+neighbors = float(re.search(r"neighbors for .* in ([0-9.]+)s", printed.getvalue())[1])
+steps = [float(s) for s in re.findall(r"iterations in ([0-9.]+)s", printed.getvalue())]
+print(whole, neighbors, sum(steps), steps[-1], tsne.kl_divergence_,
+      tsne.neighbor_recall_, peak + X.nbytes)
+"""
+
+
+def large(options):
+    """500 iterations on 50 Gaussians, up to a million rows of 50 features."""
+    columns = (
+        Column("n", "", "{:,}"),
+        Column("whole fit", "s", "{:.0f}"),
+        Column("neighbours", "s", "{:.0f}"),
+        Column("recall", "", "{:.3f}"),
+        Column("iterations", "s", "{:.0f}"),
+        Column("the last 50", "µs per point and iteration", "{:.3f}"),
+        Column("KL", "", "{:.3f}"),
+        Column("peak memory with X", "GB", "{:.2f}"),
+    )
+    table = Table("large", "n × 50, 500 iterations", columns)
+    usual = (4000,) if options.small else (20_000, 200_000, 1_000_000)
+    for n in options.sizes or usual:
+        whole, found, steps, last, kl, recall, peak = in_new_process(LARGE.format(n=n))
+        each = 1e6 * last / 50 / n
+        table = table.plus(n, whole, found, recall, steps, each, kl, peak / 1e9)
+        yield table
+
+
+IMPORT = """
+import sklearn, numba
+from time import perf_counter
+from numba.core import event
+start = perf_counter()
+with event.install_recorder("numba:compile") as recorder:
+    import skdec
+print(perf_counter() - start, len(recorder.buffer))
+"""
+
+FIT = """
+from time import perf_counter
+import skdec
+from sklearn.datasets import load_digits
+X = load_digits().data
+for _ in range(2):
+    start = perf_counter()
+    skdec.{}.fit(X)
+    print(perf_counter() - start)
+"""
+
+
+def start_up(options):
+    """Seconds of importing and of the first fits."""
+    rounds = 1 if options.small else options.rounds or ROUNDS
+    columns = (
+        Column("what"),
+        Column("measured", "", "{:.2f}"),
+        Column("goal, at most"),
+    )
+    table = Table("start-up", "start-up, seconds", columns)
+    imports = [in_new_process(IMPORT) for _ in range(2 * rounds)]
+    seconds, compiled = median(i[0] for i in imports), max(i[1] for i in imports)
+    table = table.plus("import skdec, after sklearn and numba", seconds, 0.3)
+    table = table.plus("kernels compiled by the import", compiled, 0)
+    yield table
+    for estimator in ("ExactTSNE(max_iter=250)", "StudentTClustering(10)"):
+        fresh, warm = [], []
+        for _ in range(rounds):
+            with tempfile.TemporaryDirectory() as cache:
+                code = FIT.format(estimator)
+                fresh.append(in_new_process(code, NUMBA_CACHE_DIR=cache)[0])
+                first, second = in_new_process(code, NUMBA_CACHE_DIR=cache)
+                warm.append(first - second)
+        table = table.plus(f"first {estimator}, fresh cache", median(fresh), 10)
+        above = f"first {estimator}, warm cache, above the fit"
+        table = table.plus(above, median(warm), 1)
+        yield table

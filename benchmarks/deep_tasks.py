@@ -1,0 +1,96 @@
+"""Data for deep clustering, and how long networks train on them."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
+from sklearn.preprocessing import StandardScaler
+
+from benchmarks.cluster_sets import counts, texts
+from benchmarks.data import mnist_pixels
+from skdec.encoders import RandomAffine, RandomDropout
+
+
+@dataclass(frozen=True)
+class Task:
+    """Rows to cluster, and how long networks train on them."""
+
+    X: object
+    y: np.ndarray
+    augmentation: object
+    epochs: int  # of pre-training
+    passes: int  # of clustering, at most
+    batch_size: int = 256
+    dropout: float = 0.2  # where rows are augmented; otherwise 0.2
+
+    @property
+    def k(self):
+        """Number of classes."""
+        return len(np.unique(self.y))
+
+
+def digits(options):
+    """scikit-learn's digits, 8×8."""
+    X, y = load_digits(return_X_y=True)
+    augmentation = RandomAffine((8, 8), rotation=5, shift=0.05, scaling=0.05)
+    return Task(X.astype(np.float32), y, augmentation, 100, 50)
+
+
+def mnist(options, n=70_000):
+    """MNIST's pixels, 28×28."""
+    return Task(
+        *mnist_pixels(options.mnist, n), RandomAffine((28, 28)), 30, 15, dropout=0.0
+    )
+
+
+def mnist_10000(options):
+    """The first 10,000 rows of MNIST."""
+    return replace(mnist(options, 10_000), epochs=60, passes=50)
+
+
+def text_pieces(options):
+    """Pieces of the standard library's modules, TF-IDF."""
+    X, y = texts()["TF-IDF, CSR"]
+    return Task(X.astype(np.float32), y, RandomDropout(), 50, 50)
+
+
+def cells(options):
+    """Simulated counts of 2,000 genes."""
+    return Task(*counts(), RandomDropout(), 50, 50)
+
+
+def tabular(load):
+    """A small table of scikit-learn's, its columns standardised."""
+
+    def task(options):
+        X, y = load(return_X_y=True)
+        X = StandardScaler().fit_transform(X).astype(np.float32)
+        return Task(X, y, RandomDropout(), 200, 200, batch_size=32)
+
+    return task
+
+
+TASKS = {
+    "digits": digits,
+    "mnist": mnist,
+    "mnist-10000": mnist_10000,
+    "texts": text_pieces,
+    "counts": cells,
+    "iris": tabular(load_iris),
+    "wine": tabular(load_wine),
+    "breast-cancer": tabular(load_breast_cancer),
+}
+
+
+def task_of(name, options):
+    """The task of that name, as the options change it."""
+    given = {
+        "epochs": options.epochs,
+        "passes": options.passes,
+        "dropout": options.dropout,
+    }
+    if options.small:
+        given = {"epochs": 2, "passes": 2, "dropout": None}
+    task = TASKS[name](options)
+    task = replace(task, **{key: n for key, n in given.items() if n is not None})
+    return replace(task, X=task.X[:300], y=task.y[:300]) if options.small else task

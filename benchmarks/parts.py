@@ -1,0 +1,127 @@
+"""The parts of the benchmarks: what each is, how long it takes, and its options.
+
+A part is a generator of a module here, ``part(options)``.  It yields a Table whenever
+that has gained a row.
+"""
+
+import argparse
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the benchmarks, by the name that ``--only`` takes."""
+
+    name: str
+    function: str  # module:function
+    minutes: float  # about how long it takes on two cores
+    needs: tuple[str, ...] = ()  # modules without which it is left out
+
+    @property
+    def limit(self):
+        """Seconds after which it is ended, unless ``--limit`` says another."""
+        return 60 * max(10.0, 3 * self.minutes)
+
+    @property
+    def missing(self):
+        """The modules that it needs and that are not installed."""
+        return [name for name in self.needs if find_spec(name) is None]
+
+    @property
+    def place(self):
+        """Where the generator of its tables is."""
+        return f"benchmarks.{self.function}"
+
+
+def generator(place):
+    """The generator of tables at a place, module:function."""
+    module, function = place.split(":")
+    return getattr(import_module(module), function)
+
+
+DASK = ("dask", "distributed")
+
+PARTS = {
+    part.name: part
+    for part in (
+        Part("tsne.exact", "tsne:exact", 2),
+        Part("tsne.approximations", "tsne:approximations", 20),
+        Part("tsne.placing", "tsne:placing", 2, ("openTSNE",)),
+        Part("tsne.growth", "tsne:growth", 1),
+        Part("tsne.whole", "tsne:whole", 2),
+        Part("tsne.sums", "fast_sum:sums", 4),
+        Part("tsne.memory", "cost:memory", 3),
+        Part("tsne.large", "cost:large", 9),
+        Part("tsne.start_up", "cost:start_up", 4),
+        Part("tsne.schedule", "schedule:schedules", 4),
+        Part("tsne.diagnostics", "reliability:diagnostics", 8),
+        Part("clustering.steps", "clustering:steps", 3),
+        Part("clustering.predictions", "clustering:predictions", 1),
+        Part("clustering.whole", "clustering:whole", 2),
+        Part("clustering.memory", "clustering:memory", 2),
+        Part("clustering.solver", "solver:solver", 1),
+        Part("clustering.quality", "quality:quality", 15),
+        Part("clustering.forms", "quality:forms", 15),
+        Part("deep.digits", "deep:digits", 4, ("torch",)),
+        Part("deep.mnist", "deep:mnist", 100, ("torch",)),
+        Part("deep.mnist-10000", "deep:mnist_10000", 40, ("torch",)),
+        Part("deep.texts", "deep:texts", 10, ("torch",)),
+        Part("deep.counts", "deep:counts", 10, ("torch",)),
+        Part("deep.iris", "deep:iris", 3, ("torch",)),
+        Part("deep.wine", "deep:wine", 3, ("torch",)),
+        Part("deep.breast-cancer", "deep:breast_cancer", 6, ("torch",)),
+        Part("deep.clustpy", "deep_clustpy:clustpy", 30, ("torch", "clustpy")),
+        Part("dask.step", "distributed:step", 1, DASK),
+        Part("dask.overhead", "distributed:overhead", 1, DASK),
+        Part("dask.predict", "distributed:predict", 3, DASK),
+        Part("dask.memory", "distributed:memory", 6, DASK),
+        Part("dask.neighbors", "distributed:neighbors", 10, DASK),
+        Part("dask.sample", "distributed:sample", 5, DASK),
+    )
+}
+
+
+def chosen(names):
+    """The parts of these names; ``tsne`` stands for every ``tsne.…``."""
+    found = []
+    for name in names or PARTS:
+        some = [p for p in PARTS.values() if p.name == name or _within(p.name, name)]
+        if not some:
+            raise KeyError(f"no part {name!r}; there are {', '.join(PARTS)}")
+        found += [part for part in some if part not in found]
+    return found
+
+
+def _within(part, group):
+    return part.startswith(f"{group}.")
+
+
+def add_options(parser):
+    """The options of the parts."""
+    add = parser.add_argument
+    add("--small", action="store_true", help="small data: whether all of it runs")
+    add("--threads", type=int, default=2)
+    add("--rounds", type=int, help="how often what is timed is run")
+    add("--seeds", type=int, default=5, help="how many, of what depends on chance")
+    add("--mnist", help="an .npz with X and y; else it is downloaded from OpenML")
+    add("--folder", help="where files of rows are written, of dask")
+    add("--sizes", type=int, nargs="+", help="numbers of rows, of tsne.large")
+    deep = parser.add_argument_group("deep clustering")
+    deep.add_argument("--variants", nargs="+", choices=["plain", "augmented"],
+                      default=["plain", "augmented"])  # fmt: skip
+    deep.add_argument("--device", default="auto", help="where networks train")
+    deep.add_argument("--epochs", type=int, help="of pre-training")
+    deep.add_argument("--passes", type=int, help="of clustering, at most")
+    deep.add_argument("--dropout", type=float, help="where rows are augmented")
+    deep.add_argument("--no-rows", dest="rows", action="store_false",
+                      help="no methods on the rows themselves")  # fmt: skip
+    deep.add_argument("--maps", action="store_true", help="maps of encodings too")
+
+
+def options_parser():
+    """A parser of the options alone."""
+    parser = argparse.ArgumentParser(add_help=False)
+    add_options(parser)
+    return parser

@@ -1,0 +1,187 @@
+"""What the front pages show of the results: a few rows of many parts.
+
+Each view is a function of the entries; one that gives a single line stands within a
+sentence.
+"""
+
+from benchmarks.tables import Column, Table
+
+# the sets of ``tsne.approximations`` that a front page shows, and how it calls them
+SETS = {
+    "MNIST, first 5000": "MNIST, 5,000 rows",
+    "MNIST, first 10000": "MNIST, 10,000 rows",
+    "MNIST, first 70000": "MNIST, all 70,000 rows",
+}
+OURS = "ExactTSNE, defaults"
+
+
+def tsne_headline(entries):
+    """ExactTSNE beside its peers: time and KL."""
+    columns = (
+        Column("data"),
+        Column("peer"),
+        Column("its time", "s", "{:.2f}"),
+        Column("ExactTSNE's", "s", "{:.2f}"),
+        Column("times faster", "", "{:.1f}"),
+        Column("its KL", "", "{:.3f}"),
+        Column("ours", "", "{:.3f}"),
+    )
+    table = Table("headline", "", columns)
+    digits = entries["tsne.exact"].table("digits")
+    theirs = digits.row("method", "scikit-learn exact")
+    until = digits.row("method", "ExactTSNE, until that KL")
+    table = compared(table, "digits, 1,797 rows, to its KL", theirs, until)
+    for name, title in SETS.items():
+        found = entries["tsne.approximations"].table(name)
+        ours = found.row("method", OURS)
+        for theirs in found.rows:
+            if not theirs["method"].startswith("ExactTSNE"):
+                table = compared(table, title, theirs, ours)
+    return table.markdown()
+
+
+def compared(table, title, theirs, ours):
+    """The table with a row of a peer and ours."""
+    seconds = theirs["whole fit"], ours["whole fit"]
+    loss = theirs["KL, full P"], ours["KL, full P"]
+    return table.plus(title, theirs["method"], *seconds, seconds[0] / seconds[1], *loss)
+
+
+def tsne_iteration(entries):
+    """How many times faster an iteration is than scikit-learn's."""
+    table = entries["tsne.exact"].table("iteration")
+    return f"{table.rows[0]['times faster']:.0f}"
+
+
+def tsne_times(entries):
+    """What 500 iterations take of MNIST and of a million rows."""
+    mnist = entries["tsne.approximations"].table("MNIST, first 70000")
+    seconds = mnist.row("method", "ExactTSNE, 500 iterations")["whole fit"]
+    million = entries["tsne.large"].table("large").row("n", 1_000_000)
+    return (
+        f"500 iterations take {seconds:.0f} s on 70,000 rows of MNIST, and "
+        f"{million['whole fit'] / 60:.1f} minutes and "
+        f"{million['peak memory with X']:.1f} GB on a million rows of 50 features, "
+        f"neighbours included, on {entries['tsne.large'].machine['cores']} cores"
+    )
+
+
+def tsne_placing(entries):
+    """How many times faster new rows are placed than by openTSNE."""
+    table = entries["tsne.placing"].table("placing")
+    return f"{table.row('method', 'openTSNE transform')['times ours']:.1f}"
+
+
+# measure, row and what it is called; every second is on the front page
+SCORED = (
+    ("accuracy", "MNIST map (70,000)", "clusters of a map of MNIST, accuracy"),
+    ("accuracy", "mean of digits maps", "clusters of maps of the digits, accuracy"),
+    ("accuracy", "mean of all but maps", "clusters of small sets, accuracy"),
+    ("ARI", "mean of all but maps", "of many dimensions or uneven sizes, ARI"),
+    ("ARI", "2,000/200/50, 6 sd, 2 features", "blobs of 2,000, 200 and 50 rows, ARI"),
+)
+METHODS = "StudentTClustering", "KMeans", "GaussianMixture, full"
+
+
+def clustering_headline(entries):
+    """The clusters found without a label, beside k-means and a mixture."""
+    columns = (
+        Column("data, measure"),
+        *(Column(method, "", "{:.3f}") for method in METHODS),
+    )
+    table = Table("headline", "", columns)
+    for measure, data, title in SCORED:
+        row = entries["clustering.quality"].table(measure).row("data", data)
+        table = table.plus(title, *(row[method] for method in METHODS))
+    return table.markdown()
+
+
+def clustering_steps(entries):
+    """A step beside its peers in single precision, least and largest ratio."""
+    steps = entries["clustering.steps"].table("steps").rows
+    rows = [row for row in steps if row["dtype"] == "float32"]
+    columns = (
+        Column("peer"),
+        Column("time of a step over ours", "", "{:.1f} to {:.1f}"),
+    )
+    table = Table("steps", "", columns)
+    for peer, ratios in (
+        ("a Lloyd step of KMeans", [1 / row["ours / KMeans"] for row in rows]),
+        ("the step by autograd in PyTorch", [row["torch / ours"] for row in rows]),
+        ("an EM step of GaussianMixture", [row["mixture / ours"] for row in rows]),
+    ):
+        if None not in ratios:
+            table = table.plus(peer, [min(ratios), max(ratios)])
+    return table.markdown()
+
+
+DEEP = (
+    "k-means, rows",
+    "k-means, encoding",
+    "DEC",
+    "IDEC",
+    "StudentTClustering, map of the encoding",
+)
+
+
+def deep_headline(entries):
+    """Mean accuracies of deep clustering."""
+    columns = (Column("data"), *(Column(name, "", "{:.2f}") for name in DEEP))
+    table = Table("headline", "", columns)
+    for part, title in (("deep.digits", "digits"), ("deep.mnist", "MNIST")):
+        rows = {row["method"]: row for row in entries[part].table("means").rows}
+        means = [rows[m]["accuracy"][0] if m in rows else None for m in DEEP]
+        table = table.plus(title, *means)
+    return table.markdown()
+
+
+def readme(entries):
+    """A handful of numbers: what, which peer, what it reaches and what we do."""
+    columns = map(Column, ("", "peer", "the peer", "skdec"))
+    table = Table("readme", "", tuple(columns))
+    for name, peers in (
+        ("MNIST, first 10000", ("scikit-learn Barnes-Hut", "openTSNE FFT")),
+        ("MNIST, first 70000", ("scikit-learn-intelex Barnes-Hut",)),
+    ):
+        found = entries["tsne.approximations"].table(name)
+        ours = fit_and_loss(found.row("method", OURS))
+        for peer in peers:
+            try:
+                theirs = fit_and_loss(found.row("method", peer))
+            except KeyError:  # it was not installed
+                continue
+            table = table.plus(f"t-SNE of {SETS[name]}", peer, theirs, ours)
+    million = entries["tsne.large"].table("large").row("n", 1_000_000)
+    ours = f"{million['whole fit']:.0f} s, {million['peak memory with X']:.1f} GB"
+    table = table.plus("t-SNE of 1,000,000 x 50, 500 iterations", None, None, ours)
+    placed = entries["tsne.placing"].table("placing")
+    theirs, ours = (
+        f"{placed.row('method', name)['time']:.2f} s"
+        for name in ("openTSNE transform", "ExactTSNE.transform")
+    )
+    table = table.plus("1,000 new rows placed among 10,000", "openTSNE", theirs, ours)
+    for measure, data, title in SCORED[::2]:
+        row = entries["clustering.quality"].table(measure).row("data", data)
+        for peer in METHODS[1:]:
+            if row[peer] is not None:
+                table = table.plus(
+                    title, peer, f"{row[peer]:.3f}", f"{row[METHODS[0]]:.3f}"
+                )
+    return table.markdown()
+
+
+def fit_and_loss(row):
+    """Seconds and KL of a fit."""
+    return f"{row['whole fit']:.1f} s, KL {row['KL, full P']:.2f}"
+
+
+VIEWS = {
+    "readme": readme,
+    "tsne.headline": tsne_headline,
+    "tsne.iteration": tsne_iteration,
+    "tsne.times": tsne_times,
+    "tsne.placing.ratio": tsne_placing,
+    "clustering.headline": clustering_headline,
+    "clustering.steps.ratios": clustering_steps,
+    "deep.headline": deep_headline,
+}
