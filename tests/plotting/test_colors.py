@@ -85,7 +85,8 @@ def test_a_class_keeps_its_color():
 
 
 def test_cielab(rng):
-    colors = rng.uniform(size=(20, 3))
+    # the dark ones are where the cube root ends
+    colors = rng.uniform(size=(20, 3)) * np.where(np.arange(20) < 10, 1, 0.1)[:, None]
     expected = [cielab([linear(c) for c in color]) for color in colors]
     assert_allclose(lab(colors), expected, atol=1e-3)
 

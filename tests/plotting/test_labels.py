@@ -112,5 +112,7 @@ def test_rows_without_cluster_or_class():
     # a cluster of rows without a class has a number of its own
     assert match_labels([0, 0, 1], [None, None, "a"]).tolist() == [1, 1, 0]
     assert_array_equal(match_labels([-1, -1], [0, 1]), [-1, -1])
+    # nor do rows without a class take a cluster from the class that it has
+    assert match_labels([0, 0, 0, 1], [None, None, "b", "a"]).tolist() == [1, 1, 1, 0]
     with pytest.raises(ValueError, match="reference must have 2 entries; got 3"):
         match_labels([0, 1], [0, 1, 2])
