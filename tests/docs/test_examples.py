@@ -5,6 +5,7 @@ import importlib.util
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
+from sklearn.neighbors import NearestNeighbors
 
 from tests.docs.gallery import EXAMPLES
 
@@ -49,3 +50,14 @@ def test_pipeline_on_digits_over_many_splits(example):
 def test_accuracy_is_that_of_the_best_matching(example):
     assert example.scores([0, 0, 1, 1, 2], [5, 5, 3, 3, 4])[0] == 1
     assert example.scores([0, 0, 0, 1], [1, 1, 0, 0])[0] == 0.75
+
+
+def test_rows_placed_alone_have_their_neighbours_in_several_clusters(example):
+    X, y = load_digits(return_X_y=True)
+    (train, _), (test, _) = example.split(X, y, 0)
+    tsne = example.METHODS["ExactTSNE -> StudentTClustering"](0)[0].fit(train)
+    lonely = example.alone(tsne.transform(test), tsne.embedding_)
+    assert 0 < lonely.sum() < 10
+    near = NearestNeighbors(n_neighbors=10).fit(train).kneighbors(test)[1]
+    spread = tsne.embedding_[near].std(axis=1).mean(axis=1)
+    assert spread[lonely].min() > 3 * np.median(spread[~lonely])

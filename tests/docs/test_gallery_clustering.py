@@ -35,6 +35,8 @@ def example(request):
     name = request.param
     if name in NEEDS:
         pytest.importorskip(NEEDS[name], reason="needs an extra")
+    if NEEDS.get(name) == "torch":
+        request.getfixturevalue("one_torch_thread")
     return run(name)
 
 
