@@ -36,6 +36,10 @@ KEPT_SHARE = 1 / 3
 # own takes 20 ms until others have its result.
 SENT_WITH_A_TASK = 2**18
 
+# Models of so many bytes are part of a graph, as are the values of blocks.  Larger ones
+# are not: a graph goes to the scheduler as a whole, which warns of 10 MB.
+SENT_WITH_A_GRAPH = 2**20
+
 # What a user reads in the dashboard starts with this.
 TASK_NAME = "skdec"
 
@@ -153,6 +157,7 @@ class Blocks:
     def _run(self, function, arguments, task, keeps):
         import dask
 
+        arguments = [_sent_apart(a) if isinstance(a, Each) else a for a in arguments]
         shared = [None if isinstance(a, Kept | Each | Run) else a for a in arguments]
         shared = Shared(shared)
         if sum(getattr(a, "nbytes", 0) for a in arguments) > SENT_WITH_A_TASK:
@@ -199,21 +204,21 @@ class Blocks:
         import dask
 
         check_features(estimator, X, reset=False)
-        model = for_workers(estimator)
+        model, dtype = for_workers(estimator), _dtype(X)
         vars(model).update(attributes)
-        model = dask.delayed(model, pure=False, traverse=False)
-        convert = dask.delayed(_as_rows, pure=True)
-        each, finish = (dask.delayed(f, pure=False) for f in (each, finish))
+        model = _for_tasks(model)
+        run = dask.delayed(_call_of_rows, pure=False)
         parts = []
-        for i, part in enumerate(_delayed(X)):
-            rows = convert(part, _dtype(X), "X")
+        for i, part in enumerate(_delayed(X, lazily=True)):
             found = [
-                each(model, rows, own, dask_key_name=_key(f"across-{j}", i))
+                run(each, model, part, dtype, own, dask_key_name=_key(f"across-{j}", i))
                 for j, own in enumerate(self._parts)
             ]
             key = _key("transform", i)
-            parts.append(finish(model, rows, found, self.offsets, dask_key_name=key))
-        return _stacked(X, parts, empty.astype(_dtype(X)))
+            parts.append(
+                run(finish, model, part, dtype, found, self.offsets, dask_key_name=key)
+            )
+        return _stacked(X, parts, empty.astype(dtype))
 
     def split(self, values):
         """Values of all rows, (n_samples,), as ``Each`` block has its own."""
@@ -301,18 +306,11 @@ def _lazily(estimator, method, X, empty):
     """The results of a method of each block, as a dask array."""
     import dask
 
-    model = dask.delayed(for_workers(estimator), pure=False, traverse=False)
-    convert = dask.delayed(_as_rows, pure=True)
-    call = dask.delayed(_call, pure=False)
+    model, dtype = _for_tasks(for_workers(estimator)), _dtype(X)
+    run = dask.delayed(_call_of_rows, pure=False)
     parts = [
-        call(
-            model,
-            method,
-            convert(part, _dtype(X), "X"),
-            empty,
-            dask_key_name=_key(method, i),
-        )
-        for i, part in enumerate(_delayed(X))
+        run(_method, model, part, dtype, method, empty, dask_key_name=_key(method, i))
+        for i, part in enumerate(_delayed(X, lazily=True))
     ]
     return _stacked(X, parts, empty)
 
@@ -340,17 +338,60 @@ def for_workers(estimator):
     return sent
 
 
-def _call(model, method, rows, empty):
+def _for_tasks(model):
+    """A model for many tasks: with their graph, or sent once to a cluster, if large."""
+    import dask
+
+    client = _client()
+    if client is None or not client.nthreads() or _n_bytes(model) <= SENT_WITH_A_GRAPH:
+        return dask.delayed(model, pure=False, traverse=False)
+    return client.scatter(model, hash=False)
+
+
+def _n_bytes(model):
+    """How much is sent of a model; nothing is copied that can be sent as it is."""
+    import cloudpickle
+
+    arrays = []
+    rest = cloudpickle.dumps(model, protocol=5, buffer_callback=arrays.append)
+    return len(rest) + sum(array.raw().nbytes for array in arrays)
+
+
+def _sent_apart(each):
+    """The same values, sent one by one if they are many, so that no graph is large."""
+    import dask
+
+    n_bytes = sum(getattr(value, "nbytes", 0) for value in each.values)
+    if _client() is None or n_bytes <= SENT_WITH_A_GRAPH:
+        return each
+    values = [dask.delayed(v, pure=False, traverse=False) for v in each.values]
+    with _one_error():
+        return Each([dask.persist(value)[0] for value in values])
+
+
+def _call_of_rows(function, model, block, dtype, *arguments):
+    """What a function says of a model and the checked rows of a block.
+
+    One task for both: rows that are checked in a task of their own, which Dask may or
+    may not fuse with what makes them, would be another task under the same key.
+    """
+    return function(model, _as_rows(block, dtype, "X"), *arguments)
+
+
+def _method(model, rows, method, empty):
     if rows.shape[0] == 0:  # which scikit-learn's checks refuse
         return empty
     return getattr(model, method)(rows)
 
 
-def _delayed(X):
-    """The blocks, one after the other, each with all columns."""
-    if not hasattr(X, "columns"):
-        X = X.rechunk({1: -1})
-    return list(np.ravel(X.to_delayed()))
+def _delayed(X, lazily=False):
+    """The blocks, one after the other, each with all columns.
+
+    Of what is lazy the graph is optimised with all that is computed together.
+    """
+    if hasattr(X, "columns"):
+        return X.to_delayed()
+    return list(np.ravel(X.rechunk({1: -1}).to_delayed(optimize_graph=not lazily)))
 
 
 def _dtype(X):
