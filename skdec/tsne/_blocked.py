@@ -1,9 +1,9 @@
 """A map of rows that stay in blocks where they are: with the workers of Dask.
 
 Neighbours are found exactly, each block against runs of blocks in turn, and the nearest
-so far are kept with the rows.  What comes back are numbers for each row: its
-neighbours, a hash, its place at the start.  P and the map are made of these, where the
-fit was called.
+so far are kept with the rows, which are calibrated there.  What comes back are numbers
+for each row: its neighbours and scales, a hash, its place at the start.  P and the map
+are made of these, where the fit was called.
 """
 
 import copy
@@ -15,6 +15,8 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import check_random_state, gen_batches
 
+from skdec.kernels.types import Scales
+from skdec.tsne._affinities import Calibrated, calibrated_lists
 from skdec.tsne._checks import SPARSE_METRICS
 from skdec.tsne._distances import Centring, SquaredDistances, squared_norms
 from skdec.tsne._exact_search import Found, ProductIndex, index_dtype
@@ -93,6 +95,13 @@ def distances_of(X, metric, metric_params):
     return SquaredDistances(X, metric, metric_params)
 
 
+def calibrated_by_workers(distances, bandwidths):
+    """The ``Calibrated`` training rows whose lists are with workers; else None."""
+    if isinstance(distances, BlockedDistances):
+        return distances.calibrated(bandwidths)
+    return None
+
+
 def start_by_components(X, distances, n_components, random_state):
     """The principal components of rows X, in memory or in blocks."""
     if isinstance(X, Blocks):
@@ -115,7 +124,7 @@ class BlockedDistances(SquaredDistances):
     def __init__(self, blocks):
         self.metric, self.metric_params = "euclidean", {}
         self.euclidean, self.boolean, self._sparse = True, False, False
-        self.n_samples, self.blocks = blocks.shape[0], blocks
+        self.n_samples, self.blocks, self._lists = blocks.shape[0], blocks, None
         self.elements_at_once = DISTANCES_FETCHED
         scale = power_of_two(blocks.largest)
         total = sum(blocks.map(_sum_of_rows, scale, task="mean"))
@@ -136,7 +145,7 @@ class BlockedDistances(SquaredDistances):
     def without_rows(self):
         """How rows are centred, for the workers."""
         alone = object.__new__(type(self))
-        vars(alone).update({**vars(self), "blocks": None})
+        vars(alone).update({**vars(self), "blocks": None, "_lists": None})
         return alone
 
     def of_block(self, block):
@@ -184,7 +193,10 @@ class BlockedDistances(SquaredDistances):
         return np.concatenate(parts, axis=1)
 
     def nearest(self, n_neighbors, threads, rows=None, weights=None):
-        """The nearest training rows, as in memory; exactly, however many there are."""
+        """The nearest training rows, as in memory; exactly, however many there are.
+
+        The lists of training rows stay with the workers too, to be ``calibrated``.
+        """
         if rows is None:
             found = self._nearest_of_training_rows(n_neighbors, threads)
         else:
@@ -211,7 +223,19 @@ class BlockedDistances(SquaredDistances):
                 _search, run, first, starts, best, n_neighbors, alone, task="neighbors"
             )
             threads.report((r + 1) / len(runs))
+        self._lists = best
         return blocks.map(_kept, best, task="lists")
+
+    def calibrated(self, bandwidths):
+        """The ``Calibrated`` training rows, whose lists the workers then forget."""
+        lists, self._lists = self._lists, None
+        parts = self.blocks.map(_calibrated, lists, bandwidths, task="calibrate")
+        scales = [
+            np.concatenate(part, axis=-1)
+            for part in zip(*(part.scales for part in parts), strict=True)
+        ]
+        reached = np.concatenate([part.reached for part in parts])
+        return Calibrated(Scales(*scales), reached)
 
     def principal_components(self, n_components, random_state):
         """The start of ``principal_components``, from the sums of products."""
@@ -317,6 +341,17 @@ def _itself(block):
 
 def _kept(block, best):
     return best
+
+
+def _calibrated(block, best, bandwidths):
+    # what has been sent is read-only, and kernels would be compiled for that anew
+    D, perplexities = (
+        np.require(part, requirements="W")
+        for part in (best.distances, bandwidths.perplexities)
+    )
+    bandwidths = bandwidths._replace(perplexities=perplexities)
+    with Threads(1) as threads:
+        return calibrated_lists(Neighbors(best.columns, D), bandwidths, threads)
 
 
 def _chosen(block, wanted):
