@@ -53,7 +53,14 @@ class Kept:
     """A value for each block, kept where the rows are."""
 
     def __init__(self, groups):
-        self.groups = groups  # of each group, the list of its values, delayed
+        self.groups = groups  # of each group, what it is done with, persisted
+
+
+class Done(NamedTuple):
+    """What a task ends with that keeps something of its blocks."""
+
+    results: list
+    values: list
 
 
 class Each(NamedTuple):
@@ -136,7 +143,7 @@ class Blocks:
         self.kept = sum(block.n_bytes for block in found) <= KEPT_SHARE * _memory()
         if self.kept:
             with _one_error():
-                self._parts = list(dask.persist(*self._parts))
+                self._parts = _light(dask.persist(*self._parts))
             self._groups = _by_place(self._parts)
 
     def __len__(self):
@@ -147,14 +154,41 @@ class Blocks:
 
         Of an argument that is ``Kept`` or ``Each`` a block gets its own value.
         """
-        return self._run(function, arguments, task, keeps=False)[0]
+        import dask
+
+        with _one_error():
+            results = dask.compute(*self._runs(function, arguments, task, keeps=False))
+        return self._in_order(results)
 
     def update(self, function, *arguments, task="update"):
         """The same for a function that returns a result and a value to be kept."""
-        results, groups = self._run(function, arguments, task, keeps=True)
-        return results, Kept(groups)
+        import dask
 
-    def _run(self, function, arguments, task, keeps):
+        runs = self._runs(function, arguments, task, keeps=True)
+        told = dask.delayed(_results, pure=False)
+        results = [
+            told(run, dask_key_name=_key("results", g)) for g, run in enumerate(runs)
+        ]
+        with _one_error():
+            held = _light(dask.persist(*results, *runs, optimize_graph=False))
+            results, runs = held[: len(runs)], held[len(runs) :]
+            try:
+                results = _fetched(results)
+            except BaseException:
+                _cancel(runs)
+                raise
+        return self._in_order(results), Kept(runs)
+
+    def _in_order(self, results):
+        """A result for each block from those of the groups."""
+        in_order = [None] * len(self)
+        for group, found in zip(self._groups, results, strict=True):
+            for i, result in zip(group, found, strict=True):
+                in_order[i] = result
+        return in_order
+
+    def _runs(self, function, arguments, task, keeps):
+        """A task for each group, delayed."""
         import dask
 
         arguments = [_sent_apart(a) if isinstance(a, Each) else a for a in arguments]
@@ -162,8 +196,8 @@ class Blocks:
         shared = Shared(shared)
         if sum(getattr(a, "nbytes", 0) for a in arguments) > SENT_WITH_A_TASK:
             shared = dask.delayed(shared, pure=False, traverse=False)
-        run = dask.delayed(_run_group, pure=False, nout=2)
-        results, values = [], []
+        run = dask.delayed(_run_group, pure=False)
+        runs = []
         for g, group in enumerate(self._groups):
             own = {}
             for position, argument in enumerate(arguments):
@@ -176,23 +210,8 @@ class Blocks:
                     own[position] = [run_of_blocks] * len(group)
             rows = [self._parts[i] for i in group]
             key = _key(task, g)
-            done = run(function, rows, shared, own, keeps, dask_key_name=key)
-            results.append(done[0] if keeps else done)
-            values.append(done[1] if keeps else None)
-        with _one_error():
-            if keeps:
-                held = dask.persist(*results, *values, optimize_graph=False)
-                results, values = held[: len(results)], held[len(results) :]
-            try:
-                results = dask.compute(*results)
-            except BaseException:
-                _cancel(values)
-                raise
-        in_order = [None] * len(self)
-        for group, found in zip(self._groups, results, strict=True):
-            for i, result in zip(group, found, strict=True):
-                in_order[i] = result
-        return in_order, values
+            runs.append(run(function, rows, shared, own, keeps, dask_key_name=key))
+        return runs
 
     def across(self, estimator, X, each, finish, empty, **attributes):
         """Lazily, of each block of other rows X, what all of these blocks say of it.
@@ -366,7 +385,7 @@ def _sent_apart(each):
         return each
     values = [dask.delayed(v, pure=False, traverse=False) for v in each.values]
     with _one_error():
-        return Each([dask.persist(value)[0] for value in values])
+        return Each(_light([dask.persist(value)[0] for value in values]))
 
 
 def _call_of_rows(function, model, block, dtype, *arguments):
@@ -424,6 +443,7 @@ def _rows_of(rows, chosen):
 def _run_group(function, rows, shared, own, keeps):
     """The results of a function of several blocks, and what is kept of them."""
     found = []
+    own = {k: a.values if isinstance(a, Done) else a for k, a in own.items()}
     for i, block in enumerate(rows):
         arguments = [
             own[position][i] if position in own else value
@@ -432,7 +452,11 @@ def _run_group(function, rows, shared, own, keeps):
         found.append(function(block, *arguments))
     if not keeps:
         return found
-    return [result for result, _ in found], [value for _, value in found]
+    return Done([result for result, _ in found], [value for _, value in found])
+
+
+def _results(done):
+    return done.results
 
 
 def _key(task, i):
@@ -453,12 +477,31 @@ def _client():
     return owner if isinstance(owner, Client) else None
 
 
-def _cancel(values):
+def _light(persisted):
+    """What has been persisted, on a cluster as futures.
+
+    Dask takes half a millisecond to put each collection into a graph.
+    """
+    if _client() is None:
+        return list(persisted)
+    from distributed import futures_of
+
+    return [futures_of(one)[0] for one in persisted]
+
+
+def _fetched(persisted):
+    """The values of what has been persisted, without another graph."""
+    import dask
+
+    if (client := _client()) is None:
+        return dask.compute(*persisted)
+    return client.gather(persisted)
+
+
+def _cancel(runs):
     """Let nobody go on with what an error, or Ctrl-C, has left unasked for."""
     if (client := _client()) is not None:
-        from distributed import futures_of
-
-        client.cancel(futures_of(list(values)), force=True)
+        client.cancel(runs, force=True)
 
 
 def in_task():
@@ -491,15 +534,14 @@ def _by_place(parts):
     client = _client()
     if client is None:
         return [[i] for i in range(len(parts))]
-    from distributed import futures_of, wait
+    from distributed import wait
 
-    futures = [futures_of(part)[0] for part in parts]
     with _one_error():
-        wait(futures)
-        where = client.who_has(futures)
+        wait(parts)
+        where = client.who_has(parts)
     threads = client.nthreads()
     places = {place: [] for place in threads}
-    for i, future in enumerate(futures):
+    for i, future in enumerate(parts):
         found = where.get(future.key) or ("",)
         places.setdefault(min(found), []).append(i)
     _balance(places, threads)

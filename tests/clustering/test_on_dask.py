@@ -232,7 +232,8 @@ def test_a_lost_client_is_one_clear_error(large, client, monkeypatch):
 
 
 def unfinished(dask_scheduler):
-    return [task for task in dask_scheduler.tasks.values() if task.state not in DONE]
+    tasks = dask_scheduler.tasks.values()
+    return [str(task.key) for task in tasks if task.state not in DONE]
 
 
 def slowly(rows, begun):
