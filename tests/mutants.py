@@ -737,6 +737,7 @@ MUTANTS = [
         ties_by_run=("merged([best, found]", "merged([found, best]"),
         sign_of_axes=("np.where(largest < 0, -1.0, 1.0)", "1.0"),
         last_identical=("(known < 0) & (part >= 0)", "part >= 0"),
+        scales_of_the_first=("np.concatenate(part, axis=-1)", "part[0]"),
     ),
     *mutants(
         "tsne/_distances.py",

@@ -1,16 +1,15 @@
 """Rows in blocks: dask arrays and data frames, on a cluster or a local scheduler.
 
-The one module that knows Dask.  What is computed block by block is a function of one
-block, and its results come back in the order of the blocks.  So they depend neither on
-the number of workers nor on which of them is done first.  What has a number for each
-row stays with the workers, as ``Kept``.
+The one module that knows Dask's collections, as ``cluster.py`` knows its clusters.
+What is computed block by block is a function of one block, and its results come back in
+the order of the blocks.  So they depend neither on the number of workers nor on which
+of them is done first.  What has a number for each row stays with the workers, as
+``Kept``.
 """
 
 from __future__ import annotations
 
 import copy
-import sys
-from contextlib import contextmanager
 from functools import wraps
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
@@ -19,7 +18,16 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdec.utils.memory import available
+from skdec.utils.cluster import (
+    by_place,
+    cancel,
+    fetched,
+    for_tasks,
+    light,
+    one_error,
+    sent_apart,
+    workers_memory,
+)
 from skdec.utils.numbers import largest_magnitude
 from skdec.utils.validation import FLOATS, check_matrix
 
@@ -35,10 +43,6 @@ KEPT_SHARE = 1 / 3
 # Arguments of so many bytes are sent with each task, larger ones once.  A task of their
 # own takes 20 ms until others have its result.
 SENT_WITH_A_TASK = 2**18
-
-# Models of so many bytes are part of a graph, as are the values of blocks.  Larger ones
-# are not: a graph goes to the scheduler as a whole, which warns of 10 MB.
-SENT_WITH_A_GRAPH = 2**20
 
 # What a user reads in the dashboard starts with this.
 TASK_NAME = "skdec"
@@ -140,11 +144,12 @@ class Blocks:
         self.is_sparse = any(block.is_sparse for block in found)
         self.offsets = [0, *accumulate(sizes)]
         self.collection = X
-        self.kept = sum(block.n_bytes for block in found) <= KEPT_SHARE * _memory()
+        n_bytes = sum(block.n_bytes for block in found)
+        self.kept = n_bytes <= KEPT_SHARE * workers_memory()
         if self.kept:
-            with _one_error():
-                self._parts = _light(dask.persist(*self._parts))
-            self._groups = _by_place(self._parts)
+            with one_error():
+                self._parts = light(dask.persist(*self._parts))
+            self._groups = by_place(self._parts)
 
     def __len__(self):
         return len(self._parts)
@@ -156,7 +161,7 @@ class Blocks:
         """
         import dask
 
-        with _one_error():
+        with one_error():
             results = dask.compute(*self._runs(function, arguments, task, keeps=False))
         return self._in_order(results)
 
@@ -169,13 +174,13 @@ class Blocks:
         results = [
             told(run, dask_key_name=_key("results", g)) for g, run in enumerate(runs)
         ]
-        with _one_error():
-            held = _light(dask.persist(*results, *runs, optimize_graph=False))
+        with one_error():
+            held = light(dask.persist(*results, *runs, optimize_graph=False))
             results, runs = held[: len(runs)], held[len(runs) :]
             try:
-                results = _fetched(results)
+                results = fetched(results)
             except BaseException:
-                _cancel(runs)
+                cancel(runs)
                 raise
         return self._in_order(results), Kept(runs)
 
@@ -191,7 +196,9 @@ class Blocks:
         """A task for each group, delayed."""
         import dask
 
-        arguments = [_sent_apart(a) if isinstance(a, Each) else a for a in arguments]
+        arguments = [
+            Each(sent_apart(a.values)) if isinstance(a, Each) else a for a in arguments
+        ]
         shared = [None if isinstance(a, Kept | Each | Run) else a for a in arguments]
         shared = Shared(shared)
         if sum(getattr(a, "nbytes", 0) for a in arguments) > SENT_WITH_A_TASK:
@@ -225,7 +232,7 @@ class Blocks:
         check_features(estimator, X, reset=False)
         model, dtype = for_workers(estimator), _dtype(X)
         vars(model).update(attributes)
-        model = _for_tasks(model)
+        model = for_tasks(model)
         run = dask.delayed(_call_of_rows, pure=False)
         parts = []
         for i, part in enumerate(_delayed(X, lazily=True)):
@@ -294,7 +301,7 @@ def in_memory(values):
     import dask
 
     if is_dask(values):
-        with _one_error():
+        with one_error():
             (values,) = dask.compute(values)
     return values
 
@@ -325,7 +332,7 @@ def _lazily(estimator, method, X, empty):
     """The results of a method of each block, as a dask array."""
     import dask
 
-    model, dtype = _for_tasks(for_workers(estimator)), _dtype(X)
+    model, dtype = for_tasks(for_workers(estimator)), _dtype(X)
     run = dask.delayed(_call_of_rows, pure=False)
     parts = [
         run(_method, model, part, dtype, method, empty, dask_key_name=_key(method, i))
@@ -355,37 +362,6 @@ def for_workers(estimator):
         vars(sent).pop(name, None)
     sent.n_jobs = 1
     return sent
-
-
-def _for_tasks(model):
-    """A model for many tasks: with their graph, or sent once to a cluster, if large."""
-    import dask
-
-    client = _client()
-    if client is None or not client.nthreads() or _n_bytes(model) <= SENT_WITH_A_GRAPH:
-        return dask.delayed(model, pure=False, traverse=False)
-    return client.scatter(model, hash=False)
-
-
-def _n_bytes(model):
-    """How much is sent of a model; nothing is copied that can be sent as it is."""
-    import cloudpickle
-
-    arrays = []
-    rest = cloudpickle.dumps(model, protocol=5, buffer_callback=arrays.append)
-    return len(rest) + sum(array.raw().nbytes for array in arrays)
-
-
-def _sent_apart(each):
-    """The same values, sent one by one if they are many, so that no graph is large."""
-    import dask
-
-    n_bytes = sum(getattr(value, "nbytes", 0) for value in each.values)
-    if _client() is None or n_bytes <= SENT_WITH_A_GRAPH:
-        return each
-    values = [dask.delayed(v, pure=False, traverse=False) for v in each.values]
-    with _one_error():
-        return Each(_light([dask.persist(value)[0] for value in values]))
 
 
 def _call_of_rows(function, model, block, dtype, *arguments):
@@ -464,136 +440,3 @@ def _key(task, i):
     import uuid
 
     return f"{TASK_NAME}-{task}-{uuid.uuid4().hex}-{i}"
-
-
-def _client():
-    """The client whose cluster computes, or None."""
-    if "distributed" not in sys.modules:
-        return None
-    from dask.base import get_scheduler
-    from distributed import Client
-
-    owner = getattr(get_scheduler(), "__self__", None)
-    return owner if isinstance(owner, Client) else None
-
-
-def _light(persisted):
-    """What has been persisted, on a cluster as futures.
-
-    Dask takes half a millisecond to put each collection into a graph.
-    """
-    if _client() is None:
-        return list(persisted)
-    from distributed import futures_of
-
-    return [futures_of(one)[0] for one in persisted]
-
-
-def _fetched(persisted):
-    """The values of what has been persisted, without another graph."""
-    import dask
-
-    if (client := _client()) is None:
-        return dask.compute(*persisted)
-    return client.gather(persisted)
-
-
-def _cancel(runs):
-    """Let nobody go on with what an error, or Ctrl-C, has left unasked for."""
-    if (client := _client()) is not None:
-        client.cancel(runs, force=True)
-
-
-def in_task():
-    """Whether this is a task of a cluster, beside others on the same machine."""
-    if "distributed" not in sys.modules:
-        return False
-    from distributed import get_worker
-
-    try:
-        get_worker()
-    except ValueError:
-        return False
-    return True
-
-
-def _memory():
-    """Bytes that those may use who compute blocks."""
-    client = _client()
-    if client is None:
-        return available()
-    workers = client.scheduler_info(n_workers=-1)["workers"].values()
-    return sum(worker["memory_limit"] or available() for worker in workers)
-
-
-def _by_place(parts):
-    """Blocks in groups that are in one place, so that there are few tasks.
-
-    A worker with several threads gets as many groups.
-    """
-    client = _client()
-    if client is None:
-        return [[i] for i in range(len(parts))]
-    from distributed import wait
-
-    with _one_error():
-        wait(parts)
-        where = client.who_has(parts)
-    threads = client.nthreads()
-    places = {place: [] for place in threads}
-    for i, future in enumerate(parts):
-        found = where.get(future.key) or ("",)
-        places.setdefault(min(found), []).append(i)
-    _balance(places, threads)
-    groups = []
-    for place, members in places.items():
-        if not members:
-            continue
-        n = min(len(members), threads.get(place, 1))
-        groups += [part.tolist() for part in np.array_split(members, n)]
-    return groups
-
-
-def _balance(places, threads):
-    """Give blocks of who has most for each thread to who has least.
-
-    They are sent once, with the first task, and stay where they are wanted.
-    """
-    if not places:
-        return
-
-    def load(place, more=0):
-        return (len(places[place]) + more) / threads.get(place, 1)
-
-    while True:
-        most, least = max(places, key=load), min(places, key=load)
-        if load(least, 1) >= load(most):
-            return
-        places[least].append(places[most].pop())
-
-
-@contextmanager
-def _one_error():
-    """Say in one way that the cluster is lost, however Dask notices."""
-    if "distributed" not in sys.modules:
-        yield
-        return
-    from distributed import CancelledError, KilledWorker
-    from distributed.client import FutureCancelledError
-    from distributed.comm import CommClosedError
-
-    client = _client()
-    lost = CancelledError, FutureCancelledError, CommClosedError, KilledWorker
-    try:
-        yield
-    except (*lost, TimeoutError) as error:
-        raise RuntimeError(
-            "the Dask cluster was lost, or its workers were killed again and again, "
-            "before the computation was done"
-        ) from error
-    except Exception as error:
-        if client is not None and client.status in ("closed", "closing"):
-            raise RuntimeError(
-                "the Dask client was closed before the computation was done"
-            ) from error
-        raise

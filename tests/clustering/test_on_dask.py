@@ -20,6 +20,7 @@ from skdec import StudentTClustering
 from skdec.clustering import _starts
 from skdec.clustering._blocked import BlockedObjective
 from skdec.utils import blocks
+from skdec.utils import cluster as sending
 from skdec.utils.blocks import Blocks
 from tests.docs.test_examples import load
 from tests.encoders.common import Toy
@@ -291,7 +292,7 @@ def test_the_example_on_a_cluster(client, monkeypatch, caplog):
 
 
 def test_many_values_are_sent_apart(client, monkeypatch):
-    monkeypatch.setattr(blocks, "SENT_WITH_A_GRAPH", 100)
+    monkeypatch.setattr(sending, "SENT_WITH_A_GRAPH", 100)
     rows = Blocks(da.from_array(X, chunks=(300, 4)))
     sent = rows.map(lambda block, values: values.sum(), rows.split(X[:, 0]))
     assert sent == [part.sum() for part in np.split(X[:, 0], 3)]

@@ -16,7 +16,7 @@ from skdec.tsne import _blocked
 from skdec.tsne._affinities import calibrated_lists
 from skdec.tsne._blocked import BlockedDistances
 from skdec.tsne._distances import SquaredDistances
-from skdec.utils import blocks
+from skdec.utils import cluster as sending
 from skdec.utils.blocks import Blocks
 from skdec.utils.threads import Threads
 from tests.tsne.common import DIGITS
@@ -91,7 +91,7 @@ def maps_sent(dask_scheduler):
 
 
 def test_training_rows_are_sent_once(in_memory, client, monkeypatch):
-    monkeypatch.setattr(blocks, "SENT_WITH_A_GRAPH", X.nbytes // 2)
+    monkeypatch.setattr(sending, "SENT_WITH_A_GRAPH", X.nbytes // 2)
     new = da.zeros((1000, 64), chunks=(100, 64))
     lazy = in_memory.transform(new)
     assert len(pickle.dumps(dict(lazy.__dask_graph__()))) < X.nbytes // 2
