@@ -766,10 +766,15 @@ MUTANTS = [
         ("tests/tsne/test_on_dask.py -k 'not new and not cluster'",),
         unit_of_blocks=("scale * self._centring.spread", "scale"),
         mean_of_blocks=("total / self.n_samples, 1.0", "total, 1.0"),
+        sign_of_axes=("np.where(largest < 0, -1.0, 1.0)", "1.0"),
+        scales_of_the_first=("np.concatenate(part, axis=-1)", "part[0]"),
+    ),
+    *mutants(
+        "tsne/_block_tasks.py",
+        ("tests/tsne/test_on_dask.py -k 'not new and not cluster'",),
         within_first=("best.distances[:, -1]", "best.distances[:, 0]"),
         itself_elsewhere=("start + len(rows)) - first", "start + len(rows))"),
         ties_by_run=("merged([best, found]", "merged([found, best]"),
-        sign_of_axes=("np.where(largest < 0, -1.0, 1.0)", "1.0"),
         last_identical=("(known < 0) & (part >= 0)", "part >= 0"),
     ),
     *mutants(

@@ -66,7 +66,7 @@ def _no_numbers(estimator, dtype):
 
 def _silhouette_of_block(rows, model, weight):
     """What the rows of a block add to the score."""
-    total = weight.sum()
+    total = rows.shape[0] if weight is None else weight.sum()
     if not total > 0:
         return Share(0.0, 0.0)
     centers = model.cluster_centers_
@@ -305,7 +305,7 @@ class FittedClustering(
 
     def _score_of_blocks(self, blocks, sample_weight):
         weights = check_weights(sample_weight, blocks)
-        own = blocks.split(weights.filled(blocks.shape[0]))
+        own = None if weights.values is None else blocks.split(weights.values)
         model = for_workers(self)
         parts = blocks.map(_silhouette_of_block, model, own, task="score")
         return sum(part.total for part in parts) / sum(part.weight for part in parts)

@@ -33,6 +33,13 @@ class Conditional(NamedTuple):
     scales: Scales
 
 
+class Calibrated(NamedTuple):
+    """The scales of rows, and of which of them the perplexity is the one asked for."""
+
+    scales: Scales
+    reached: np.ndarray
+
+
 def neighbors_needed(perplexities, n_samples):
     """How many neighbours stand for all others: three times the perplexity."""
     widest = max(perplexities, default=DEFAULT_PERPLEXITY)
@@ -204,14 +211,27 @@ def _of_copies(P, scales, weights, joint, dtype):
 
 
 def graph_affinities(
-    neighbors, bandwidths, joint, dtype, threads, *, again=False, weights=None
+    neighbors,
+    bandwidths,
+    joint,
+    dtype,
+    threads,
+    *,
+    again=False,
+    weights=None,
+    calibrated=None,
 ):
     """Affinities over given neighbours: p_{j|i} = 0 for all others.
 
-    ``neighbors`` are ``Neighbors`` of each point.  ``again``: of rows that have been
-    calibrated before, so that what is to be said of them has been said.
+    ``neighbors`` are ``Neighbors`` of each point, and ``calibrated`` their scales where
+    these are known.  ``again``: of rows that have been calibrated before, so that what
+    is to be said of them has been said.
     """
-    scales = _neighbour_scales(neighbors, bandwidths, threads, again, weights)
+    if calibrated is None:
+        calibrated = calibrated_lists(neighbors, bandwidths, threads)
+    if not again:
+        _warn_if_missed(calibrated.reached, weights)
+    scales = calibrated.scales
     graph = symmetric_graph(neighbors, scales, joint, dtype, threads, weights)
     mass = np.ones(len(neighbors.D)) if weights is None else weights
     mass = graph.sums.mass if joint else mass
@@ -222,7 +242,9 @@ def graph_affinities(
 def neighbour_rows(neighbors, bandwidths, threads, *, again=False):
     """p_{j|i} over given neighbours, summed over the copies of each."""
     D = neighbors.D
-    scales = _neighbour_scales(neighbors, bandwidths, threads, again)
+    scales, reached = calibrated_lists(neighbors, bandwidths, threads)
+    if not again:
+        _warn_if_missed(reached)
     P = np.empty(D.shape)
 
     def task(first, last):
@@ -234,22 +256,20 @@ def neighbour_rows(neighbors, bandwidths, threads, *, again=False):
     return P if neighbors.counts is None else P * neighbors.counts
 
 
-def _neighbour_scales(neighbors, bandwidths, threads, again, weights=None):
-    """The scales of rows, from the squared distances to their neighbours."""
+def calibrated_lists(neighbors, bandwidths, threads):
+    """``Calibrated`` rows, each from the squared distances to its neighbours alone."""
     D, counts = neighbors.D, neighbors.counts
     own = np.full(len(D), -1)
-    scales, calibrated = _empty_scales(len(D), bandwidths)
+    scales, reached = _empty_scales(len(D), bandwidths)
 
     def task(first, last):
         b = slice(first, last)
         block, part = np.ascontiguousarray(D[b]), _part(scales, b)
         times = NO_COUNTS if counts is None else np.ascontiguousarray(counts[b])
-        affinities.calibrate_rows(block, own[b], times, bandwidths, part, calibrated[b])
+        affinities.calibrate_rows(block, own[b], times, bandwidths, part, reached[b])
 
     _by_blocks(task, len(D), D.shape[1], threads)
-    if not again:
-        _warn_if_missed(calibrated, weights)
-    return scales
+    return Calibrated(scales, reached)
 
 
 def truncated_mass(distances, neighbors, bandwidths, threads, weights=None):
@@ -332,11 +352,6 @@ def training_scales(distances, bandwidths, threads):
     """The scales of all training rows, which a fit has calibrated before."""
     own = np.arange(distances.n_samples)
     return _calibrate(distances, distances.rows, own, bandwidths, threads, again=True)
-
-
-def neighbour_scales(neighbors, bandwidths, threads):
-    """The same over given neighbours."""
-    return _neighbour_scales(neighbors, bandwidths, threads, True)
 
 
 def _calibrate(distances, rows, own, bandwidths, threads, weights=None, *, again=False):

@@ -16,11 +16,8 @@ from sklearn.base import (
 from sklearn.utils.validation import check_is_fitted
 
 from skdec.kernels.types import KERNELS
-from skdec.tsne._blocked import (
-    lazily_across_blocks,
-    no_places,
-    rows_of_collection,
-)
+from skdec.tsne._block_tasks import no_places
+from skdec.tsne._blocked import lazily_across_blocks, rows_of_collection
 from skdec.tsne._checks import METRICS, PERPLEXITY, SPARSE_METRICS, check_rows
 from skdec.tsne._fit import ALL_PAIRS, embed
 from skdec.tsne._given_affinities import check_affinities

@@ -13,6 +13,7 @@ from skdec.tsne._affinities import (
     neighbors_needed,
     truncated_mass,
 )
+from skdec.tsne._blocked import calibrated_by_workers
 from skdec.tsne._checks import (
     check_memory,
     check_neighbour_memory,
@@ -260,9 +261,11 @@ def _affinities(placing, n_neighbors, joint, dtype, threads, progress):
             "..."
         )
         progress.begin("Computing their affinities")
+        calibrated = calibrated_by_workers(distances, bandwidths)
         affinities = graph_affinities(
-            found, bandwidths, joint, dtype, threads, weights=weights
-        )
+            found, bandwidths, joint, dtype, threads, weights=weights,
+            calibrated=calibrated,
+        )  # fmt: skip
         left_out = truncated_mass(distances, found, bandwidths, threads, weights)
         affinities = replace(
             affinities, truncated_mass=left_out, neighbor_recall=found.recall

@@ -7,7 +7,7 @@ import numpy as np
 
 from skdec.kernels import affinities, placement
 from skdec.kernels.types import Bandwidths, CSRGraph, Evaluation, PointTerms, Scales
-from skdec.tsne._affinities import NO_COUNTS, neighbour_scales, training_scales
+from skdec.tsne._affinities import NO_COUNTS, calibrated_lists, training_scales
 from skdec.tsne._bfgs import minimise_rows
 from skdec.tsne._placement import OUTSIDE, RIM
 
@@ -60,7 +60,7 @@ class LeftOut:
             scales = training_scales(distances, bandwidths, threads)
         else:
             found = distances.nearest(placing.n_neighbors, threads)
-            scales = neighbour_scales(found, bandwidths, threads)
+            scales, _ = calibrated_lists(found, bandwidths, threads)
             radius = found.D[:, -1].copy()
         return cls(placing, bandwidths, scales, radius, joint, threads)
 

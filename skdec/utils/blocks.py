@@ -1,16 +1,15 @@
 """Rows in blocks: dask arrays and data frames, on a cluster or a local scheduler.
 
-The one module that knows Dask.  What is computed block by block is a function of one
-block, and its results come back in the order of the blocks.  So they depend neither on
-the number of workers nor on which of them is done first.  What has a number for each
-row stays with the workers, as ``Kept``.
+The one module that knows Dask's collections, as ``cluster.py`` knows its clusters.
+What is computed block by block is a function of one block, and its results come back in
+the order of the blocks.  So they depend neither on the number of workers nor on which
+of them is done first.  What has a number for each row stays with the workers, as
+``Kept``.
 """
 
 from __future__ import annotations
 
 import copy
-import sys
-from contextlib import contextmanager
 from functools import wraps
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
@@ -19,7 +18,16 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdec.utils.memory import available
+from skdec.utils.cluster import (
+    by_place,
+    cancel,
+    fetched,
+    for_tasks,
+    light,
+    one_error,
+    sent_apart,
+    workers_memory,
+)
 from skdec.utils.numbers import largest_magnitude
 from skdec.utils.validation import FLOATS, check_matrix
 
@@ -49,7 +57,14 @@ class Kept:
     """A value for each block, kept where the rows are."""
 
     def __init__(self, groups):
-        self.groups = groups  # of each group, the list of its values, delayed
+        self.groups = groups  # of each group, what it is done with, persisted
+
+
+class Done(NamedTuple):
+    """What a task ends with that keeps something of its blocks."""
+
+    results: list
+    values: list
 
 
 class Each(NamedTuple):
@@ -129,11 +144,12 @@ class Blocks:
         self.is_sparse = any(block.is_sparse for block in found)
         self.offsets = [0, *accumulate(sizes)]
         self.collection = X
-        self.kept = sum(block.n_bytes for block in found) <= KEPT_SHARE * _memory()
+        n_bytes = sum(block.n_bytes for block in found)
+        self.kept = n_bytes <= KEPT_SHARE * workers_memory()
         if self.kept:
-            with _one_error():
-                self._parts = list(dask.persist(*self._parts))
-            self._groups = _by_place(self._parts)
+            with one_error():
+                self._parts = light(dask.persist(*self._parts))
+            self._groups = by_place(self._parts)
 
     def __len__(self):
         return len(self._parts)
@@ -143,22 +159,52 @@ class Blocks:
 
         Of an argument that is ``Kept`` or ``Each`` a block gets its own value.
         """
-        return self._run(function, arguments, task, keeps=False)[0]
+        import dask
+
+        with one_error():
+            results = dask.compute(*self._runs(function, arguments, task, keeps=False))
+        return self._in_order(results)
 
     def update(self, function, *arguments, task="update"):
         """The same for a function that returns a result and a value to be kept."""
-        results, groups = self._run(function, arguments, task, keeps=True)
-        return results, Kept(groups)
-
-    def _run(self, function, arguments, task, keeps):
         import dask
 
+        runs = self._runs(function, arguments, task, keeps=True)
+        told = dask.delayed(_results, pure=False)
+        results = [
+            told(run, dask_key_name=_key("results", g)) for g, run in enumerate(runs)
+        ]
+        with one_error():
+            held = light(dask.persist(*results, *runs, optimize_graph=False))
+            results, runs = held[: len(runs)], held[len(runs) :]
+            try:
+                results = fetched(results)
+            except BaseException:
+                cancel(runs)
+                raise
+        return self._in_order(results), Kept(runs)
+
+    def _in_order(self, results):
+        """A result for each block from those of the groups."""
+        in_order = [None] * len(self)
+        for group, found in zip(self._groups, results, strict=True):
+            for i, result in zip(group, found, strict=True):
+                in_order[i] = result
+        return in_order
+
+    def _runs(self, function, arguments, task, keeps):
+        """A task for each group, delayed."""
+        import dask
+
+        arguments = [
+            Each(sent_apart(a.values)) if isinstance(a, Each) else a for a in arguments
+        ]
         shared = [None if isinstance(a, Kept | Each | Run) else a for a in arguments]
         shared = Shared(shared)
         if sum(getattr(a, "nbytes", 0) for a in arguments) > SENT_WITH_A_TASK:
             shared = dask.delayed(shared, pure=False, traverse=False)
-        run = dask.delayed(_run_group, pure=False, nout=2)
-        results, values = [], []
+        run = dask.delayed(_run_group, pure=False)
+        runs = []
         for g, group in enumerate(self._groups):
             own = {}
             for position, argument in enumerate(arguments):
@@ -171,23 +217,8 @@ class Blocks:
                     own[position] = [run_of_blocks] * len(group)
             rows = [self._parts[i] for i in group]
             key = _key(task, g)
-            done = run(function, rows, shared, own, keeps, dask_key_name=key)
-            results.append(done[0] if keeps else done)
-            values.append(done[1] if keeps else None)
-        with _one_error():
-            if keeps:
-                held = dask.persist(*results, *values, optimize_graph=False)
-                results, values = held[: len(results)], held[len(results) :]
-            try:
-                results = dask.compute(*results)
-            except BaseException:
-                _cancel(values)
-                raise
-        in_order = [None] * len(self)
-        for group, found in zip(self._groups, results, strict=True):
-            for i, result in zip(group, found, strict=True):
-                in_order[i] = result
-        return in_order, values
+            runs.append(run(function, rows, shared, own, keeps, dask_key_name=key))
+        return runs
 
     def across(self, estimator, X, each, finish, empty, **attributes):
         """Lazily, of each block of other rows X, what all of these blocks say of it.
@@ -199,21 +230,21 @@ class Blocks:
         import dask
 
         check_features(estimator, X, reset=False)
-        model = for_workers(estimator)
+        model, dtype = for_workers(estimator), _dtype(X)
         vars(model).update(attributes)
-        model = dask.delayed(model, pure=False, traverse=False)
-        convert = dask.delayed(_as_rows, pure=True)
-        each, finish = (dask.delayed(f, pure=False) for f in (each, finish))
+        model = for_tasks(model)
+        run = dask.delayed(_call_of_rows, pure=False)
         parts = []
-        for i, part in enumerate(_delayed(X)):
-            rows = convert(part, _dtype(X), "X")
+        for i, part in enumerate(_delayed(X, lazily=True)):
             found = [
-                each(model, rows, own, dask_key_name=_key(f"across-{j}", i))
+                run(each, model, part, dtype, own, dask_key_name=_key(f"across-{j}", i))
                 for j, own in enumerate(self._parts)
             ]
             key = _key("transform", i)
-            parts.append(finish(model, rows, found, self.offsets, dask_key_name=key))
-        return _stacked(X, parts, empty.astype(_dtype(X)))
+            parts.append(
+                run(finish, model, part, dtype, found, self.offsets, dask_key_name=key)
+            )
+        return _stacked(X, parts, empty.astype(dtype))
 
     def split(self, values):
         """Values of all rows, (n_samples,), as ``Each`` block has its own."""
@@ -270,7 +301,7 @@ def in_memory(values):
     import dask
 
     if is_dask(values):
-        with _one_error():
+        with one_error():
             (values,) = dask.compute(values)
     return values
 
@@ -301,18 +332,11 @@ def _lazily(estimator, method, X, empty):
     """The results of a method of each block, as a dask array."""
     import dask
 
-    model = dask.delayed(for_workers(estimator), pure=False, traverse=False)
-    convert = dask.delayed(_as_rows, pure=True)
-    call = dask.delayed(_call, pure=False)
+    model, dtype = for_tasks(for_workers(estimator)), _dtype(X)
+    run = dask.delayed(_call_of_rows, pure=False)
     parts = [
-        call(
-            model,
-            method,
-            convert(part, _dtype(X), "X"),
-            empty,
-            dask_key_name=_key(method, i),
-        )
-        for i, part in enumerate(_delayed(X))
+        run(_method, model, part, dtype, method, empty, dask_key_name=_key(method, i))
+        for i, part in enumerate(_delayed(X, lazily=True))
     ]
     return _stacked(X, parts, empty)
 
@@ -340,17 +364,29 @@ def for_workers(estimator):
     return sent
 
 
-def _call(model, method, rows, empty):
+def _call_of_rows(function, model, block, dtype, *arguments):
+    """What a function says of a model and the checked rows of a block.
+
+    One task for both: rows that are checked in a task of their own, which Dask may or
+    may not fuse with what makes them, would be another task under the same key.
+    """
+    return function(model, _as_rows(block, dtype, "X"), *arguments)
+
+
+def _method(model, rows, method, empty):
     if rows.shape[0] == 0:  # which scikit-learn's checks refuse
         return empty
     return getattr(model, method)(rows)
 
 
-def _delayed(X):
-    """The blocks, one after the other, each with all columns."""
-    if not hasattr(X, "columns"):
-        X = X.rechunk({1: -1})
-    return list(np.ravel(X.to_delayed()))
+def _delayed(X, lazily=False):
+    """The blocks, one after the other, each with all columns.
+
+    Of what is lazy the graph is optimised with all that is computed together.
+    """
+    if hasattr(X, "columns"):
+        return X.to_delayed()
+    return list(np.ravel(X.rechunk({1: -1}).to_delayed(optimize_graph=not lazily)))
 
 
 def _dtype(X):
@@ -383,6 +419,7 @@ def _rows_of(rows, chosen):
 def _run_group(function, rows, shared, own, keeps):
     """The results of a function of several blocks, and what is kept of them."""
     found = []
+    own = {k: a.values if isinstance(a, Done) else a for k, a in own.items()}
     for i, block in enumerate(rows):
         arguments = [
             own[position][i] if position in own else value
@@ -391,7 +428,11 @@ def _run_group(function, rows, shared, own, keeps):
         found.append(function(block, *arguments))
     if not keeps:
         return found
-    return [result for result, _ in found], [value for _, value in found]
+    return Done([result for result, _ in found], [value for _, value in found])
+
+
+def _results(done):
+    return done.results
 
 
 def _key(task, i):
@@ -399,118 +440,3 @@ def _key(task, i):
     import uuid
 
     return f"{TASK_NAME}-{task}-{uuid.uuid4().hex}-{i}"
-
-
-def _client():
-    """The client whose cluster computes, or None."""
-    if "distributed" not in sys.modules:
-        return None
-    from dask.base import get_scheduler
-    from distributed import Client
-
-    owner = getattr(get_scheduler(), "__self__", None)
-    return owner if isinstance(owner, Client) else None
-
-
-def _cancel(values):
-    """Let nobody go on with what an error, or Ctrl-C, has left unasked for."""
-    if (client := _client()) is not None:
-        from distributed import futures_of
-
-        client.cancel(futures_of(list(values)), force=True)
-
-
-def in_task():
-    """Whether this is a task of a cluster, beside others on the same machine."""
-    if "distributed" not in sys.modules:
-        return False
-    from distributed import get_worker
-
-    try:
-        get_worker()
-    except ValueError:
-        return False
-    return True
-
-
-def _memory():
-    """Bytes that those may use who compute blocks."""
-    client = _client()
-    if client is None:
-        return available()
-    workers = client.scheduler_info(n_workers=-1)["workers"].values()
-    return sum(worker["memory_limit"] or available() for worker in workers)
-
-
-def _by_place(parts):
-    """Blocks in groups that are in one place, so that there are few tasks.
-
-    A worker with several threads gets as many groups.
-    """
-    client = _client()
-    if client is None:
-        return [[i] for i in range(len(parts))]
-    from distributed import futures_of, wait
-
-    futures = [futures_of(part)[0] for part in parts]
-    with _one_error():
-        wait(futures)
-        where = client.who_has(futures)
-    threads = client.nthreads()
-    places = {place: [] for place in threads}
-    for i, future in enumerate(futures):
-        found = where.get(future.key) or ("",)
-        places.setdefault(min(found), []).append(i)
-    _balance(places, threads)
-    groups = []
-    for place, members in places.items():
-        if not members:
-            continue
-        n = min(len(members), threads.get(place, 1))
-        groups += [part.tolist() for part in np.array_split(members, n)]
-    return groups
-
-
-def _balance(places, threads):
-    """Give blocks of who has most for each thread to who has least.
-
-    They are sent once, with the first task, and stay where they are wanted.
-    """
-    if not places:
-        return
-
-    def load(place, more=0):
-        return (len(places[place]) + more) / threads.get(place, 1)
-
-    while True:
-        most, least = max(places, key=load), min(places, key=load)
-        if load(least, 1) >= load(most):
-            return
-        places[least].append(places[most].pop())
-
-
-@contextmanager
-def _one_error():
-    """Say in one way that the cluster is lost, however Dask notices."""
-    if "distributed" not in sys.modules:
-        yield
-        return
-    from distributed import CancelledError, KilledWorker
-    from distributed.client import FutureCancelledError
-    from distributed.comm import CommClosedError
-
-    client = _client()
-    lost = CancelledError, FutureCancelledError, CommClosedError, KilledWorker
-    try:
-        yield
-    except (*lost, TimeoutError) as error:
-        raise RuntimeError(
-            "the Dask cluster was lost, or its workers were killed again and again, "
-            "before the computation was done"
-        ) from error
-    except Exception as error:
-        if client is not None and client.status in ("closed", "closing"):
-            raise RuntimeError(
-                "the Dask client was closed before the computation was done"
-            ) from error
-        raise

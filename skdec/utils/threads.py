@@ -22,7 +22,7 @@ from joblib import effective_n_jobs
 from numba.core.compiler_lock import global_compiler_lock
 from threadpoolctl import ThreadpoolController
 
-from skdec.utils.blocks import in_task
+from skdec.utils.cluster import in_task
 
 # Below this many pairs, handing work to a thread costs more than the work.
 SERIAL_PAIRS = 250_000

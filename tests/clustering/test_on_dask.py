@@ -1,7 +1,9 @@
 """StudentTClustering on dask collections: the answers of the same rows in memory."""
 
+import logging
 import os
 import pickle
+import re
 import signal
 import time
 from threading import Thread
@@ -18,7 +20,10 @@ from skdec import StudentTClustering
 from skdec.clustering import _starts
 from skdec.clustering._blocked import BlockedObjective
 from skdec.utils import blocks
+from skdec.utils import cluster as sending
 from skdec.utils.blocks import Blocks
+from tests.docs.test_examples import load
+from tests.encoders.common import Toy
 
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
@@ -64,6 +69,11 @@ def same_fit(ours, theirs, rows):
         )
 
 
+def words(text):
+    """What has been printed, but for the numbers."""
+    return re.sub(r"[-+\d.e]+", "0", text).split()
+
+
 @pytest.mark.parametrize(
     "form, dtype",
     [
@@ -74,7 +84,7 @@ def same_fit(ours, theirs, rows):
         ("weighted", np.float64),
     ],
 )
-def test_a_fit_is_that_of_the_rows_in_memory(large, form, dtype):
+def test_a_fit_is_that_of_the_rows_in_memory(large, form, dtype, capsys):
     rows, weight = X.astype(dtype), None
     if form == "far from zero":  # where matrix products lose too much
         rows = rows + dtype(300 if dtype == np.float32 else 1e7)
@@ -86,11 +96,15 @@ def test_a_fit_is_that_of_the_rows_in_memory(large, form, dtype):
     if form == "weighted":
         weight = np.random.RandomState(0).randint(3, size=len(rows)) * 1e-3
     init = rows[5:10].toarray() if form == "sparse" else rows[5:10]
-    model = StudentTClustering(5, init=init, random_state=0)
+    model = StudentTClustering(5, init=init, verbose=1, random_state=0)
     theirs = pickle.loads(pickle.dumps(model.fit(rows, sample_weight=weight)))
-    ours = model.fit(chunks, sample_weight=weight)
+    said = capsys.readouterr().out
+    weights = None if weight is None else da.from_array(weight, chunks=100)
+    ours = model.fit(chunks, sample_weight=weights)
+    assert words(capsys.readouterr().out) == words(said) != []
     same_fit(ours, theirs, rows)
-    assert ours.score(chunks) == pytest.approx(theirs.score(rows), rel=1e-6)
+    score = theirs.score(rows, sample_weight=weight)
+    assert ours.score(chunks, sample_weight=weights) == pytest.approx(score, rel=1e-6)
 
 
 def test_the_order_of_sums_does_not_depend_on_the_workers(large, client, monkeypatch):
@@ -118,6 +132,12 @@ def test_few_rows_are_fitted_in_memory():
     model = StudentTClustering(5, random_state=0)
     expected = model.fit(X).cluster_centers_
     assert np.array_equal(model.fit(chunks).cluster_centers_, expected)
+    labels, memberships = model.fit_predict(chunks), model.fit_transform(chunks)
+    assert isinstance(labels, da.Array) and isinstance(memberships, da.Array)
+    assert np.array_equal(labels.compute(), model.predict(X))
+    assert np.array_equal(memberships.compute(), model.transform(X))
+    largest = memberships.max(axis=1).compute()
+    assert np.array_equal(model.probabilities_.compute(), largest)
 
 
 @pytest.mark.parametrize(
@@ -166,10 +186,18 @@ def test_what_needs_rows_in_memory_says_so():
         StudentTClustering(5).partial_fit(chunks)
     with pytest.raises(ValueError, match="sample_weight"):
         StudentTClustering(5).fit(chunks, sample_weight=np.ones(3))
+    with pytest.raises(TypeError, match="encoder must be None"):
+        StudentTClustering(5, encoder=Toy()).fit(chunks)
+
+
+def test_a_stream_of_blocks():
     model = StudentTClustering(5, random_state=0)
-    for block in da.from_array(X, chunks=(300, 4)).blocks:
+    expected = StudentTClustering(5, random_state=0)
+    blocks = da.from_array(X, chunks=(300, 4)).blocks
+    for block, rows in zip(blocks, np.split(X, 3), strict=True):
         model.partial_fit(block.compute())
-    assert model.cluster_centers_.shape == (5, 4)
+        expected.partial_fit(rows)
+    assert np.array_equal(model.cluster_centers_, expected.cluster_centers_)
 
 
 def at_pass(n, action, monkeypatch):
@@ -205,7 +233,8 @@ def test_a_lost_client_is_one_clear_error(large, client, monkeypatch):
 
 
 def unfinished(dask_scheduler):
-    return [task for task in dask_scheduler.tasks.values() if task.state not in DONE]
+    tasks = dask_scheduler.tasks.values()
+    return [str(task.key) for task in tasks if task.state not in DONE]
 
 
 def slowly(rows, begun):
@@ -249,6 +278,35 @@ def threads_of(n_jobs):
 def test_all_cores_are_one_in_a_task(client):
     asked = client.map(threads_of, [-1, None, 1], pure=False)
     assert client.gather(asked) == [1, 1, 1]
+
+
+def test_the_example_on_a_cluster(client, monkeypatch, caplog):
+    """Nothing is logged: a key means the same task in every graph of its labels."""
+    example = load("cluster_on_dask")
+    monkeypatch.setattr(example, "BLOCK", 1000)
+    caplog.set_level(logging.WARNING, "distributed.scheduler")
+    some, labels, largest = example.clustered(4000, 500)
+    assert not any("run_spec" in message for message in caplog.messages)
+    assert some.shape == (500, example.N_FEATURES)
+    assert set(labels) == set(range(8)) and 1 / 8 < largest.min() < largest.max() < 1
+
+
+def test_many_values_are_sent_apart(client, monkeypatch):
+    monkeypatch.setattr(sending, "SENT_WITH_A_GRAPH", 100)
+    rows = Blocks(da.from_array(X, chunks=(300, 4)))
+    sent = rows.map(lambda block, values: values.sum(), rows.split(X[:, 0]))
+    assert sent == [part.sum() for part in np.split(X[:, 0], 3)]
+
+
+def test_rows_in_zarr(large, client, tmp_path):
+    zarr = pytest.importorskip("zarr", reason="needs zarr")
+    stored = zarr.create_array(tmp_path / "rows", data=X, chunks=(250, 4))
+    rows = da.from_zarr(tmp_path / "rows")
+    model = pickle.loads(pickle.dumps(MODEL)).fit(rows)
+    same_fit(model, MODEL.fit(X), X)
+    lazy = da.from_zarr(stored)  # read by the local scheduler, a block at a time
+    with dask.config.set(scheduler="threads"):
+        assert np.array_equal(model.predict(lazy).compute(), model.predict(X))
 
 
 def test_tasks_have_names(client):

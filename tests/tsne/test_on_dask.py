@@ -1,6 +1,7 @@
 """Maps of dask arrays: those of the same rows in memory."""
 
 import pickle
+import time
 
 import numpy as np
 import pytest
@@ -10,9 +11,12 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
 from skdec import ExactTSNE, StudentTClustering
+from skdec.kernels.types import Bandwidths
 from skdec.tsne import _blocked
+from skdec.tsne._affinities import calibrated_lists
 from skdec.tsne._blocked import BlockedDistances
 from skdec.tsne._distances import SquaredDistances
+from skdec.utils import cluster as sending
 from skdec.utils.blocks import Blocks
 from skdec.utils.threads import Threads
 from tests.tsne.common import DIGITS
@@ -82,6 +86,25 @@ def test_a_map_in_memory_places_blocks_lazily(in_memory, client):
     assert_array_equal(lazy.compute(), expected)
 
 
+def maps_sent(dask_scheduler):
+    return [key for key in dask_scheduler.tasks if str(key).startswith("ExactTSNE-")]
+
+
+def test_training_rows_are_sent_once(in_memory, client, monkeypatch):
+    monkeypatch.setattr(sending, "SENT_WITH_A_GRAPH", X.nbytes // 2)
+    new = da.zeros((1000, 64), chunks=(100, 64))
+    lazy = in_memory.transform(new)
+    assert len(pickle.dumps(dict(lazy.__dask_graph__()))) < X.nbytes // 2
+    places = lazy.compute()
+    assert_array_equal(places[[0, 999]], in_memory.transform(np.zeros((2, 64))))
+    assert len(client.run_on_scheduler(maps_sent)) == 1
+    del lazy
+    deadline = time.monotonic() + 10
+    while client.run_on_scheduler(maps_sent):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 @pytest.mark.parametrize("rows", [1, 16])
 def test_all_pairs_are_placed_to_the_bit(rows, local):
     tsne = ExactTSNE(max_iter=200, random_state=0).fit(X[:203])
@@ -134,6 +157,24 @@ def test_neighbours_of_blocks(rng, chunks, local, monkeypatch):
     assert_allclose(distances.between(some), expected.between(some))
 
 
+@pytest.mark.parametrize(
+    "bandwidths",
+    [Bandwidths(np.array([4.0, 9.0]), np.nan), Bandwidths(np.empty(0), 0.7)],
+)
+def test_rows_are_calibrated_by_the_workers(rng, bandwidths, local):
+    """Several perplexities, which ties keep some rows from, or one scale for all."""
+    rows = rng.integers(0, 2, (60, 3)).astype(float)
+    distances = BlockedDistances(Blocks(da.from_array(rows, chunks=(25, 3))))
+    with Threads(1) as threads:
+        lists = distances.nearest(27, threads)
+        expected = calibrated_lists(lists, bandwidths, threads)
+    found = distances.calibrated(bandwidths)
+    assert_array_equal(found.reached, expected.reached)
+    assert found.reached.all() == (len(bandwidths.perplexities) == 0)
+    for have, want in zip(found.scales, expected.scales, strict=True):
+        assert_array_equal(have, want)
+
+
 @pytest.mark.parametrize("scale", [1e-30, 1e100])
 def test_the_mean_of_blocks_is_that_but_for_rounding(rng, scale, local):
     rows = scale * (rng.normal(size=(300, 5)) + 100)
@@ -183,9 +224,13 @@ def test_a_sample_in_blocks_has_a_limit_of_memory(local, monkeypatch):
         ExactTSNE(affinities="exact").fit(da.from_array(X, chunks=(90, 64)))
 
 
-def test_a_fit_in_blocks_is_not_pickled(in_blocks):
+def test_what_a_map_in_blocks_cannot_do(in_blocks):
     with pytest.raises(TypeError, match="stay with the workers of Dask"):
         pickle.dumps(in_blocks)
+    with pytest.raises(TypeError, match="left with the workers of Dask"):
+        in_blocks.inverse_transform(in_blocks.embedding_[:2])
+    with pytest.raises(ValueError, match="sample_weight must be None where rows stay"):
+        clone(in_blocks).fit(in_blocks._placing.distances.blocks.collection, None, X[0])
 
 
 def test_errors_come_before_work(in_memory, local):
