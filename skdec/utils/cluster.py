@@ -6,6 +6,7 @@ Without a client that is the current one, everything is left to Dask's local sch
 from __future__ import annotations
 
 import sys
+import threading
 from contextlib import contextmanager
 
 import numpy as np
@@ -123,12 +124,29 @@ def _balance(places, threads):
         places[least].append(places[most].pop())
 
 
+_thread = threading.local()
+
+
+def _make_room():
+    """Let a task that waits for tasks have a thread beside those of its worker.
+
+    Otherwise a worker all of whose threads wait for each other's tasks waits for ever.
+    A thread that has left does not come back, and ends with its task.
+    """
+    from distributed import secede
+
+    if in_task() and not getattr(_thread, "left", False):
+        secede()
+        _thread.left = True
+
+
 @contextmanager
 def one_error():
     """Say in one way that the cluster is lost, however Dask notices."""
     if "distributed" not in sys.modules:
         yield
         return
+    _make_room()
     from distributed import CancelledError, KilledWorker
     from distributed.client import FutureCancelledError
     from distributed.comm import CommClosedError

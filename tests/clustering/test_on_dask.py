@@ -269,6 +269,18 @@ def test_a_search_on_a_cluster_uses_a_thread_for_a_fit(client):
     assert np.array_equal(found, expected)
 
 
+def test_fits_of_blocks_within_tasks_do_not_wait_for_each_other(client):
+    rows = da.from_array(X, chunks=(300, 4))
+
+    def fitted(k):
+        return StudentTClustering(k, random_state=0).fit(rows).cluster_centers_
+
+    # as many as there are threads, and more
+    fits = client.map(fitted, [2, 3, 5, 6, 7], pure=False)
+    distributed.wait(fits, timeout=60)
+    assert np.array_equal(fits[2].result(), fitted(5))
+
+
 def threads_of(n_jobs):
     from skdec.utils.threads import Threads
 
