@@ -6,7 +6,6 @@ Without a client that is the current one, everything is left to Dask's local sch
 from __future__ import annotations
 
 import sys
-import threading
 from contextlib import contextmanager
 
 import numpy as np
@@ -124,9 +123,6 @@ def _balance(places, threads):
         places[least].append(places[most].pop())
 
 
-_thread = threading.local()
-
-
 def _make_room():
     """Let a task that waits for tasks have a thread beside those of its worker.
 
@@ -134,10 +130,11 @@ def _make_room():
     A thread that has left does not come back, and ends with its task.
     """
     from distributed import secede
+    from distributed.worker import thread_state
 
-    if in_task() and not getattr(_thread, "left", False):
+    if in_task() and not getattr(thread_state, "has_left", False):
         secede()
-        _thread.left = True
+        thread_state.has_left = True
 
 
 @contextmanager

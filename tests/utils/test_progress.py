@@ -165,10 +165,15 @@ def test_how_much_time_is_left(no_library, capsys, monkeypatch):
     assert len(lines) == 3
 
 
-def test_the_text_of_a_bar_is_cut_and_not_the_bar(capsys, monkeypatch):
-    pytest.importorskip("rich")
-    monkeypatch.setenv("COLUMNS", "60")
-    monkeypatch.setenv("TERM", "xterm")  # a dumb one has 80 columns, whatever it is told
+@pytest.fixture
+def sixty_columns():
+    rich = pytest.importorskip("rich")
+    rich.reconfigure(width=60)
+    yield
+    rich.reconfigure()
+
+
+def test_the_text_of_a_bar_is_cut_and_not_the_bar(capsys, sixty_columns):
     bar = RichBar("Somebody")
     bar.show("work", 1, 4, "and a note that is longer than what is left of the line")
     bar.show("work", 2, 4, "and a note that is longer than what is left of the line")
