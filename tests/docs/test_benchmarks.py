@@ -337,6 +337,7 @@ def timings(suite):
     return [name for name in dir(suite) if name.startswith("time_")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suite", asv_classes(), ids=lambda suite: suite.__name__)
 def test_the_asv_suite_runs(suite):
     assert len(suite.params) == len(suite.param_names)

@@ -12,6 +12,8 @@ from tests.docs.gallery import cut_off, run_example
 
 pytest.importorskip("matplotlib", reason="needs the extra 'plot'")
 
+pytestmark = pytest.mark.gallery
+
 run = cache(run_example)
 
 NAMES = [

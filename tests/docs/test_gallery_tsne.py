@@ -18,6 +18,8 @@ from tests.docs.gallery import cut_off, run_example
 
 pytest.importorskip("matplotlib", reason="needs the extra 'plot'")
 
+pytestmark = pytest.mark.gallery
+
 DOCS = Path(__file__).parents[2] / "docs"
 
 # How many digits each sees; None where there are no digits, or where all are needed.
