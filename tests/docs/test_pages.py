@@ -16,6 +16,8 @@ import skdec
 from skdec import diagnostics, encoders
 from tests.docs.pages import DOCS, NUMBER, blocks, difference, missing
 
+pytestmark = pytest.mark.gallery
+
 # The recipes of beside.md need other libraries; tests/contract/test_beside.py runs them
 RECIPES = "beside.md"
 PAGES = sorted(page.name for page in DOCS.glob("*.md") if page.name != RECIPES)
