@@ -42,8 +42,8 @@ def stable_rate(kernel, n_components, exaggeration=1.0):
     s = (1 + D/ν)^(−(ν+1)/2), and 1 for the Gaussian.  With 1 at ν = 1, where heavy
     tails soften the pull, the rate falls to 1/4 for ν → ∞ and 1/8 for the Gaussian.
     Below ν = 1 it does not rise: points that coincide pull the more.  Neighbours whose
-    pull is exaggerated to the end come to coincide: at twice the pull they have five
-    times the similarity, at four times all there is.
+    pull is exaggerated to the end come to coincide: their similarity is taken to grow
+    with the square of the exaggeration, up to 1.
     In one component points have to pass each other: half of it.
     """
 

@@ -202,7 +202,7 @@ def clusters_of_many_widths(seed):
     return centers[y] + width[y][:, None] * rng.randn(3000, 10), y
 
 
-def test_one_cluster_does_not_take_what_lies_between_the_others():
+def test_one_cluster_does_not_take_what_lies_between_the_others(monkeypatch):
     # evidence grows along the way, which one spread of all clusters is to blame for
     X, y = clusters_of_many_widths(2)
     kmeans = KMeans(10, n_init=10, random_state=0).fit(X)
@@ -210,3 +210,19 @@ def test_one_cluster_does_not_take_what_lies_between_the_others():
     assert np.bincount(model.labels_).max() < len(X) / 3
     scores = (adjusted_rand_score(y, m.labels_) for m in (model, kmeans))
     assert np.subtract(*scores) > -0.05
+    # without the rule it does
+    monkeypatch.setattr("skdec.clustering._fixed_embedding.FAR_AGREEMENT", -1)
+    lost = StudentTClustering(10, random_state=0).fit(X)
+    assert adjusted_rand_score(y, lost.labels_) < 0.1
+
+
+def test_uneven_blobs_are_far_better_separated_than_by_their_start(monkeypatch):
+    rng = np.random.RandomState(0)
+    corners = np.array([[0, 0], [6, 0], [3, 5.2]])
+    y = np.repeat([0, 1, 2], [2000, 200, 50])
+    X = corners[y] + rng.randn(len(y), 2)
+    monkeypatch.setattr("skdec.clustering._fixed_embedding.CLEARER", 0.1)
+    assert (
+        adjusted_rand_score(y, StudentTClustering(3, random_state=0).fit_predict(X))
+        > 0.95
+    )
