@@ -132,9 +132,11 @@ class StudentTClustering(FittedClustering):
     init : {"k-means++", "random"}, callable or array of shape \
             (n_clusters, n_features), default="k-means++"
         How the k-means runs that give the starts are seeded, as in
-        :class:`sklearn.cluster.KMeans`.  A callable is given the distinct rows in which
-        starts are found, in an order of their own (see Notes).  An array is itself the
-        only start.
+        :class:`sklearn.cluster.KMeans`.  Where there are at least 4 ``n_clusters``
+        features, every other run is begun among the leading 2 ``n_clusters`` principal
+        components and goes on among all features.  A callable is given the distinct
+        rows in which starts are found, in an order of their own (see Notes).  An array
+        is itself the only start.
     n_init : "auto" or int, default="auto"
         Number of k-means runs.  The one with the highest evidence (see ``evidence_``)
         is carried through the Student-t iterations.  Runs whose evidence differs from

@@ -44,12 +44,7 @@ def within_spread(rows, weight, centers):
     centers = centers.astype(rows.dtype, copy=False)
     labels, _ = pairwise_distances_argmin_min(rows, centers)
     share = weight / weight.sum()
-    where = labels, np.arange(len(labels))
-    members = sparse.csr_matrix((share, where), (k, len(labels)))
-    mass = np.asarray(members.sum(axis=1)).reshape(-1)
-    sums = members @ rows
-    sums = sums.toarray() if sparse.issparse(sums) else np.asarray(sums)
-    means = sums / np.maximum(mass, TINY)[:, None]
+    means = cluster_means(rows, share, labels, k)
     rng = np.random.RandomState(0)
     chosen = np.sort(rng.permutation(len(labels))[:DIMENSION_ROWS])
     variance = 0.0
@@ -61,6 +56,16 @@ def within_spread(rows, weight, centers):
     products = _residual_products(rows[chosen], means, labels[chosen])
     dimension = _dimension(products, share[chosen])
     return Spread(np.sqrt(variance), float(np.clip(dimension, 1, n_features)))
+
+
+def cluster_means(rows, weight, labels, n_clusters):
+    """Weighted means of the rows of each cluster, 0 where there are none; dense."""
+    where = labels, np.arange(len(labels))
+    members = sparse.csr_matrix((weight, where), (n_clusters, len(labels)))
+    mass = np.asarray(members.sum(axis=1)).reshape(-1)
+    sums = members @ rows
+    sums = sums.toarray() if sparse.issparse(sums) else np.asarray(sums)
+    return sums / np.maximum(mass, TINY)[:, None]
 
 
 def _residual_squares(rows, means, labels):

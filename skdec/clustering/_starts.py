@@ -1,6 +1,7 @@
 """Where the centroids start: scikit-learn's k-means, run from several seeds."""
 
 from dataclasses import dataclass
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
@@ -8,8 +9,9 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.random import sample_without_replacement
 
-from skdec.clustering._spread import Spread, within_spread
+from skdec.clustering._spread import Spread, cluster_means, within_spread
 from skdec.utils.blocks import Blocks
+from skdec.utils.components import about_mean, weighted_mean
 from skdec.utils.duplicates import merge_rows
 from skdec.utils.numbers import TINY, largest_magnitude, power_of_two
 from skdec.utils.validation import check_matrix, with_short_indices
@@ -22,6 +24,13 @@ from skdec.utils.weights import Weights
 # are no larger are merged whole.
 MERGED_ENTRIES, MERGED_ROWS, WIDEST_ENTRIES = 2**20, 5000, 2**24
 LEAST_ROWS_PER_CLUSTER = 50
+
+# Every other run of k-means begins with so many principal components a cluster, where
+# there are so many times as many.
+COMPONENTS_PER_CLUSTER, SPARE_COMPONENTS = 2, 2
+
+# Relative error of their variances: the runs go on among all features.
+COMPONENTS_ERROR = 1e-3
 
 # On fewer numbers, k-means runs side by side lose more time than they gain.
 WORTH_A_THREAD = 2**16
@@ -111,6 +120,10 @@ def find_starts(X, weights, init, n_clusters, seeds, threads):
         One per start.
     threads : Threads
         Runs the k-means side by side, each on one thread.
+
+    Notes
+    -----
+    Of wide rows every other start is found among their principal components first.
     """
     # scikit-learn's k-means takes indices of 32 bits only
     X = with_short_indices(X) if sparse.issparse(X) else X
@@ -195,21 +208,53 @@ def _k_means(sample, init, n_clusters, seeds, threads):
     # imported here, because that takes as long as importing all of skdec
     from sklearn.cluster import KMeans
 
-    runs = []
-    for seed in seeds:
-        first = init
-        if callable(init):
-            random_state = np.random.RandomState(seed)
-            rows = sample.to_original(sample.rows)
-            first = init(rows, n_clusters, random_state=random_state)
-            first = check_array_init(first, n_clusters, rows.shape[1])
-            first = sample.to_internal(first)
-        runs.append(KMeans(n_clusters, init=first, n_init=1, random_state=seed))
+    if callable(init):
+        inits = [_called(init, sample, n_clusters, seed) for seed in seeds]
+        spaces = [None]
+    else:
+        inits = [init] * len(seeds)
+        spaces = [None, _components(sample, n_clusters, seeds[0])]
 
-    def run(kmeans):
+    def run(start):
+        number, seed, init = start
+        narrow = spaces[number % len(spaces)]
+        if narrow is not None:
+            coarse = KMeans(n_clusters, init=init, n_init=1, random_state=seed)
+            labels = coarse.fit_predict(narrow, sample_weight=sample.weight)
+            init = cluster_means(sample.rows, sample.weight, labels, n_clusters)
+        kmeans = KMeans(n_clusters, init=init, n_init=1, random_state=seed)
         return kmeans.fit(sample.rows, sample_weight=sample.weight)
 
     side_by_side = np.prod(sample.rows.shape) > WORTH_A_THREAD
-    fitted = threads.map(run, runs, side_by_side)
+    fitted = threads.map(run, list(zip(count(), seeds, inits)), side_by_side)
     order = np.argsort([kmeans.inertia_ for kmeans in fitted], kind="stable")
     return [fitted[i].cluster_centers_ for i in order]
+
+
+def _called(init, sample, n_clusters, seed):
+    """Centroids, in the unit inside, that a callable gives for rows in those of X."""
+    rows = sample.to_original(sample.rows)
+    first = init(rows, n_clusters, random_state=np.random.RandomState(seed))
+    return sample.to_internal(check_array_init(first, n_clusters, rows.shape[1]))
+
+
+def _components(sample, n_clusters, seed):
+    """Rows of the sample along their leading principal components, None if too few.
+
+    In many dimensions the nearest of the random rows that k-means starts from is hardly
+    nearer than the others.  Most of what divides the rows into k clusters lies in the
+    first k − 1 components (Ding & He 2004, theorem 3.1).
+    """
+    n_components = COMPONENTS_PER_CLUSTER * n_clusters
+    if SPARE_COMPONENTS * n_components > min(sample.rows.shape):
+        return None
+    from scipy.sparse.linalg import svds  # importing it takes time
+
+    rows, weight = sample.rows.astype(np.float64), sample.weight
+    if not sparse.issparse(rows):
+        rows -= weighted_mean(rows, weight)
+    first = np.random.RandomState(seed).uniform(-1, 1, min(rows.shape))
+    _, _, axes = svds(
+        about_mean(rows, weight), n_components, v0=first, tol=COMPONENTS_ERROR
+    )
+    return rows @ axes.T - weighted_mean(rows, weight) @ axes.T

@@ -5,6 +5,7 @@ from scipy import sparse
 from sklearn.decomposition import PCA
 from sklearn.utils import check_random_state
 
+from skdec.utils.components import about_mean, weighted_mean
 from skdec.utils.numbers import largest_magnitude, power_of_two
 from skdec.utils.validation import check_matrix
 
@@ -80,22 +81,18 @@ def principal_components(X, n_components, random_state, weights=None):
 
 def _weighted_components(rows, n_known, weights, random_state):
     """Rows along the leading eigenvectors of their weighted covariance."""
-    root, mean = np.sqrt(weights), weights @ rows / weights.sum()
+    mean = weighted_mean(rows, weights)
     if min(rows.shape) <= SMALL_SVD:
         away = (rows.toarray() if sparse.issparse(rows) else rows) - mean
-        axes = np.linalg.svd(root[:, None] * away, full_matrices=False)[2][:n_known]
-        return away @ _by_largest_loading(axes).T
-    from scipy.sparse.linalg import LinearOperator, svds  # importing it takes time
+        away = np.sqrt(weights)[:, None] * away
+        axes = np.linalg.svd(away, full_matrices=False)[2][:n_known]
+    else:
+        from scipy.sparse.linalg import svds  # importing it takes time
 
-    operator = LinearOperator(
-        rows.shape,
-        matvec=lambda v: root * (rows @ v.ravel() - mean @ v.ravel()),
-        rmatvec=lambda u: rows.T @ (root * u.ravel()) - mean * (root @ u.ravel()),
-        dtype=np.float64,
-    )
-    v0 = random_state.uniform(-1, 1, min(rows.shape))
-    _, values, axes = svds(operator, k=n_known, v0=v0)
-    axes = _by_largest_loading(axes[np.argsort(-values)])
+        v0 = random_state.uniform(-1, 1, min(rows.shape))
+        _, values, axes = svds(about_mean(rows, weights), k=n_known, v0=v0)
+        axes = axes[np.argsort(-values)]
+    axes = _by_largest_loading(axes)
     return rows @ axes.T - mean @ axes.T
 
 

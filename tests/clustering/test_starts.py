@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from sklearn.cluster import KMeans
 from sklearn.datasets import make_blobs
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
 
 from skdec import StudentTClustering
+from skdec.clustering._starts import Sample, _components
 from tests.clustering.common import BLOBS, TRUTH, distances_from_mean
 
 
@@ -142,3 +144,38 @@ def test_sparse_rows_far_from_zero_are_refused_where_distances_are_lost():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         StudentTClustering(3, bandwidth=1.0, init=X[1:4]).fit(sparse.csr_matrix(X))
+
+
+def cells(n_samples=600, n_genes=1500, k=5):
+    """Over-dispersed counts in scaled logarithms, and the kinds of cell."""
+    rng = np.random.default_rng(0)
+    changes = rng.normal(size=(k, n_genes)) * (rng.random((k, n_genes)) < 0.05)
+    profiles = rng.lognormal(-1, 1.2, n_genes) * np.exp(changes)
+    y = rng.integers(k, size=n_samples)
+    means = profiles[y] * rng.gamma(2, 0.5, (n_samples, n_genes))
+    X = np.log1p(rng.poisson(means))
+    return (X / np.clip(X.std(axis=0), 0.05, None)).astype(np.float32), y
+
+
+def test_clusters_of_counts_in_many_dimensions_are_found():
+    X, y = cells()
+    model = StudentTClustering(5, random_state=0).fit(X)
+    # from starts among all features 0.14 to 0.37, as k-means
+    assert adjusted_rand_score(y, model.labels_) > 0.9
+    by_means = KMeans(5, n_init=10, random_state=0).fit_predict(X)
+    assert adjusted_rand_score(y, by_means) < 0.7
+    stored = StudentTClustering(5, random_state=0).fit(sparse.csr_matrix(X))
+    assert_array_equal(stored.labels_, model.labels_)
+
+
+@pytest.mark.parametrize("stored", [np.asarray, sparse.csr_matrix])
+def test_components_are_those_of_the_weighted_covariance(stored, rng):
+    X = rng.standard_normal((60, 30)) * 0.7 ** np.arange(30)
+    X[:, :20] += rng.standard_normal(20)
+    weight = rng.integers(1, 4, 60).astype(float)
+    found = _components(Sample(stored(X), weight, 1.0), 3, seed=0)
+    away = X - np.average(X, axis=0, weights=weight)
+    axes = np.linalg.eigh(np.cov(X.T, fweights=weight.astype(int)))[1][:, -6:]
+    # the subspace is the same, whatever its basis
+    assert_allclose(found @ found.T, away @ axes @ axes.T @ away.T, atol=1e-3)
+    assert _components(Sample(stored(X), weight, 1.0), 8, seed=0) is None
