@@ -57,6 +57,7 @@ PARTS = {
         Part("tsne.new_rows", "cost:new_rows", 6),
         Part("tsne.start_up", "cost:start_up", 4),
         Part("tsne.schedule", "schedule:schedules", 4),
+        Part("tsne.starts", "schedule:starts", 5),
         Part("tsne.diagnostics", "reliability:diagnostics", 8),
         Part("clustering.steps", "clustering:steps", 3),
         Part("clustering.predictions", "clustering:predictions", 1),
