@@ -1,4 +1,4 @@
-"""What ExactTSNE costs: memory, time up to a million rows, and the first calls."""
+"""What ExactTSNE costs: memory, fits and new rows up to a million, first calls."""
 
 import tempfile
 from statistics import median
@@ -76,6 +76,54 @@ def large(options):
         each = 1e6 * last / 50 / n
         table = table.plus(n, whole, found, recall, steps, each, kl, peak / 1e9)
         yield table
+
+
+NEW_ROWS = """
+import pickle
+from statistics import median
+from time import perf_counter
+import numpy as np
+from skdec import ExactTSNE
+from benchmarks.data import gaussians
+X, labels = gaussians({n} + {n_new})
+new, X, labels = X[{n}:], X[:{n}], labels[:{n}]
+# a map without a descent: of each cluster a heap, as wide as maps of so many become
+rng, reach = np.random.default_rng(0), 70 * ({n} / 1e4) ** 0.28
+heaps = np.array([X[labels == c, :2].mean(axis=0) for c in range(labels.max() + 1)])
+Y = reach * rng.uniform(-1, 1, heaps.shape)[labels]
+Y += reach / 40 * (X[:, :2] - heaps[labels])
+tsne = ExactTSNE(init=Y, affinities="neighbors", n_jobs={threads})
+tsne.fit(X, fixed=np.ones(len(X), bool))
+def seconds(rows):
+    start = perf_counter()
+    tsne.transform(rows)
+    return perf_counter() - start
+first = seconds(new[:1])
+one = median(seconds(new[i : i + 1]) for i in range(20))
+all_of_them = median(seconds(new) for _ in range({rounds}))
+print(tsne.neighbor_recall_, first, 1e3 * one, all_of_them)
+print(len(pickle.dumps(tsne)) / X.nbytes)
+"""
+
+
+def new_rows(options):
+    """New rows in maps of 50 Gaussians, of up to a million rows of 50 features."""
+    n_new, usual = 1000, (10_000, 100_000, 1_000_000)
+    if options.small:
+        n_new, usual = 50, (4000,)
+    columns = (
+        Column("n", "", "{:,}"),
+        Column("recall of the search", "", "{:.3f}"),
+        Column("first call", "s", "{:.1f}"),
+        Column("1 row", "ms", "{:.1f}"),
+        Column(f"{n_new:,} rows", "s", "{:.2f}"),
+        Column("pickle over X", "", "{:.1f}"),
+    )
+    table = Table("new_rows", "transform, n × 50 fitted", columns)
+    rounds = options.rounds or ROUNDS
+    for n in options.sizes or usual:
+        code = NEW_ROWS.format(n=n, n_new=n_new, threads=options.threads, rounds=rounds)
+        yield (table := table.plus(n, *in_new_process(code)))
 
 
 IMPORT = """

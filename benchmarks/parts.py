@@ -54,8 +54,10 @@ PARTS = {
         Part("tsne.sums", "fast_sum:sums", 4),
         Part("tsne.memory", "cost:memory", 3),
         Part("tsne.large", "cost:large", 9),
+        Part("tsne.new_rows", "cost:new_rows", 6),
         Part("tsne.start_up", "cost:start_up", 4),
         Part("tsne.schedule", "schedule:schedules", 4),
+        Part("tsne.starts", "schedule:starts", 5),
         Part("tsne.diagnostics", "reliability:diagnostics", 8),
         Part("clustering.steps", "clustering:steps", 3),
         Part("clustering.predictions", "clustering:predictions", 1),
@@ -107,7 +109,7 @@ def add_options(parser):
     add("--seeds", type=int, default=5, help="how many, of what depends on chance")
     add("--mnist", help="an .npz with X and y; else it is downloaded from OpenML")
     add("--folder", help="where files of rows are written, of dask")
-    add("--sizes", type=int, nargs="+", help="numbers of rows, of tsne.large")
+    add("--sizes", type=int, nargs="+", help="of rows, of large and new_rows")
     deep = parser.add_argument_group("deep clustering")
     deep.add_argument("--variants", nargs="+", choices=["plain", "augmented"],
                       default=["plain", "augmented"])  # fmt: skip

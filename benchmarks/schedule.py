@@ -1,21 +1,26 @@
-"""What the descent's schedule was chosen by: KL and trustworthiness on four data sets.
+"""What the descent's schedule and its start were chosen by.
 
 scikit-learn's schedule (250 iterations at exaggeration 12 with momentum 0.5, then 750
 with 0.8, at a learning rate of max(n/48, 50)) against ours and its neighbours, all from
-the same start by the same steps.
+the same start by the same steps: KL and trustworthiness on four data sets.  And starts
+that are to save iterations at large n, against principal components.
 """
 
+from time import process_time
+
 import numpy as np
+from scipy import sparse
 from sklearn.datasets import load_iris, make_swiss_roll
 from sklearn.manifold import trustworthiness
 
-from benchmarks.data import digits, mnist
+from benchmarks.data import digits, kept_neighbors, mnist
 from benchmarks.tables import Column, Table
+from skdec import ExactTSNE
 from skdec.kernels.descent import momentum_step
 from skdec.kernels.types import STUDENT_T, Bandwidths, Kernel, StepRates
-from skdec.tsne._affinities import dense_affinities
+from skdec.tsne._affinities import dense_affinities, graph_affinities
 from skdec.tsne._distances import SquaredDistances
-from skdec.tsne._initialization import principal_components
+from skdec.tsne._initialization import INITIAL_SCALE, principal_components
 from skdec.tsne._objective import EmbeddingObjective
 from skdec.utils.threads import Threads
 
@@ -49,8 +54,8 @@ def data(options):
     }
 
 
-def run(objective, start, phases):
-    """KL at the marks, and the last map."""
+def run(objective, start, phases, marks=MARKS):
+    """KL at the marks, and the map at the last of them."""
     Y, n, found, n_iter = start.copy(), objective.n_samples, {}, 0
     velocity, gains = np.zeros_like(Y), np.ones_like(Y)
     for length, exaggeration, share, momentum in phases:
@@ -60,9 +65,11 @@ def run(objective, start, phases):
             rates = StepRates(rate, momentum, 0.01, 1.0)
             momentum_step(Y, gradient, velocity, gains, rates)
             n_iter += 1
-            if n_iter in MARKS:
+            if n_iter in marks:
                 found[n_iter] = objective.divergence(Y, objective.gradient(Y)[1])
-    return found, Y
+            if n_iter == max(marks):
+                return found, Y
+    raise ValueError(f"the phases end after {n_iter} iterations")
 
 
 def schedules(options):
@@ -84,4 +91,113 @@ def schedules(options):
                 found, Y = run(objective, start, phases)
                 kept = trustworthiness(X, Y.T, n_neighbors=12)
                 table = table.plus(title, *(found[mark] for mark in MARKS), kept)
+                yield table
+
+
+# ------------------------------------------------------------------- starts at large n
+EARLY_MARKS = (200, 300, 500)
+ITERATIONS = EARLY_MARKS[-1]
+OURS = SCHEDULES["ours"]
+UNFOLDING, SPREADING = OURS[2], OURS[3]
+SAMPLED = 10  # one row of so many is embedded first
+
+
+def attracted(P, Y):
+    """Y after the early exaggeration as it is where a map is small: linear.
+
+    This is what a closed form by eigenvectors gives.  The products of the descent's 50
+    steps cost less than the eigenvectors would.
+    """
+    (steps, exaggeration, share, momentum), n = OURS[0], len(Y)
+    mass, velocity = np.asarray(P.sum(axis=1))[:, None], np.zeros_like(Y)
+    for _ in range(steps):
+        attraction = mass * Y - P @ Y
+        gradient = 4 * (exaggeration * attraction - (Y - Y.mean(axis=0)) / n)
+        velocity = momentum * velocity - share * n * gradient
+        Y = Y + velocity
+    return Y
+
+
+def eigenvectors(P):
+    """The leading eigenvectors of the normalised graph, of deviation 1."""
+    root = np.sqrt(np.asarray(P.sum(axis=1)))
+    over = sparse.dia_array((1 / root[None], 0), shape=P.shape)
+    constant = root / np.linalg.norm(root)
+    found = sparse.linalg.eigsh((over @ P @ over).tocsr(), 3, v0=constant)[1]
+    leading = found[:, 1::-1] / root[:, None]
+    return leading / leading.std(axis=0)
+
+
+def placed(X, options):
+    """The map of a sample of the rows, and all others placed in it."""
+    n = len(X)
+    chosen = np.zeros(n, bool)
+    chosen[np.random.default_rng(0).permutation(n)[: n // SAMPLED]] = True
+    tsne = ExactTSNE(
+        max_iter=ITERATIONS, tol=0, affinities="neighbors", n_jobs=options.threads
+    )
+    Y = np.empty((n, 2))
+    Y[chosen] = tsne.fit_transform(X[chosen])
+    Y[~chosen] = tsne.transform(X[~chosen])
+    # those that find no place in it are left far out
+    return np.clip(Y, tsne.embedding_.min(), tsne.embedding_.max())
+
+
+def starting(X, P, options):
+    """Starts by name: processor seconds, places, and the phases that follow."""
+    clock = process_time()
+    pca = principal_components(X, 2, 0)
+    seconds = process_time() - clock
+    yield "components", seconds, pca, OURS
+    later = [UNFOLDING, SPREADING]
+    yield "components, no exaggeration", seconds, pca, later
+    clock = process_time()
+    Y = attracted(P, pca)
+    seconds += process_time() - clock
+    yield "components, linear exaggeration", seconds, Y, OURS[1:]
+    clock = process_time()
+    Y = eigenvectors(P)
+    seconds = process_time() - clock
+    yield "eigenvectors", seconds, INITIAL_SCALE * Y, OURS
+    yield "eigenvectors of deviation 1, no exaggeration", seconds, Y, later
+    clock = process_time()
+    Y = placed(X, options)
+    seconds = process_time() - clock
+    one = Y / Y.std()
+    yield "a tenth and the rest placed", seconds, INITIAL_SCALE * one, OURS
+    yield "placed, of deviation 1, no exaggeration", seconds, one, later
+    # a map of more points is wider
+    yield "placed, as wide as a map", seconds, Y * SAMPLED**0.25, [SPREADING]
+
+
+def starts(options):
+    """KL at some iterations by start, and what the start and the descent cost."""
+    columns = (
+        Column("start"),
+        Column("its time", "processor s", "{:.1f}"),
+        Column(f"{ITERATIONS} iterations", "processor s", "{:.1f}"),
+        *(Column(f"KL at {mark:,}", "", "{:.4f}") for mark in EARLY_MARKS),
+        Column("neighbours kept", "", "{:.4f}"),
+    )
+    data = {"digits": digits()}
+    if not options.small:
+        data = {
+            f"MNIST, first {n:,}": mnist(options.mnist, n)[0] for n in (20_000, 70_000)
+        }
+    with Threads(options.threads, hold_blas=True) as threads:
+        for name, X in data.items():
+            found = SquaredDistances(X).nearest(90, threads)
+            scales = Bandwidths(np.array([30.0]), np.nan)
+            P = graph_affinities(found, scales, True, np.float32, threads)
+            objective = EmbeddingObjective(
+                P, Kernel(STUDENT_T, 1.0), True, threads, repulsion="auto"
+            )
+            table = Table(name, f"{name} {X.shape}", columns)
+            for title, seconds, Y, phases in starting(X, P.P, options):
+                Y = np.ascontiguousarray((Y - Y.mean(axis=0)).T, dtype=np.float32)
+                clock = process_time()
+                kl, Y = run(objective, Y, phases, EARLY_MARKS)
+                steps = process_time() - clock
+                kept = kept_neighbors(X, Y.T)
+                table = table.plus(title, seconds, steps, *kl.values(), kept)
                 yield table

@@ -691,6 +691,13 @@ MUTANTS = [
     ),
     *mutants(
         "functions.py",
+        ("tests/tsne/test_grid.py -k loss",),
+        loss_by_pairs=("repulsion=repulsion,", 'repulsion="pairs",'),
+        grid_unchecked=("check_grid(similarity, Y.shape[1])", "pass"),
+        way_untold=("(kl, grad_Y, objective.repulsion)", "(kl, grad_Y, repulsion)"),
+    ),
+    *mutants(
+        "functions.py",
         (AFFINITIES, EMBEDDING, NEIGHBOURS),
         joint_once=("(P + P.T) / (2 * len(P))", "(P + P.T) / len(P)"),
     ),

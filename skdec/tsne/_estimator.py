@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         MatrixLike,
         Normalization,
         RandomState,
+        RepulsionName,
     )
 
 # Entries of history_, as StudentTClustering calls them, and where they are.
@@ -357,7 +358,7 @@ class ExactTSNE(
         kernel: KernelName = "student_t",
         normalization: Normalization = "joint",
         affinities: Literal["auto", "exact", "neighbors", "precomputed"] = "auto",
-        repulsion: Literal["auto", "pairs", "grid"] = "auto",
+        repulsion: RepulsionName = "auto",
         exaggeration: float | None = None,
         early_exaggeration_iter: int = 50,
         tol: float = 3e-3,

@@ -78,6 +78,12 @@ class ProductIndex:
             self._others[block, :d] = -centred
             self._others[block, d] = np.einsum("ij,ij->i", centred, centred) / 2
 
+    def __getstate__(self):
+        return {"rows": self.rows}  # the rest is made of them again, sooner than read
+
+    def __setstate__(self, state):
+        self.__init__(**state)
+
     def search(self, rows, n_neighbors, threads, own=None, within=None):
         """The nearest of rows, as ``NeighborIndex`` has it.
 

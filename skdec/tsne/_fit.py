@@ -25,10 +25,9 @@ from skdec.tsne._gradient_descent import Check, Descent
 from skdec.tsne._held import check_fixed, places_of
 from skdec.tsne._objective import EmbeddingObjective
 from skdec.tsne._placement import FittedCopies, Placing, warn_if_lost
-from skdec.tsne._plan import has_grid
 from skdec.tsne._progress import Progress
+from skdec.tsne._repulsion import check_grid
 from skdec.tsne._schedule import schedule, stable_rate, unfolded_after
-from skdec.tsne._split import LARGEST_DOF, LEAST_DOF
 from skdec.tsne._start import computed_start, given_start
 from skdec.utils.blocks import Blocks
 from skdec.utils.threads import Threads
@@ -235,12 +234,7 @@ def _check_repulsion(params, kernel, exact):
             "repulsion='grid' needs affinities='neighbors' or a sparse P; affinities="
             f"{params.affinities!r} has all of P here, and meets every pair anyway"
         )
-    if not has_grid(kernel, params.n_components):
-        raise ValueError(
-            "repulsion='grid' needs n_components 1 or 2 and dof from "
-            f"{LEAST_DOF:g} to {LARGEST_DOF:g}, or kernel='gaussian'; got "
-            f"n_components={params.n_components}, dof={kernel.dof:g}"
-        )
+    check_grid(kernel, params.n_components)
 
 
 def _affinities(placing, n_neighbors, joint, dtype, threads, progress):

@@ -8,7 +8,7 @@ from skdec.kernels import embedding
 from skdec.tsne._affinities import own_copies
 from skdec.tsne._grid import GridSum
 from skdec.tsne._plan import PAIR, has_grid
-from skdec.tsne._split import DOUBLE, SINGLE
+from skdec.tsne._split import DOUBLE, LARGEST_DOF, LEAST_DOF, SINGLE
 
 # What a sum by a grid costs however few the points, in the units of ``_plan``.
 SETTING_OUT = 1e6
@@ -16,6 +16,16 @@ SETTING_OUT = 1e6
 # Of a sum that is smaller beside the points themselves too few digits are left: then
 # pairs are summed.
 LEAST_SHARE = {np.dtype(np.float32): 1e-3, np.dtype(np.float64): 1e-6}
+
+
+def check_grid(kernel, n_components):
+    """Raise if a similarity has no grid in a map of so many components."""
+    if not has_grid(kernel, n_components):
+        raise ValueError(
+            "repulsion='grid' needs 1 or 2 components and dof from "
+            f"{LEAST_DOF:g} to {LARGEST_DOF:g}, or kernel='gaussian'; got "
+            f"{n_components} components, dof={kernel.dof:g}"
+        )
 
 
 class Repulsion(NamedTuple):

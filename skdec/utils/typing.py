@@ -14,6 +14,7 @@ RandomState: TypeAlias = int | np.random.RandomState | None
 Auto: TypeAlias = Literal["auto"]
 KernelName: TypeAlias = Literal["student_t", "gaussian"]
 Normalization: TypeAlias = Literal["joint", "conditional"]
+RepulsionName: TypeAlias = Literal["auto", "pairs", "grid"]
 Gradient: TypeAlias = Callable[..., FloatArray]  # (Z) or (Z, at)
 
 

@@ -154,6 +154,8 @@ CALLS = [
     (lambda: skdec.embedding_loss(X, P / 20, kernel="cauchy"), "kernel"),
     (lambda: skdec.embedding_loss(X, P / 20, normalization="row"), "normalization"),
     (lambda: skdec.embedding_loss(X, P / 20, dof=0), "dof"),
+    (lambda: skdec.embedding_loss(X, P / 20, repulsion="fft"), "repulsion"),
+    (lambda: skdec.embedding_loss(X, P / 20, repulsion="grid"), "a sparse P"),
 ]
 
 

@@ -24,7 +24,8 @@ SIGNATURES = {
     "conditional_affinities": "(X, *, perplexity=30.0, sigma=None, metric='euclidean')",
     "joint_affinities": "(P_conditional)",
     "neighbors_graph": "(indices, distances, *, n_samples=None)",
-    "embedding_loss": "(Y, P, *, kernel='student_t', dof=1.0, normalization='joint')",
+    "embedding_loss": "(Y, P, *, kernel='student_t', dof=1.0, normalization='joint', "
+    "repulsion='auto', return_repulsion=False)",
 }
 
 

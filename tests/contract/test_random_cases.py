@@ -297,7 +297,12 @@ def _check_affinities(rng, Z, dof):
     Y = rng.randn(len(Z), rng.randint(1, 4)) * rng.choice([1e-30, 1e-4, 1, 100])
     conditional = bool(rng.rand() < 0.5)
     form["normalization"] = "conditional" if conditional else "joint"
-    loss = called(skdec.embedding_loss, Y, P if conditional else joint, **form)
+    P = P if conditional else joint
+    if rng.rand() < 0.5:
+        P, way = sparse.csr_array(P), rng.choice(["auto", "pairs", "grid"])
+        has_grid = Y.shape[1] < 3 and ("kernel" in form or 0.25 <= dof <= 100)
+        form["repulsion"] = str(way) if has_grid else "auto"
+    loss = called(skdec.embedding_loss, Y, P, **form)
     assert loss[0] >= 0
     assert all(np.isfinite(part).all() for part in loss)
 

@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.integrate import trapezoid
 
+import skdec
 from skdec import ExactTSNE
 from skdec.kernels.types import GAUSSIAN, KERNELS, STUDENT_T, Kernel
 from skdec.tsne._affinities import from_graph
@@ -197,6 +198,59 @@ def test_gradients(name, dof, n_components, joint):
             assert (pairs.repulsion, grid.repulsion) == ("pairs", "grid")
             assert off(gradient, expected) < rounding
             assert_allclose(its_log_Z, log_Z, rtol=rounding, atol=rounding)
+
+
+@pytest.mark.parametrize("normalization", ["joint", "conditional"])
+@pytest.mark.parametrize(
+    ("kernel", "dof", "n_components"),
+    [("student_t", 1.0, 2), ("student_t", 3.0, 1), ("gaussian", 1.0, 2)],
+)
+def test_the_loss_of_an_embedding(kernel, dof, n_components, normalization):
+    """By the formulas, which no part of the fast sum has; P is not symmetric."""
+    n, rng = 60, np.random.default_rng(0)
+    P = rng.random((n, n)) * (rng.random((n, n)) < 0.1)
+    P[np.arange(n), np.arange(n) - 1] += 0.01  # no row is empty
+    np.fill_diagonal(P, 0)
+    P /= P.sum() if normalization == "joint" else P.sum(axis=1, keepdims=True)
+    graph = sparse.csr_array(P)
+    form = {"kernel": kernel, "dof": dof, "normalization": normalization}
+    for radius in (1e-30, 1.5, 6):
+        Y = disc(n, radius)[:n_components].T
+        arguments = Y, P, dof, kernel, normalization
+        kl = naive.embedding_kl(*arguments)
+        expected = naive.embedding_gradient(*arguments)
+        for dtype, rounding in ((np.float32, ROUNDING), (np.float64, 1e-10)):
+            form |= {"repulsion": "grid", "return_repulsion": True}
+            found = skdec.embedding_loss(Y.astype(dtype), graph, **form)
+            assert found[2] == "grid"
+            assert_allclose(found[0], kl, rtol=rounding)
+            assert found[1].dtype == dtype
+            unit = np.abs(expected).max()  # whose square is a number in float32 too
+            assert off(found[1] / unit, expected / unit) < 2 * rounding
+
+
+def test_which_way_the_loss_of_an_embedding_went():
+    n, rng = 8000, np.random.default_rng(0)
+    following = np.arange(n), (np.arange(n) + 1) % n
+    graph = sparse.csr_array((np.full(n, 1 / n), following))
+    Y, few, told = rng.normal(size=(n, 2)), graph[:9, :9], {"return_repulsion": True}
+    *loss, way = skdec.embedding_loss(Y, graph, **told)
+    assert way == "grid"
+    by_default = skdec.embedding_loss(Y, graph)
+    assert loss[0] == by_default[0]
+    assert_array_equal(loss[1], by_default[1])
+    *loss, way = skdec.embedding_loss(Y, graph, repulsion="pairs", **told)
+    assert way == "pairs"
+    assert_allclose(by_default[0], loss[0], rtol=1e-11)
+    assert off(by_default[1], loss[1]) < 1e-10
+    # few rows, and every entry of P, are a matter of pairs
+    few /= few.sum()
+    for P in (few, few.toarray()):
+        assert skdec.embedding_loss(Y[:9], P, **told)[2] == "pairs"
+    for form in ({"dof": 0.1}, {"dof": 1e3}):
+        assert skdec.embedding_loss(Y[:9], few, **form, **told)[2] == "pairs"
+        with pytest.raises(ValueError, match="repulsion='grid' needs"):
+            skdec.embedding_loss(Y[:9], few, repulsion="grid", **form)
 
 
 def test_points_all_far_apart_are_a_matter_of_pairs():

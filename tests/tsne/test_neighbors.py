@@ -402,3 +402,15 @@ def test_products_with_a_limit_need_no_second_search(rng, monkeypatch):
     with Threads(1) as threads:
         for within in (0.01, 0.5, 3.0):
             index.search(rows, 10, threads, None, np.full(64, within))
+
+
+def test_a_pickled_index_holds_the_rows_once(rng):
+    rows = rng.normal(size=(500, 40))
+    index = ProductIndex(rows)
+    data = pickle.dumps(index)
+    assert len(data) < 1.05 * rows.nbytes
+    again = pickle.loads(data)
+    with Threads(1) as threads:
+        expected, found = (i.search(rows[:9], 20, threads) for i in (index, again))
+    assert_array_equal(found.columns, expected.columns)
+    assert_array_equal(found.distances, expected.distances)
