@@ -1,6 +1,6 @@
 // What the style sheet alone cannot do.
 
-const LONG = 40; // letters of an entry beyond which a table is one of words
+const LONG = 30; // letters of an entry beyond which a table is one of words
 const MOST_COLUMNS = 5;
 
 document.addEventListener("DOMContentLoaded", () => {
