@@ -95,6 +95,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = "skdec"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_js_files = ["site.js"]
 html_favicon = "_static/icon.svg"
 html_show_sourcelink = False
 html_copy_source = False

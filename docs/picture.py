@@ -1,6 +1,10 @@
-"""Draw the picture of the README: python docs/picture.py (needs the extra plot)."""
+"""Draw the picture of the README: python docs/picture.py (needs the extra plot).
+
+Another place to save it to may be given.
+"""
 
 import runpy
+import sys
 from pathlib import Path
 
 import matplotlib
@@ -9,14 +13,15 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
 ROOT = Path(__file__).parents[1]
+PICTURE = ROOT / "docs" / "_static" / "digits_map.png"
 
 
-def main():
+def draw(path):
     """Save the first figure of the example."""
     runpy.run_path(str(ROOT / "examples" / "plot_digits_map.py"))
     plt.figure(plt.get_fignums()[0])
-    plt.savefig(ROOT / "docs" / "_static" / "digits_map.png", dpi=80)
+    plt.savefig(path, dpi=80)
 
 
 if __name__ == "__main__":
-    main()
+    draw(*sys.argv[1:] or [PICTURE])

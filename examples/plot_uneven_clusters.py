@@ -8,8 +8,10 @@ deviations apart.  ``StudentTClustering`` starts from k-means runs too, but choo
 among them by the likelihood of a mixture, moves on, and finds all three.
 
 A Gaussian mixture has this likelihood as its own aim.  It does as well in the first
-row of the picture, and better in the second, where clusters differ in spread: that is
-what it is for.  Clusters have the colour of the class that they match best.
+row of the picture, though other seeds or fewer starts leave it where k-means is (the
+benchmarks have its mean).  It does better in the second row, where clusters differ in
+spread: that is what it is for.  Clusters have the colour of the class that they match
+best.
 """
 
 import matplotlib.pyplot as plt

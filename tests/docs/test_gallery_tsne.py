@@ -5,6 +5,8 @@ and so are not in the plain test line.
 """
 
 import re
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from unittest.mock import patch
@@ -68,6 +70,34 @@ def test_figures_are_drawn_and_nothing_is_cut_off(name):
     example = run(name)
     assert example.figures
     assert max(map(cut_off, example.figures)) < 0.02
+
+
+def test_the_picture_of_the_readme_is_what_its_command_draws(tmp_path):
+    from matplotlib.image import imread
+
+    again = tmp_path / "again.png"
+    subprocess.run([sys.executable, DOCS / "picture.py", again], check=True)
+    paths = DOCS / "_static" / "digits_map.png", again
+    kept, drawn = (imread(path)[..., :3] for path in paths)
+    assert kept.shape == drawn.shape
+    # on another processor clusters may be in other places, but not in other colours
+    assert np.abs(shares(kept) - shares(drawn)).sum() < 0.05
+    # the title, and the legend
+    title, legend = np.s_[:38], np.s_[:, 675:]
+    for part in (title, legend):
+        assert rms(kept[part] - drawn[part]) < 0.2 * rms(kept[part] - 1)
+
+
+def shares(pixels, levels=4):
+    """The share of each colour, of a few levels, among pixels that are not white."""
+    shades = np.minimum(pixels * levels, levels - 1).astype(int)
+    counts = np.bincount((shades @ (levels**2, levels, 1)).ravel(), minlength=levels**3)
+    return counts[:-1] / counts[:-1].sum()
+
+
+def rms(differences):
+    """The root mean square."""
+    return np.sqrt(np.mean(differences**2))
 
 
 def test_new_digits_are_placed_among_their_own_and_others_are_marked():

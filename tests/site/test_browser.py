@@ -177,6 +177,40 @@ def test_every_page(browser, address, pages):
     assert formulas > 300
 
 
+# the box that scrolls, of each table of words in which something would be out of sight
+HIDDEN_WORDS = """
+return [...document.querySelectorAll('table.of-words')].filter(n => {
+  for (let box = n; box; box = box.parentElement)
+    if (box.scrollWidth > box.clientWidth + 1) return true;
+}).map(n => n.textContent.trim().slice(0, 40));
+"""
+
+
+@pytest.mark.parametrize("page", ["which_estimator", "coming_from", "deep", "index"])
+def test_tables_of_words_are_read_without_scrolling_sideways(browser, address, page):
+    resize(browser, NARROW)
+    browser.get(f"{address}/{page}.html")
+    wait(browser, ready)
+    tables = browser.find_elements(By.CSS_SELECTOR, "table.of-words")
+    assert tables
+    assert browser.execute_script(HIDDEN_WORDS) == []
+    # what each entry is, is said beside it
+    said = "return getComputedStyle(arguments[0], '::before').content"
+    entries = "td:not(:first-child, .blank)"
+    for cell in tables[0].find_elements(By.CSS_SELECTOR, entries):
+        assert browser.execute_script(said, cell).endswith(': "')
+
+
+def test_names_of_parameters_are_not_broken(browser, address):
+    resize(browser, NARROW)
+    browser.get(f"{address}/api/generated/skdec.ExactTSNE.html")
+    wait(browser, ready)
+    names = browser.find_elements(By.CSS_SELECTOR, "dl.field-list dd dt strong")
+    assert len(names) > 20
+    line = max(name.size["height"] for name in names if name.text == "tol")
+    assert [n.text for n in names if n.size["height"] > 1.5 * line] == []
+
+
 def test_search_finds_the_estimator(browser, address):
     resize(browser, WIDE)
     browser.get(f"{address}/index.html")
@@ -212,13 +246,24 @@ def test_copy_buttons_copy(browser, address):
     assert pasted.strip() == code.strip() != ""
 
 
+TEXTS = {
+    "gradients.html": ("article p", "article mjx-math", "article a", "article code"),
+    "auto_examples/plot_digits_map.html": (
+        ".sphx-glr-script-out pre",
+        ".sphx-glr-download code .pre",
+    ),
+    "py-modindex.html": ("tr.cap strong",),
+}
+
+
 @pytest.mark.parametrize("mode", ["light", "dark"])
-def test_text_can_be_read(browser, address, mode):
+@pytest.mark.parametrize("page", TEXTS)
+def test_text_can_be_read(browser, address, page, mode):
     """The contrast of text with what is behind it: at least 4.5 (WCAG, level AA)."""
-    browser.get(f"{address}/gradients.html")
+    browser.get(f"{address}/{page}")
     browser.execute_script(f"document.documentElement.dataset.theme = '{mode}'")
     wait(browser, ready)
-    for selector in ("article p", "article mjx-math", "article a", "article code"):
+    for selector in TEXTS[page]:
         ratio = browser.execute_script(
             """
             const luminance = text => {
