@@ -266,21 +266,21 @@ class SquaredDistances:
             found = self._nearest_given(given, n_neighbors, rows is None)
             recall = np.nan if sparse.issparse(given) else 1.0
             return Neighbors(found.columns, self._squared(found.distances), recall)
-        if rows is None:
-            metric = "euclidean" if self.euclidean else self.metric
-            params = self.metric_params or None
-            if callable(metric) and missing(self.rows):
-                self._index = BlockIndex(self._distances)
-            else:
-                self._index = build_index(
-                    self.rows, metric, params, n_neighbors, threads
-                )
-            rows, own = self.rows, np.arange(self.n_samples)
-        else:
-            own = None
+        if rows is None or self._index is None:  # a single row is never searched for
+            self._index = self._built_index(n_neighbors, threads)
+        own = np.arange(self.n_samples) if rows is None else None
+        rows = self.rows if rows is None else rows
         found = self._index.search(rows, n_neighbors, threads, own)
         D = found.distances if self._index.squared else self._squared(found.distances)
         return Neighbors(found.columns, D, self._index.recall)
+
+    def _built_index(self, n_neighbors, threads):
+        """An index of the training rows."""
+        if callable(self.metric) and missing(self.rows):
+            return BlockIndex(self._distances)
+        metric = "euclidean" if self.euclidean else self.metric
+        params = self.metric_params or None
+        return build_index(self.rows, metric, params, n_neighbors, threads)
 
     def _squared(self, distances):
         """D of the distances that an index or a matrix has."""
