@@ -114,7 +114,9 @@ class ExactTSNE(
         iterations; it is computed at every 50th.
     min_grad_norm : float, default=1e-7
         Stop when the norm of the gradient, computed at every 50th iteration, is not
-        above this.  While exaggeration is early, end that phase instead.
+        above this.  While exaggeration is early, end that phase instead.  Where KL is
+        still that of points that all coincide, from where every gradient is small,
+        neither this nor ``tol`` ends the fit.
     metric : str or callable, default="euclidean"
         A metric of :func:`sklearn.metrics.pairwise_distances`, or "precomputed": X is
         then the matrix of distances (not squared) between samples or, with
@@ -188,9 +190,10 @@ class ExactTSNE(
     early_exaggeration_iter : int, default=50
         Iterations with ``early_exaggeration``.
     tol : float, default=3e-3
-        After early exaggeration, stop when KL has fallen by less than ``tol`` times
-        itself since 50 iterations ago.  The default stops about 1 to 2 % above the KL
-        that a smaller ``tol`` would reach; 0 goes on until ``max_iter``.
+        In the last phase, from iteration 155 on at the defaults, stop when KL has
+        fallen by less than ``tol`` times itself in 50 iterations.  The default
+        stops about 1 to 2 % above the KL that a smaller ``tol`` would reach; 0 goes on
+        until ``max_iter``.
     precision : {"single", "double"}, default="single"
         Floating-point precision of the optimisation.  P takes 2 or 4 bytes for an
         ordered pair.
@@ -261,7 +264,8 @@ class ExactTSNE(
         "spectral" stands in for "pca".
     ConvergenceWarning
         If the embedding is worse than points that all coincide (a learning rate far too
-        large), or ``transform`` found no place in the map for some rows.
+        large), or no better (one far too small), or ``transform`` found no place in the
+        map for some rows.
 
     See Also
     --------
