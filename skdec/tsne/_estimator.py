@@ -33,7 +33,15 @@ from skdec.utils.sklearn_compat import (
 )
 from skdec.utils.state import unchanged_on_error
 from skdec.utils.threads import Threads
-from skdec.utils.validation import DOF, N_JOBS, POSITIVE, Range, check_matrix
+from skdec.utils.validation import (
+    DOF,
+    FACTOR,
+    LARGEST_FACTOR,
+    N_JOBS,
+    POSITIVE,
+    Range,
+    check_matrix,
+)
 from skdec.utils.warn import warn
 
 if TYPE_CHECKING:
@@ -94,8 +102,9 @@ class ExactTSNE(
         min(30, (n_samples − 1)/3), at least 1.  With several, the affinities are the
         average of those of each.
     early_exaggeration : float, default=12.0
-        Factor on P in the first ``early_exaggeration_iter`` iterations.  For 30 more it
-        is the geometric mean of this and the late ``exaggeration``.
+        Factor on P, from 1 to 1e12, in the first ``early_exaggeration_iter``
+        iterations.  For 30 more it is the geometric mean of this and the late
+        ``exaggeration``.
     learning_rate : "auto" or float, default="auto"
         Step length.  At dof = 1 "auto" is n_samples divided by the exaggeration.  It is
         a quarter of that while exaggeration is early, and half of it in the 75
@@ -185,8 +194,8 @@ class ExactTSNE(
         case.  Where the sum is but rounding beside the points themselves, because all
         of them are far apart, pairs take its place.
     exaggeration : float, default=None
-        Factor on P after the early exaggeration; None means 1.  A value around 4
-        compacts the clusters, which helps if the map is clustered next.
+        Factor on P, from 1e-12 to 1e12, after the early exaggeration; None means 1.  A
+        value around 4 compacts the clusters, which helps if the map is clustered next.
     early_exaggeration_iter : int, default=50
         Iterations with ``early_exaggeration``.
     tol : float, default=3e-3
@@ -312,7 +321,7 @@ class ExactTSNE(
     _parameter_constraints: dict = {
         "n_components": [Range(Integral, 1, None, closed="left")],
         "perplexity": [StrOptions({"auto"}), *PERPLEXITY],
-        "early_exaggeration": [Range(Real, 1, None, closed="left")],
+        "early_exaggeration": [Range(Real, 1, LARGEST_FACTOR, closed="both")],
         "learning_rate": [StrOptions({"auto"}), POSITIVE],
         "max_iter": [Range(Integral, 1, None, closed="left")],
         "n_iter_without_progress": [Range(Integral, -1, None, closed="left")],
@@ -330,7 +339,7 @@ class ExactTSNE(
         "normalization": [StrOptions({"joint", "conditional"})],
         "affinities": [StrOptions({"auto", "exact", "neighbors", "precomputed"})],
         "repulsion": [StrOptions({"auto", "pairs", "grid"})],
-        "exaggeration": [POSITIVE, None],
+        "exaggeration": [FACTOR, None],
         "early_exaggeration_iter": [Range(Integral, 0, None, closed="left")],
         "tol": [Range(Real, 0, None, closed="left")],
         "precision": [StrOptions({"single", "double"})],

@@ -34,6 +34,7 @@ def on_descent(params, ended, chance, phases, coincides):
         said.append(
             f"the embedding (KL {ended.kl:.4g}) shows no more than points that all "
             f"coincide: it has not unfolded in {ended.n_iter} iterations; {rate} may "
-            "be too small, or the start too narrow (init, warm_start)"
+            "be too small, the start too narrow (init, warm_start), or exaggeration "
+            "too large"
         )
     return said
