@@ -37,7 +37,7 @@ OPTIMIZERS = (
     "tests/tsne/test_gradient_descent.py tests/tsne/test_bfgs.py "
     "tests/tsne/test_placement.py -k 'centroids or batches or phases or rates or "
     "with_its_last or patience or is_flat or is_small or moves or bfgs or at_a_minimum "
-    "or newtons or descend or limit'"
+    "or newtons or descend or limit or coincide'"
 )
 GRADIENTS = "tests/contract/test_gradients.py"
 EXTREMES = "tests/contract/test_extremes.py"
@@ -684,6 +684,8 @@ MUTANTS = [
         ),
         tolerance=("self.tol * abs(kl)", "self.tol"),
         rising=("0 <= history[-2][1] - kl <", "history[-2][1] - kl <"),
+        flat_in_any_phase=("and history[-2][0] >= last", ""),
+        rest_at_one_point=("if self.coincides(kl):", "if False:"),
         last_iteration=(
             "stopped |= n_iter >= phase.stop",
             "stopped |= n_iter > phase.stop",

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import clone
 
-from skdec.diagnostics._quality import neighbor_recall
+from skdec.diagnostics._quality import checked, kept_neighbors, spaces_of
 from skdec.diagnostics._reliability import reliability
 from skdec.diagnostics._rows import chosen_rows
+from skdec.tsne._checks import resolve_perplexities
 
 if TYPE_CHECKING:
     from skdec.utils.typing import FloatArray, MatrixLike, RandomState
@@ -149,14 +150,13 @@ def perplexity_table(
     >>> sorted(table.to_dict())[:3]
     ['kl', 'neighbor_recall', 'pbic']
     """
-    values = np.sort(np.asarray(perplexities, dtype=np.float64))
-    if values.ndim != 1 or len(values) == 0 or (np.diff(values) == 0).any():
+    n_samples = X.shape[0] if hasattr(X, "shape") else np.shape(X)[0]
+    values = np.sort(resolve_perplexities(perplexities, n_samples))
+    if np.ndim(perplexities) != 1 or (np.diff(values) == 0).any():
         raise ValueError(
             f"perplexities must be several numbers that differ; got {perplexities!r}"
         )
-    rows = chosen_rows(
-        rows, X.shape[0] if hasattr(X, "shape") else np.shape(X)[0], random_state
-    )
+    rows = chosen_rows(rows, n_samples, random_state)
     lines = [
         _line(clone(tsne).set_params(perplexity=float(value)), X, value, rows,
               n_directions, lengths, n_jobs)
@@ -173,15 +173,15 @@ def _line(tsne, X, perplexity, rows, n_directions, lengths, n_jobs):
     )
     radius = np.linalg.norm(Y.std(axis=0, dtype=np.float64)) or 1.0
     finite = np.isfinite(scores.singularity)
+    data, everyone = checked(X, tsne.metric), np.arange(len(Y))
+    spaces = spaces_of(data, Y, tsne.metric, tsne.metric_params, everyone)
     return (
         tsne.kl_divergence_,
         2 * tsne.kl_divergence_ + np.log(len(Y)) * perplexity / len(Y),
         upper_mean(scores.perturbation) / radius,
         upper_mean(scores.singularity[finite]) if finite.any() else np.inf,
         1 - finite.mean(),
-        neighbor_recall(
-            X, Y, n_neighbors=min(10, len(Y) - 1), metric=tsne.metric, n_jobs=n_jobs
-        ),
+        kept_neighbors(spaces, min(10, len(Y) - 1), n_jobs),
     )
 
 

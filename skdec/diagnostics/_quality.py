@@ -7,10 +7,12 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from scipy import sparse
 from scipy.stats import spearmanr
 from sklearn.utils import check_array, check_consistent_length, gen_batches
 
 from skdec.diagnostics._rows import chosen_rows
+from skdec.tsne._checks import check_precomputed, check_sparse_metric
 from skdec.tsne._distances import SquaredDistances
 from skdec.tsne._exact_search import ProductIndex
 from skdec.tsne._neighbors import ScikitLearnIndex, nearest_in_matrix
@@ -74,7 +76,9 @@ def neighbor_recall(
     ------
     ValueError
         If X and embedding have different numbers of rows, or a parameter is out of its
-        range.
+        range, or if distances are not square, symmetric and non-negative.
+    TypeError
+        If X is sparse, and the metric is "precomputed" or not one of sparse rows.
 
     Examples
     --------
@@ -85,6 +89,11 @@ def neighbor_recall(
     1.0
     """
     spaces = _spaces(X, embedding, metric, sample_size, random_state)
+    return kept_neighbors(spaces, n_neighbors, n_jobs)
+
+
+def kept_neighbors(spaces, n_neighbors, n_jobs):
+    """The share of neighbours in the data that are neighbours in the map."""
     n_samples = spaces.X.n_samples
     _check_n_neighbors(n_neighbors, n_samples, n_samples, "n_samples")
     with Threads(n_jobs, hold_blas=True) as threads:
@@ -142,7 +151,9 @@ def trustworthiness(
     ------
     ValueError
         If X and embedding have different numbers of rows, or a parameter is out of its
-        range.
+        range, or if distances are not square, symmetric and non-negative.
+    TypeError
+        If X is sparse, and the metric is "precomputed" or not one of sparse rows.
 
     References
     ----------
@@ -203,7 +214,9 @@ def continuity(
     ------
     ValueError
         If X and embedding have different numbers of rows, or a parameter is out of its
-        range.
+        range, or if distances are not square, symmetric and non-negative.
+    TypeError
+        If X is sparse, and the metric is "precomputed" or not one of sparse rows.
 
     References
     ----------
@@ -258,7 +271,9 @@ def distance_rank_correlation(
     ------
     ValueError
         If X and embedding have different numbers of rows, or a parameter is out of its
-        range.
+        range, or if distances are not square, symmetric and non-negative.
+    TypeError
+        If X is sparse, and the metric is "precomputed" or not one of sparse rows.
 
     Examples
     --------
@@ -269,6 +284,11 @@ def distance_rank_correlation(
     1.0
     """
     spaces = _spaces(X, embedding, metric, sample_size, random_state)
+    if len(spaces.rows) < 2:
+        raise ValueError(
+            "X must have at least 2 rows, and sample_size be at least 2: distances are "
+            f"between rows, of which there is {len(spaces.rows)}"
+        )
     one, other = np.triu_indices(len(spaces.rows), 1)
     theirs, ours = (
         space.between(space.rows[spaces.rows], spaces.rows)[one, other]
@@ -337,13 +357,39 @@ def trustworthiness_scorer(estimator: Any, X: MatrixLike, y: Any = None) -> floa
     return trustworthiness(X, estimator.transform(X))
 
 
+def spaces_of(X, embedding, metric, metric_params, rows):
+    """``Spaces`` of checked data and their map."""
+    return Spaces(
+        SquaredDistances(X, metric, metric_params), SquaredDistances(embedding), rows
+    )
+
+
 def _spaces(X, embedding, metric, sample_size, random_state):
-    X = check_array(X, accept_sparse="csr", dtype=FLOATS)
+    X = checked(X, metric)
     embedding = check_array(embedding, dtype=FLOATS, input_name="embedding")
     check_consistent_length(X, embedding)
     rows = chosen_rows(sample_size, X.shape[0], random_state, "sample_size")
-    X = SquaredDistances(with_short_indices(X) if hasattr(X, "indptr") else X, metric)
-    return Spaces(X, SquaredDistances(embedding), rows)
+    return spaces_of(X, embedding, metric, None, rows)
+
+
+def checked(X, metric):
+    """Data that a metric takes, or their distances, or an error."""
+    precomputed = isinstance(metric, str) and metric == "precomputed"
+    if precomputed and sparse.issparse(X):
+        raise TypeError(
+            "metric='precomputed' takes the distances of all pairs here, because ranks "
+            "among all others count; a sparse graph has those of neighbours alone"
+        )
+    finite = "allow-nan" if metric == "nan_euclidean" else True
+    X = check_array(
+        X, accept_sparse="csr", dtype=FLOATS, input_name="X", ensure_all_finite=finite
+    )
+    if precomputed:
+        check_precomputed(X)
+    if not sparse.issparse(X):
+        return X
+    check_sparse_metric(metric)
+    return with_short_indices(X)
 
 
 def _check_n_neighbors(n_neighbors, n_samples, limit, name):

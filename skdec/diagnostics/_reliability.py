@@ -22,6 +22,7 @@ from skdec.tsne._left_out import (
     point_terms,
 )
 from skdec.tsne._placement import FittedMap
+from skdec.utils.numbers import largest_magnitude, power_of_two
 from skdec.utils.threads import Threads
 
 if TYPE_CHECKING:
@@ -204,8 +205,12 @@ def _steps(X, n_directions, lengths):
     solver = "arpack" if sparse.issparse(X) else "auto"
     if sparse.issparse(X) and n_directions == min(X.shape):
         X, solver = X.toarray(), "auto"
+    # directions do not depend on the unit, in which squares might overflow
+    X = X / power_of_two(largest_magnitude(X))
     # arpack starts from a random vector
-    axes = PCA(n_directions, svd_solver=solver, random_state=0).fit(X).components_
+    pca = PCA(n_directions, svd_solver=solver, random_state=0)
+    with np.errstate(invalid="ignore"):  # what share of no variance each explains
+        axes = pca.fit(X).components_
     return [
         sign * length * axis for axis in axes for length in lengths for sign in (1, -1)
     ]

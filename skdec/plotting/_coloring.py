@@ -58,6 +58,10 @@ def column(values, name, n):
     if array.dtype.kind == "O":
         array = np.array([np.nan if _missing(value) else value for value in array])
     try:
+        if array.dtype.kind == "c":  # of which NumPy would keep a part
+            raise TypeError
+        if array.dtype.kind in "mM":  # NumPy has a number for a time that is missing
+            array = np.where(np.isnat(array), np.nan, array.astype(np.float64))
         array = array.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be numbers; got {array.dtype}") from error

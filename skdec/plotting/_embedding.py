@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -68,6 +69,7 @@ class EmbeddingDisplay:
     names : sequence of str or mapping, default=None
         What classes are called: by number, or from label to name.  Strings as labels
         have the order of this sequence, if it is given; they are sorted otherwise.
+        Names may hold matplotlib's formulas; labels without are written as they are.
 
     Attributes
     ----------
@@ -304,7 +306,7 @@ class EmbeddingDisplay:
         )
         self.texts_ = {}
         if annotate and classes is not None:
-            self.texts_ = write_names(ax, points, classes)
+            self.texts_ = write_names(ax, points, classes, self._math)
         self.colorbar_ = None
         if colorbar and colouring.mappable is not None:
             self.colorbar_ = self.figure_.colorbar(
@@ -324,9 +326,11 @@ class EmbeddingDisplay:
         n = Y.shape[1]
         if n == 1:
             components = (0,)
-        if not all(0 <= c < n for c in components) or len(components) != min(n, 2):
+        given = tuple(components) if np.iterable(components) else (components,)
+        whole = all(isinstance(c, Integral) and 0 <= c < n for c in given)
+        if not whole or len(given) != min(n, 2):
             raise ValueError(
-                f"components must be two numbers from 0 to {n - 1}; got {components}"
+                f"components must be two numbers from 0 to {n - 1}; got {components!r}"
             )
         points = Y[:, list(components)]
         shown = np.isfinite(points).all(axis=1)
@@ -405,7 +409,13 @@ class EmbeddingDisplay:
             handles.append(highlight_handle(self.highlighted_))
         if not handles:
             return None
-        return draw_legend(self.ax_, handles, below=self.colorbar_ is not None)
+        below = self.colorbar_ is not None
+        return draw_legend(self.ax_, handles, below, self._math)
+
+    @property
+    def _math(self):
+        """Whether names may hold formulas; labels are data, and are written as such."""
+        return self.names is not None
 
 
 def last_step(estimator):

@@ -20,18 +20,25 @@ def highlight_handle(points):
     )  # fmt: skip
 
 
-def draw_legend(ax, handles, below=False):
-    """A legend beside the axes, or below them."""
+def draw_legend(ax, handles, below=False, math=True):
+    """A legend beside the axes, or below them.
+
+    ``math``: whether what is between dollar signs is a formula.
+    """
     if below:
-        return ax.legend(
-            handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.02),
-            frameon=False, ncols=min(len(handles), 4), borderaxespad=0.0,
-        )  # fmt: skip
-    small = len(handles) > 20
-    size = 8 if small else 10
-    fit = max(1, int(ax.bbox.height * 72 / ax.figure.dpi / (1.5 * size)))
-    return ax.legend(
-        handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False,
-        ncols=-(-len(handles) // fit), fontsize=size, borderaxespad=0.0,
-        handletextpad=0.2, columnspacing=1.0, labelspacing=0.35,
-    )  # fmt: skip
+        options = {
+            "loc": "upper center", "bbox_to_anchor": (0.5, -0.02),
+            "ncols": min(len(handles), 4),
+        }  # fmt: skip
+    else:
+        size = 8 if len(handles) > 20 else 10
+        fit = max(1, int(ax.bbox.height * 72 / ax.figure.dpi / (1.5 * size)))
+        options = {
+            "loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "fontsize": size,
+            "ncols": -(-len(handles) // fit), "handletextpad": 0.2,
+            "columnspacing": 1.0, "labelspacing": 0.35,
+        }  # fmt: skip
+    legend = ax.legend(handles=handles, frameon=False, borderaxespad=0.0, **options)
+    for text in legend.get_texts():
+        text.set_parse_math(math)
+    return legend

@@ -13,8 +13,11 @@ NAME_CELLS = 32
 LETTER, LINE, PUSHES = 0.7, 1.1, 50
 
 
-def write_names(ax, points, classes):
-    """The names of classes where they are densest, with a rim that parts them."""
+def write_names(ax, points, classes, math):
+    """The names of classes where they are densest, with a rim that parts them.
+
+    ``math``: whether what is between dollar signs is a formula.
+    """
     effects = matplotlib("patheffects")
     rim = [effects.withStroke(linewidth=2.5, foreground=background(ax), alpha=0.85)]
     size = 10.0 if len(classes.names) <= 15 else 7.5
@@ -30,7 +33,7 @@ def write_names(ax, points, classes):
     return {
         name: ax.text(
             *place, name, ha="center", va="center", fontsize=size, weight="bold",
-            path_effects=rim, zorder=4, clip_on=True,
+            path_effects=rim, zorder=4, clip_on=True, parse_math=math,
         )
         for name, place in zip(places, apart / scale, strict=True)
     }  # fmt: skip

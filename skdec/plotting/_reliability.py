@@ -236,6 +236,11 @@ class ReliabilityDisplay:
         if not isinstance(self.scores, Reliability):
             return self.scores
         _check_score(self.score)
+        if self.scores.rows.max() >= n:
+            raise ValueError(
+                f"scores must be of the rows of embedding, which has {n}; they have "
+                f"one of row {self.scores.rows.max()}"
+            )
         values = np.full(n, np.nan)
         values[self.scores.rows] = getattr(self.scores, self.score)
         return values

@@ -46,11 +46,8 @@ def check_rows(estimator, X, metric, *, exact, reset=True):
     )
     if sparse.issparse(X):
         X = with_short_indices(X)
-        if not (precomputed or callable(metric) or metric in SPARSE_METRICS):
-            raise TypeError(
-                f"metric={metric!r} is not computed between sparse rows, and X is "
-                f"sparse: give X.toarray(), or take one of {sorted(SPARSE_METRICS)}"
-            )
+        if not precomputed:
+            check_sparse_metric(metric)
     if not precomputed:
         return X
     if sparse.issparse(X) and exact:
@@ -63,6 +60,15 @@ def check_rows(estimator, X, metric, *, exact, reset=True):
     else:
         check_distances(X)
     return X
+
+
+def check_sparse_metric(metric):
+    """Raise unless a metric is one between sparse rows."""
+    if not (callable(metric) or metric in SPARSE_METRICS):
+        raise TypeError(
+            f"metric={metric!r} is not computed between sparse rows, and X is "
+            f"sparse: give X.toarray(), or take one of {sorted(SPARSE_METRICS)}"
+        )
 
 
 def finite_for(metric):

@@ -39,6 +39,10 @@ ROWS_ALONE, OTHERS_ALONE = 32, 64
 # A thread holds this many float64 distances at a time: a few megabytes.
 ELEMENTS_PER_BLOCK = 400_000
 
+# Metrics that do not depend on the unit of the rows, in which squares might overflow or
+# vanish.
+UNITLESS = {"cosine", "correlation"}
+
 # Beyond this many units squared distances overflow.
 FARTHEST = 1e150
 
@@ -52,9 +56,10 @@ class Centring(NamedTuple):
 
     def applied(self, X):
         """Dense rows, moved, in float64."""
-        rows = np.divide(X, self.scale, dtype=np.float64, order="C")
-        rows -= self.mean
-        rows /= self.spread
+        with np.errstate(over="ignore"):  # which ``prepare`` refuses
+            rows = np.divide(X, self.scale, dtype=np.float64, order="C")
+            rows -= self.mean
+            rows /= self.spread
         return rows
 
 
@@ -90,7 +95,7 @@ class SquaredDistances:
         self.metric_params = dict(metric_params or {})
         self.euclidean = metric in ("euclidean", "l2") and not self.metric_params
         self.boolean = metric in PAIRWISE_BOOLEAN_FUNCTIONS
-        self.unit = 1.0
+        self.unit = self._scale = 1.0
         self.n_samples = X.shape[0]
         self._sparse = sparse.issparse(X)
         self._index = self._known = self._norms = self._centring = None
@@ -101,8 +106,10 @@ class SquaredDistances:
             self.rows = self.prepare(X)
             self.unit = power_of_two(largest_distance(self.rows))
         else:
+            if not callable(metric) and metric in UNITLESS:
+                self._scale = power_of_two(largest_magnitude(X))
             # copied, because what was fitted must not change with the caller's array
-            self.rows = self._as_boolean(X) if self.boolean else _one_nan(X.copy())
+            self.rows = self._as_boolean(X) if self.boolean else self._scaled(X.copy())
             self._estimate_metric_params(weights)
             self.unit = power_of_two(float(self._distances(self.rows[:1]).max()))
 
@@ -125,24 +132,25 @@ class SquaredDistances:
         self._norms = squared_norms(self.rows)
         self.unit = scale * self._centring.spread
 
+    def _scaled(self, rows):
+        """Rows of any metric but the Euclidean, in ``_scale`` and with one NaN for all.
+
+        In place, without a change of dtype.
+        """
+        if self._scale != 1:
+            values = rows.data if sparse.issparse(rows) else rows
+            with np.errstate(over="ignore"):  # an error tells of the distances
+                np.divide(values, self._scale, out=values)
+        return _one_nan(rows)
+
     def _estimate_metric_params(self, weights):
         # as scikit-learn does when X is compared with itself
+        if self.metric_params:
+            return
         if self.metric == "seuclidean":
-            V = np.var(self.rows, axis=0, ddof=1) if weights is None else None
-            if V is None:
-                V = np.diagonal(_covariance(self.rows, weights)).copy()
-            self.metric_params.setdefault("V", V)
-        elif self.metric == "mahalanobis" and not self.metric_params:
-            try:
-                V = np.atleast_2d(np.cov(self.rows.T))
-                if weights is not None:
-                    V = _covariance(self.rows, weights)
-                self.metric_params["VI"] = np.linalg.inv(V)
-            except np.linalg.LinAlgError as error:
-                raise ValueError(
-                    "metric='mahalanobis' needs X with an invertible covariance, or VI "
-                    "in metric_params; that of X is singular"
-                ) from error
+            self.metric_params["V"] = _variances(self.rows, weights)
+        elif self.metric == "mahalanobis":
+            self.metric_params["VI"] = _precision_matrix(self.rows, weights)
 
     def prepare(self, X):
         """X as ``between`` takes it: centred and scaled, or in the training dtype."""
@@ -157,7 +165,7 @@ class SquaredDistances:
         if self.boolean:
             return self._as_boolean(X)
         if not self.euclidean:
-            return _one_nan(X.astype(self.rows.dtype))
+            return self._scaled(X.astype(self.rows.dtype))
         centring = self._centring
         if sparse.issparse(X):
             rows = X.astype(np.float64) / centring.scale
@@ -194,7 +202,7 @@ class SquaredDistances:
     def restore(self, rows):
         """Prepared dense rows in the units of X, float64: what ``prepare`` undoes."""
         if not self.euclidean:
-            return rows.astype(np.float64)
+            return rows.astype(np.float64) * self._scale
         scale, mean, spread = self._centring
         return (rows * spread + mean) * scale
 
@@ -266,21 +274,21 @@ class SquaredDistances:
             found = self._nearest_given(given, n_neighbors, rows is None)
             recall = np.nan if sparse.issparse(given) else 1.0
             return Neighbors(found.columns, self._squared(found.distances), recall)
-        if rows is None:
-            metric = "euclidean" if self.euclidean else self.metric
-            params = self.metric_params or None
-            if callable(metric) and missing(self.rows):
-                self._index = BlockIndex(self._distances)
-            else:
-                self._index = build_index(
-                    self.rows, metric, params, n_neighbors, threads
-                )
-            rows, own = self.rows, np.arange(self.n_samples)
-        else:
-            own = None
+        if rows is None or self._index is None:  # a single row is never searched for
+            self._index = self._built_index(n_neighbors, threads)
+        own = np.arange(self.n_samples) if rows is None else None
+        rows = self.rows if rows is None else rows
         found = self._index.search(rows, n_neighbors, threads, own)
         D = found.distances if self._index.squared else self._squared(found.distances)
         return Neighbors(found.columns, D, self._index.recall)
+
+    def _built_index(self, n_neighbors, threads):
+        """An index of the training rows."""
+        if callable(self.metric) and missing(self.rows):
+            return BlockIndex(self._distances)
+        metric = "euclidean" if self.euclidean else self.metric
+        params = self.metric_params or None
+        return build_index(self.rows, metric, params, n_neighbors, threads)
 
     def _squared(self, distances):
         """D of the distances that an index or a matrix has."""
@@ -377,9 +385,46 @@ def _one_nan(rows):
 
 
 def _covariance(rows, weights):
-    """The covariance of copies, as that of repeated rows: over W − 1."""
-    away = rows - np.average(rows, axis=0, weights=weights)
-    return (weights[:, None] * away).T @ away / (weights.sum() - 1)
+    """The covariance of rows, or that of copies as of repeated rows: over W − 1."""
+    with np.errstate(over="ignore", invalid="ignore"):  # both who ask check that
+        if weights is None:
+            return np.atleast_2d(np.cov(rows.T))
+        away = rows - np.average(rows, axis=0, weights=weights)
+        return (weights[:, None] * away).T @ away / (weights.sum() - 1)
+
+
+def _variances(rows, weights):
+    """V of "seuclidean", or an error where a feature has none."""
+    if weights is None:
+        with np.errstate(over="ignore"):
+            V = np.var(rows, axis=0, ddof=1, dtype=np.float64)
+    else:
+        V = np.diagonal(_covariance(rows, weights)).copy()
+    usable = (V > 0) & (np.inf > V)
+    if not usable.all():
+        j = int(usable.argmin())
+        raise ValueError(
+            "metric='seuclidean' needs features of X that vary, within the range of "
+            f"numbers, or V in metric_params; feature {j} has the variance {V[j]:g}"
+        )
+    return V
+
+
+def _precision_matrix(rows, weights):
+    """VI of "mahalanobis", or an error where the covariance is singular.
+
+    By way of correlations, whose rank does not depend on the units of the features.
+    """
+    V = _covariance(rows, weights)
+    spreads = np.sqrt(np.diagonal(V))
+    if np.all((spreads > 0) & (spreads < np.inf)):
+        correlations = V / spreads[:, None] / spreads
+        if np.linalg.matrix_rank(correlations, hermitian=True) == len(V):
+            return np.linalg.inv(correlations) / spreads[:, None] / spreads
+    raise ValueError(
+        "metric='mahalanobis' needs X with an invertible covariance, or VI in "
+        "metric_params; that of X is singular"
+    )
 
 
 def _without_diagonal(graph):

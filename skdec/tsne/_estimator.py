@@ -33,7 +33,15 @@ from skdec.utils.sklearn_compat import (
 )
 from skdec.utils.state import unchanged_on_error
 from skdec.utils.threads import Threads
-from skdec.utils.validation import DOF, N_JOBS, POSITIVE, Range, check_matrix
+from skdec.utils.validation import (
+    DOF,
+    FACTOR,
+    LARGEST_FACTOR,
+    N_JOBS,
+    POSITIVE,
+    Range,
+    check_matrix,
+)
 from skdec.utils.warn import warn
 
 if TYPE_CHECKING:
@@ -95,8 +103,9 @@ class ExactTSNE(
         min(30, (n_samples − 1)/3), at least 1.  With several, the affinities are the
         average of those of each.
     early_exaggeration : float, default=12.0
-        Factor on P in the first ``early_exaggeration_iter`` iterations.  For 30 more it
-        is the geometric mean of this and the late ``exaggeration``.
+        Factor on P, from 1 to 1e12, in the first ``early_exaggeration_iter``
+        iterations.  For 30 more it is the geometric mean of this and the late
+        ``exaggeration``.
     learning_rate : "auto" or float, default="auto"
         Step length.  At dof = 1 "auto" is n_samples divided by the exaggeration.  It is
         a quarter of that while exaggeration is early, and half of it in the 75
@@ -115,7 +124,9 @@ class ExactTSNE(
         iterations; it is computed at every 50th.
     min_grad_norm : float, default=1e-7
         Stop when the norm of the gradient, computed at every 50th iteration, is not
-        above this.  While exaggeration is early, end that phase instead.
+        above this.  While exaggeration is early, end that phase instead.  Where KL is
+        still that of points that all coincide, from where every gradient is small,
+        neither this nor ``tol`` ends the fit.
     metric : str or callable, default="euclidean"
         A metric of :func:`sklearn.metrics.pairwise_distances`, or "precomputed": X is
         then the matrix of distances (not squared) between samples or, with
@@ -184,14 +195,15 @@ class ExactTSNE(
         case.  Where the sum is but rounding beside the points themselves, because all
         of them are far apart, pairs take its place.
     exaggeration : float, default=None
-        Factor on P after the early exaggeration; None means 1.  A value around 4
-        compacts the clusters, which helps if the map is clustered next.
+        Factor on P, from 1e-12 to 1e12, after the early exaggeration; None means 1.  A
+        value around 4 compacts the clusters, which helps if the map is clustered next.
     early_exaggeration_iter : int, default=50
         Iterations with ``early_exaggeration``.
     tol : float, default=3e-3
-        After early exaggeration, stop when KL has fallen by less than ``tol`` times
-        itself since 50 iterations ago.  The default stops about 1 to 2 % above the KL
-        that a smaller ``tol`` would reach; 0 goes on until ``max_iter``.
+        In the last phase, from iteration 155 on at the defaults, stop when KL has
+        fallen by less than ``tol`` times itself in 50 iterations.  The default
+        stops about 1 to 2 % above the KL that a smaller ``tol`` would reach; 0 goes on
+        until ``max_iter``.
     precision : {"single", "double"}, default="single"
         Floating-point precision of the optimisation.  P takes 2 or 4 bytes for an
         ordered pair.
@@ -262,7 +274,8 @@ class ExactTSNE(
         "spectral" stands in for "pca".
     ConvergenceWarning
         If the embedding is worse than points that all coincide (a learning rate far too
-        large), or ``transform`` found no place in the map for some rows.
+        large), or no better (one far too small), or ``transform`` found no place in the
+        map for some rows.
 
     See Also
     --------
@@ -309,7 +322,7 @@ class ExactTSNE(
     _parameter_constraints: dict = {
         "n_components": [Range(Integral, 1, None, closed="left")],
         "perplexity": [StrOptions({"auto"}), *PERPLEXITY],
-        "early_exaggeration": [Range(Real, 1, None, closed="left")],
+        "early_exaggeration": [Range(Real, 1, LARGEST_FACTOR, closed="both")],
         "learning_rate": [StrOptions({"auto"}), POSITIVE],
         "max_iter": [Range(Integral, 1, None, closed="left")],
         "n_iter_without_progress": [Range(Integral, -1, None, closed="left")],
@@ -327,7 +340,7 @@ class ExactTSNE(
         "normalization": [StrOptions({"joint", "conditional"})],
         "affinities": [StrOptions({"auto", "exact", "neighbors", "precomputed"})],
         "repulsion": [StrOptions({"auto", "pairs", "grid"})],
-        "exaggeration": [POSITIVE, None],
+        "exaggeration": [FACTOR, None],
         "early_exaggeration_iter": [Range(Integral, 0, None, closed="left")],
         "tol": [Range(Real, 0, None, closed="left")],
         "precision": [StrOptions({"single", "double"})],

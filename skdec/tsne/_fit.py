@@ -26,8 +26,9 @@ from skdec.tsne._held import check_fixed, places_of
 from skdec.tsne._objective import EmbeddingObjective
 from skdec.tsne._placement import FittedCopies, Placing, warn_if_lost
 from skdec.tsne._progress import Progress
+from skdec.tsne._remarks import on_descent
 from skdec.tsne._repulsion import check_grid
-from skdec.tsne._schedule import schedule, stable_rate, unfolded_after
+from skdec.tsne._schedule import schedule, stable_rate
 from skdec.tsne._start import computed_start, given_start
 from skdec.utils.blocks import Blocks
 from skdec.utils.threads import Threads
@@ -36,9 +37,8 @@ from skdec.utils.warn import warn
 # Up to so many samples affinities="auto" is over all pairs: 18 MB in single precision.
 ALL_PAIRS = 3000
 
-# A warning tells of a map that, so many iterations after the exaggeration, is worse by
-# so many nats than points that all coincide.
-PATIENCE, CHANCE_MARGIN = 20, 1e-3
+# Up to so many nats, for each unit of its mass, P is uniform but for rounding.
+UNIFORM = 1e-5
 
 
 @dataclass(frozen=True)
@@ -113,15 +113,16 @@ def embed(X, params, sample_weight=None, previous=None, fixed=None):
             return embedding
 
         progress.fitted, progress.map_of = {"_placing": placing}, map_of
-        ended = _descent(params, points, places).run(objective, Y, phases, progress)
+        descent = _descent(params, points, places, affinities)
+        ended = descent.run(objective, Y, phases, progress)
         embedding = map_of(Y)
         if points.rows is not None:
             _place_others(X, embedding, points, places, placing, threads)
     progress.end()
-    exaggerated = max((phase.stop for phase in phases if phase.early), default=0)
-    _warn_if_diverged(params, ended, affinities.chance, exaggerated)
-    if previous is None:
-        _warn_if_short(params, ended.n_iter)
+    coincides = descent.coincides(ended.kl)
+    remarks = on_descent(params, ended, affinities.chance, phases, coincides)
+    for text in remarks:
+        warn(text, ConvergenceWarning)
     if placing is not None:
         placing.distances.forget_training_distances()
     return Fitted(
@@ -299,7 +300,7 @@ def _phases(params, n_samples, kernel):
     )
 
 
-def _descent(params, points, places):
+def _descent(params, points, places, affinities):
     """How Y moves."""
     leaders, held = places.leaders, places.held
     if points.rows is not None:
@@ -307,36 +308,12 @@ def _descent(params, points, places):
     distinct = points.rows is not None or np.array_equal(
         leaders, np.arange(len(leaders))
     )
+    uniform = affinities.chance <= UNIFORM * affinities.mass.sum()
     return Descent(
         params.min_grad_norm,
         params.n_iter_without_progress,
         params.tol,
+        np.nan if uniform else affinities.chance,
         None if distinct else leaders,
         held if len(held) else None,
     )
-
-
-def _warn_if_diverged(params, ended, chance, exaggerated):
-    """Warn of a map that is worse than none once exaggeration is over."""
-    if params.exaggeration not in (None, 1):
-        return  # what is minimised is another KL
-    kl, n_iter = ended.kl, ended.n_iter - exaggerated
-    if n_iter >= PATIENCE and not kl <= chance + CHANCE_MARGIN:
-        warn(
-            f"the embedding (KL {kl:.4g}) shows less than points that all coincide "
-            f"({chance:.4g}): the optimisation has not settled; "
-            f"learning_rate={params.learning_rate!r} may be too large",
-            ConvergenceWarning,
-        )
-
-
-def _warn_if_short(params, n_iter):
-    """Warn of a map that max_iter has ended before it could unfold."""
-    unfolded = unfolded_after(params.early_exaggeration_iter)
-    if n_iter == params.max_iter < unfolded:
-        warn(
-            f"max_iter={params.max_iter} ended the fit while the map was still "
-            f"unfolding, which takes {unfolded} iterations; it settles some "
-            "hundreds later",
-            ConvergenceWarning,
-        )

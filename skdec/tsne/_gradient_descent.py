@@ -15,6 +15,10 @@ MIN_GAIN = 0.01
 # outliers, for which the map has yet to make room, would be flung out of it.
 LONGEST_STEP = 1.0
 
+# Of a KL that is that of coinciding points, to this share of itself, the points nearly
+# coincide: there the gradient vanishes, though any P but the uniform one leads on.
+COINCIDING = 1e-3
+
 # Learning rates are cut off here: any larger one moves every point as far as it may go.
 LARGEST_RATE = 1e30
 
@@ -47,7 +51,10 @@ class Descent:
     patience : int
         Iterations without a lower KL at which the descent ends.
     tol : float
-        Relative decrease of KL between two checks, likewise.
+        Relative decrease of KL between two checks of the last phase, likewise.
+    chance : float, default=nan
+        KL of points that all coincide: as long as it is that, neither a small gradient
+        nor a flat KL ends the descent.  NaN where that is the least KL there is.
     representatives : ndarray of shape (n_samples,) or None
         Points that share one position follow one of them.
     held : ndarray of shape (n_held,) or None
@@ -57,6 +64,7 @@ class Descent:
     min_grad_norm: float
     patience: int
     tol: float
+    chance: float = np.nan
     representatives: np.ndarray | None = None
     held: np.ndarray | None = None
 
@@ -71,6 +79,8 @@ class Descent:
         """
         velocity, gains = np.zeros_like(Y), np.ones_like(Y)
         longest = LONGEST_STEP * max(objective.kernel.width, 1.0)
+        # from where on a fall of KL is that of one way of moving
+        last = max((phase.stop for phase in phases[:-1]), default=0)
         phases, n_iter, history, checks = iter(phases), 0, [], []
         stopped = self.held is not None and len(self.held) == Y.shape[1]
         phase = next(phases)
@@ -94,7 +104,7 @@ class Descent:
             if stopped or due:
                 if not phase.early:
                     history.append((n_iter, kl))
-                if reason := self._reason(history, norm):
+                if reason := self._reason(history, norm, last):
                     progress.say(f"Iteration {n_iter}: {reason}. Finished.")
                 if stopped or (reason and not phase.early):
                     return Descended(told, n_iter, checks)
@@ -109,16 +119,27 @@ class Descent:
             n_iter += 1
             stopped |= progress.end_iteration(n_iter, Y)
 
-    def _reason(self, history, norm):
-        """Why the descent should end now, if it should."""
-        if norm <= self.min_grad_norm:
-            return f"gradient norm {norm:.6f}"
+    def coincides(self, kl):
+        """Whether KL is that of points that all coincide."""
+        return abs(kl - self.chance) <= COINCIDING * self.chance
+
+    def _reason(self, history, norm, last):
+        """Why the descent should end now, if it should.
+
+        ``last`` is the iteration at which its last phase begins.
+        """
+        small = f"gradient norm {norm:.6f}" if norm <= self.min_grad_norm else ""
         if not history:
-            return ""
+            return small
         n_iter, kl = history[-1]
         best_iter, _ = min(history, key=lambda check: check[1])
         if n_iter - best_iter > self.patience:
             return f"did not make any progress during the last {self.patience} episodes"
-        if len(history) > 1 and 0 <= history[-2][1] - kl < self.tol * abs(kl):
-            return f"error fell by less than {self.tol:g} of itself"
-        return ""
+        if self.coincides(kl):
+            return ""
+        flat = (
+            len(history) > 1
+            and history[-2][0] >= last
+            and 0 <= history[-2][1] - kl < self.tol * abs(kl)
+        )
+        return small or (f"error fell by less than {self.tol:g} of itself" * flat)

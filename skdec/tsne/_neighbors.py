@@ -87,8 +87,10 @@ class ScikitLearnIndex:
         from sklearn.neighbors import NearestNeighbors
 
         self._n_samples = rows.shape[0]
+        # of two exponents of Minkowski it would warn
+        p = None if "p" in (metric_params or {}) else 2
         self._index = NearestNeighbors(
-            metric=metric, metric_params=metric_params, n_jobs=threads.n_threads
+            metric=metric, p=p, metric_params=metric_params, n_jobs=threads.n_threads
         ).fit(rows)
 
     def search(self, rows, n_neighbors, threads, own=None):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,7 +43,7 @@ def neighbors_graph(
     Raises
     ------
     TypeError
-        If ``indices`` are not integers.
+        If ``indices``, or ``n_samples``, are not integers.
     ValueError
         If the shapes differ, an index is out of range or twice in a row, or a distance
         is negative or not finite.
@@ -76,6 +77,8 @@ def neighbors_graph(
         )
     n_rows = len(columns)
     n_samples = n_rows if n_samples is None else n_samples
+    if not isinstance(n_samples, Integral) or isinstance(n_samples, bool):
+        raise TypeError(f"n_samples must be an int or None; got {n_samples!r}")
     columns = columns.astype(np.int64)
     if columns.size and not -1 <= columns.min() <= columns.max() < n_samples:
         raise ValueError(

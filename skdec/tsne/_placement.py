@@ -18,8 +18,9 @@ from skdec.utils.warn import warn
 # of points beyond the second.
 RIM, OUTSIDE = 10.0, 2.0
 
-# Affinities of new points that are held in memory at a time.
-PLACEMENT_BATCH_ELEMENTS = 4_000_000
+# Numbers that are held in memory at a time: affinities of new points, and the matrices
+# by which these descend.
+NUMBERS_PER_BATCH = 4_000_000
 
 
 class Placed(NamedTuple):
@@ -73,7 +74,8 @@ class Placing:
             return Placed(positions, 0)
         fitted = self._fitted(embedding)
         n_affinities = self.n_neighbors or len(embedding)
-        size = max(1, int(PLACEMENT_BATCH_ELEMENTS // n_affinities))
+        n_numbers = n_affinities + embedding.shape[1] ** 2
+        size = max(1, int(NUMBERS_PER_BATCH // n_numbers))
         for first in range(0, len(new), size):
             chosen = new[first : first + size]
             placed = place_points(self._objective(fitted, rows[chosen], threads))

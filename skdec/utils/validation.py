@@ -35,6 +35,10 @@ POSITIVE = Range(Real, 0, None, closed="neither")
 # wide enough for any use, narrow enough for 1 + D/ν in single precision
 DOF = Range(Real, 1e-12, 1e12, closed="both")
 
+# factors of P: beyond any use, and their products with forces stay in single precision
+LARGEST_FACTOR = 1e12
+FACTOR = Range(Real, 1 / LARGEST_FACTOR, LARGEST_FACTOR, closed="both")
+
 # the exponent b of f in the target
 BALANCE = Range(Real, 0, None, closed="left")
 N_JOBS = [None, Range(Integral, None, None, closed="neither")]

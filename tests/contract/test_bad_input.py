@@ -98,6 +98,8 @@ PARAMETERS = [
     (ExactTSNE(normalization="rows"), "normalization"),
     (ExactTSNE(affinities="some"), "affinities"),
     (ExactTSNE(exaggeration=0), "exaggeration"),
+    (ExactTSNE(exaggeration=1e300), "exaggeration"),
+    (ExactTSNE(early_exaggeration=1e39), "early_exaggeration"),
     (ExactTSNE(tol=-1.0), "tol"),
     (ExactTSNE(callback=3), "callback"),
     (StudentTClustering(21), r"n_clusters \(21\) must not exceed n_samples \(20\)"),

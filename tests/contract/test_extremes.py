@@ -312,3 +312,13 @@ def test_perplexity_out_of_reach_is_reported():
     with pytest.warns(UserWarning, match="cannot be reached for 10 of 10 rows"):
         tsne = ExactTSNE(perplexity=9.5).fit(BLOBS[:10])
     assert finite(tsne.embedding_)
+
+
+@pytest.mark.parametrize("late", [1e-12, 1e12])
+def test_exaggeration_at_its_limits(late):
+    settings = {"early_exaggeration": 1e12, "exaggeration": late, "max_iter": 200}
+    with warnings.catch_warnings():
+        # nothing overflows; points that are drawn together so far stay together
+        warnings.filterwarnings("ignore", ".* no more than points that all coincide")
+        tsne = ExactTSNE(random_state=0, **settings).fit(BLOBS)
+    assert finite(tsne.embedding_, *tsne.history_.values())

@@ -103,6 +103,37 @@ def test_bad_sizes_are_refused(pair):
         neighbor_recall(X, Y[:-1])
 
 
+@pytest.mark.parametrize(
+    "score", [neighbor_recall, trustworthiness, distance_rank_correlation]
+)
+def test_what_are_no_distances_is_refused(pair, score):
+    X, Y = pair
+    D = pairwise_distances(X)
+    for bad, message in (
+        (D[:, :20], "square distance matrix"),
+        (-D, "positive distances"),
+        (np.triu(D), "symmetric"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            score(bad, Y, metric="precomputed")
+    with pytest.raises(TypeError, match="distances of all pairs"):
+        score(sparse.csr_array(D), Y, metric="precomputed")
+    with pytest.raises(TypeError, match="jaccard' is not computed between sparse"):
+        score(sparse.csr_array(X > 0), Y, metric="jaccard")
+    with pytest.raises(ValueError, match=r"n_neighbors must|at least 2 rows"):
+        score(X[:1], Y[:1])
+
+
+def test_missing_values_of_the_data_are_for_the_metric(pair):
+    X, Y = pair
+    X = np.where(X > 2, np.nan, X)
+    D = pairwise_distances(X, metric="nan_euclidean")
+    for score in (neighbor_recall, trustworthiness, distance_rank_correlation):
+        found = score(X, Y, metric="nan_euclidean", sample_size=60, random_state=0)
+        known = score(D, Y, metric="precomputed", sample_size=60, random_state=0)
+        assert_allclose(found, known, rtol=1e-6)
+
+
 def test_a_grid_search_takes_the_perplexity_that_keeps_neighbours():
     tsne = ExactTSNE(random_state=0, max_iter=200, affinities="exact")
     search = GridSearchCV(

@@ -1,14 +1,16 @@
 """Scores of single points: what they are by definition, and what they show."""
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
 
 from skdec import ExactTSNE, conditional_affinities, joint_affinities
-from skdec.diagnostics import perplexity_table, reliability
+from skdec.diagnostics import neighbor_recall, perplexity_table, reliability
 from skdec.tsne._left_out import LeftOut, LeftOutObjective, point_terms
 from skdec.tsne._placement import FittedMap
 from skdec.utils.threads import Threads
@@ -171,7 +173,7 @@ def test_scores_of_sparse_rows_and_of_any_scale(small):
     X, tsne = small
     expected = reliability(tsne, X, rows=[0, 1])
     parameters = {"perplexity": 5, **SHORT}
-    for rows in (sparse.csr_matrix(X), X * 2.0**-100):
+    for rows in (sparse.csr_matrix(X), X * 2.0**-700, X * 2.0**700):
         other = ExactTSNE(**parameters).fit(rows)
         other.embedding_ = tsne.embedding_
         scores = reliability(other, rows, rows=[0, 1])
@@ -224,3 +226,25 @@ def test_table_of_perplexities():
     assert not hasattr(tsne, "embedding_")
     with pytest.raises(ValueError, match="differ"):
         perplexity_table(tsne, X, [5, 5])
+
+
+@pytest.mark.parametrize("wrong", [5, ["a"], [5, np.nan], [5, 150], [], [[5, 6]]])
+def test_perplexities_are_checked_before_a_map_is_fitted(wrong):
+    with pytest.raises(ValueError, match="perplexit"):
+        perplexity_table("no estimator", np.zeros((150, 2)), wrong)
+
+
+def test_a_table_keeps_neighbours_by_the_metric_of_the_map(rng):
+    X = rng.normal(size=(40, 2)) * [1, 30]
+    settings = {"metric": "minkowski", "max_iter": 20, "early_exaggeration_iter": 0}
+    weighted = {"p": 2, "w": np.array([1.0, 1 / 900])}
+    table = {"rows": 5, "n_directions": 0, "perplexities": [5]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        found = perplexity_table(
+            ExactTSNE(metric_params=weighted, **settings), X, **table
+        )
+        Y = ExactTSNE(metric_params=weighted, perplexity=5, **settings).fit_transform(X)
+    expected = neighbor_recall(X / [1, 30], Y, n_neighbors=10)
+    assert_allclose(found.neighbor_recall, expected)
+    assert neighbor_recall(X, Y, n_neighbors=10) != expected

@@ -206,6 +206,29 @@ def test_values_on_a_logarithmic_scale_and_large_ones_on_top():
             draw(GRID, values=values, **wrong)
 
 
+def test_values_that_are_missing_or_no_numbers():
+    times = np.arange(48).astype("M8[D]")
+    times[3] = "NaT"
+    display = draw(GRID, values=times)
+    norm = display.colorbar_.mappable.norm
+    assert (norm.vmin, norm.vmax) == (0, 47)
+    assert texts(display.legend_) == ["no value"]
+    for wrong in (["a"] * 48, np.arange(48) + 1j):
+        with pytest.raises(ValueError, match="values must be numbers"):
+            draw(GRID, values=wrong)
+
+
+def test_labels_are_no_formulas_but_names_may_be(rng):
+    Y, labels = rng.normal(size=(40, 2)), ["$\\frac$", "5 $ to 9 $"] * 20
+    display = draw(Y, labels=labels)
+    picture(display.ax_)  # a formula that is none would be an error
+    written = [*display.texts_.values(), *display.legend_.get_texts()]
+    assert not any(text.get_parse_math() for text in written)
+    display = draw(Y, labels=[0, 1] * 20, names=["$\\alpha$", "b"])
+    assert display.texts_["$\\alpha$"].get_parse_math()
+    assert all(text.get_parse_math() for text in display.legend_.get_texts())
+
+
 @pytest.mark.parametrize("value", [2.5, 0.0, np.nan, np.inf])
 def test_constant_values(value):
     display = draw(GRID, values=np.full(48, value))
@@ -283,7 +306,7 @@ def test_more_than_two_components(rng):
         assert_allclose(places[np.lexsort(places.T)], Y[order][:, components])
         assert display.ax_.get_xlabel() == f"component {components[0] + 1}"
         assert display.ax_.get_ylabel() == f"component {components[1] + 1}"
-    for wrong in ((0, 4), (1,), (-1, 0)):
+    for wrong in ((0, 4), (1,), (-1, 0), (0, 1.5), "01", 1):
         with pytest.raises(ValueError, match="components must be two numbers from 0"):
             draw(Y, components=wrong)
 

@@ -213,6 +213,9 @@ def test_scores_of_ones_own(tsne):
     )
     assert display.colorbar_.ax.get_ylabel() == "distance to the edge"
     assert display.legend_ is None
+    of_more_rows = reliability(tsne, IRIS, rows=[9], n_directions=0)
+    with pytest.raises(ValueError, match=r"embedding, which has 5; .* row 9"):
+        ReliabilityDisplay.from_arrays(tsne.embedding_[:5], of_more_rows)
 
 
 def test_a_table_of_perplexities():

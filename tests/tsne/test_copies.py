@@ -280,3 +280,16 @@ def test_field_of_copies_by_a_grid(monkeypatch, rng):
         expected = _field.PairField(Y, kernel, weights)(V, threads)
         for part, other in zip(found(V, threads), expected, strict=True):
             assert_allclose(part, other, rtol=1e-7, atol=1e-9)
+
+
+@QUIET
+@UNREACHED
+@pytest.mark.parametrize("metric", ["euclidean", "manhattan"])
+def test_new_points_beside_copies_of_a_single_row(metric):
+    # of which no neighbours are searched for in a fit
+    tsne = ExactTSNE(affinities="neighbors", metric=metric, **SETTINGS)
+    alone, there = tsne.fit_transform(X[:3], sample_weight=[5, 0, 0]), X[:1]
+    # all of p is at one place
+    assert_allclose(alone, np.repeat(alone[:1], 3, axis=0), atol=1e-3)
+    same = tsne.fit_transform(there.repeat(5, axis=0))
+    assert_allclose(tsne.transform(X[:3]), np.repeat(same[:1], 3, axis=0), atol=1e-3)

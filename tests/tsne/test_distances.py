@@ -15,6 +15,7 @@ from sklearn.metrics import pairwise_distances
 import skdec
 from skdec import ExactTSNE
 from skdec.tsne._distances import SquaredDistances
+from skdec.utils.threads import Threads
 from tests import naive
 from tests.tsne.common import DIGITS, IRIS, SHORT
 
@@ -32,6 +33,53 @@ def test_metrics_are_those_of_scikit_learn(metric, params):
     given = ExactTSNE(metric="precomputed", **settings).fit(D)
     assert_allclose(direct.embedding_, given.embedding_, rtol=1e-3, atol=1e-4)
     assert np.isfinite(direct.transform(IRIS[:5] + 0.01)).all()
+
+
+@pytest.mark.parametrize("dtype, exponent", [(np.float32, 100), (np.float32, -100),
+                                             (float, 700), (float, -700)])  # fmt: skip
+@pytest.mark.parametrize("metric", ["cosine", "correlation"])
+def test_angles_do_not_depend_on_the_unit(rng, metric, dtype, exponent):
+    # of which squares overflow, or vanish
+    X, unit = rng.normal(size=(20, 4)).astype(dtype), dtype(2.0**exponent)
+    for form in (sparse.csr_array, np.array) if metric == "cosine" else (np.array,):
+        one, other = (SquaredDistances(form(x), metric) for x in (X, X * unit))
+        new = form(X[:5] + 1), form((X[:5] + 1) * unit)
+        D = one.between(one.prepare(new[0]))
+        assert_array_equal(other.between(other.prepare(new[1])), D)
+    assert_array_equal(other.restore(other.rows), X.astype(float) * unit)
+    with Threads(1) as threads:
+        found = [distances.nearest(3, threads) for distances in (one, other)]
+    assert_array_equal(found[1].columns, found[0].columns)
+
+
+@pytest.mark.parametrize("metric", ["seuclidean", "mahalanobis"])
+def test_what_a_metric_estimates_is_estimated_in_double_precision(rng, metric):
+    X = (rng.normal(size=(20, 4)) * 1e25).astype(np.float32)
+    unit = float(np.abs(X).max())
+    D = SquaredDistances(X, metric).between(X)
+    assert_allclose(D, SquaredDistances(X / unit, metric).between(X / unit), rtol=1e-4)
+
+
+def test_what_a_metric_cannot_estimate(rng):
+    X = rng.normal(size=(20, 3))
+    constant, wide = np.c_[X, np.ones(20)], X * [1, 1e200, 1]
+    for rows, found in ((constant, "feature 3 .* 0"), (wide, "feature 1 .* inf")):
+        with pytest.raises(ValueError, match=f"seuclidean' needs .* {found}"):
+            SquaredDistances(rows, "seuclidean")
+    # rounding leaves the covariance of the second an inverse, which means nothing
+    for rows in (constant, np.eye(20), wide):
+        with pytest.raises(ValueError, match="mahalanobis' needs X with an invertible"):
+            SquaredDistances(rows, "mahalanobis")
+    # features of other units are no such thing
+    scales = np.array([1e-90, 1.0, 1e90])
+    D = SquaredDistances(X * scales, "mahalanobis").between(X * scales)
+    assert_allclose(D, SquaredDistances(X, "mahalanobis").between(X), rtol=1e-9)
+
+
+def test_rows_too_far_away_are_refused_without_a_warning(rng):
+    distances = SquaredDistances(rng.normal(size=(5, 2)) * 1e-300)
+    with pytest.raises(ValueError, match="X must stay within"):
+        distances.prepare(np.full((1, 2), 1e300))
 
 
 @pytest.mark.parametrize("dtype", [bool, float])

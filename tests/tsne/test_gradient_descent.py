@@ -53,11 +53,13 @@ class Silent:
         return False
 
 
-def descended(values, *, rate=1e-3, gradient=1.0, dof=1.0, stop=1000, **settings):
+def descended(
+    values, *, rate=1e-3, gradient=1.0, dof=1.0, stop=1000, before=0, **settings
+):
     """Where a descent of three points at 0 ends, its KL and its iterations."""
     settings = {"min_grad_norm": 0.0, "patience": 10_000, "tol": 0.0, **settings}
     Y = np.zeros((2, 3))
-    phases = [Phase(stop, 1.0, 0.5, rate)]
+    phases = [Phase(end, 1.0, 0.5, rate) for end in (before, stop) if end]
     objective = Scripted(values, gradient, dof)
     ended = Descent(**settings).run(objective, Y, phases, Silent())
     return Y, ended.kl, ended.n_iter
@@ -80,6 +82,22 @@ def test_descent_ends_where_the_divergence_is_flat():
     # it rises, falls by 1 % and falls by 0.05 % of itself
     _, kl, n_iter = descended([100.0, 101.0, 100.0, 99.95, 10.0], tol=1e-3)
     assert (kl, n_iter) == (99.95, 200)
+
+
+def test_a_divergence_that_is_flat_counts_within_the_last_phase():
+    # it is flat where the second phase, of another momentum, has only begun
+    values, settings = [100.0, 99.99, 90.0, 80.0, 79.99], {"tol": 1e-3}
+    assert descended(values, **settings)[2] == 100
+    assert descended(values, before=60, **settings)[2] == 250
+
+
+def test_descent_goes_on_where_all_points_coincide():
+    # there the gradient vanishes too, and KL is flat until the points part
+    values = [5.0, 4.9999, 4.9998, 4.0, 3.9999]
+    settings = {"tol": 1e-3, "gradient": 0.0, "min_grad_norm": 1.0}
+    assert descended(values, **settings)[2] == 50
+    assert descended(values, chance=5.0, **settings)[2] == 200
+    assert descended(values[:1] * 20, chance=5.0, patience=300, **settings)[2] == 400
 
 
 @pytest.mark.parametrize("gradient, expected", [(1.0, 120), (0.1, 50)])
@@ -144,7 +162,8 @@ def test_no_progress_stops():
     stuck = ExactTSNE(
         n_iter_without_progress=100, learning_rate=1e-9, max_iter=2000, tol=0
     )
-    assert stuck.fit(IRIS).n_iter_ < 2000
+    with pytest.warns(ConvergenceWarning, match="no more than points that all coin"):
+        assert stuck.fit(IRIS).n_iter_ < 2000
 
 
 def test_flat_divergence_stops():
@@ -166,6 +185,27 @@ def test_a_map_worse_than_none_is_reported(rng):
     stuck = ExactTSNE(init=far, learning_rate=1e-9, max_iter=200)
     with pytest.warns(ConvergenceWarning, match="shows less than points that all co"):
         stuck.fit(IRIS)
+
+
+@pytest.mark.parametrize("start, kernel", [("pca", "gaussian"), (1e-20, "student_t")])
+def test_a_map_leaves_the_point_at_which_it_starts(start, kernel, rng):
+    # p is nearly uniform, and exaggeration draws all points together at first
+    X = rng.normal(size=(40, 5))
+    init = start if start == "pca" else start * X[:, :2]
+    tsne = ExactTSNE(perplexity=38.9, init=init, kernel=kernel, random_state=0).fit(X)
+    other = ExactTSNE(perplexity=38.9, init=X[:, :2], kernel=kernel).fit(X)
+    assert_allclose(tsne.kl_divergence_, other.kl_divergence_, rtol=0.6)
+
+
+def test_a_map_that_stays_at_one_point_is_told():
+    same = "shows no more than points that all coincide"
+    with pytest.warns(ConvergenceWarning, match=same):
+        ExactTSNE(learning_rate=1e-300).fit(IRIS)
+    again = ExactTSNE(warm_start=True)
+    with pytest.warns(UserWarning, match="perplexity cannot be reached"):
+        again.fit(np.zeros_like(IRIS))
+    with pytest.warns(ConvergenceWarning, match=same):
+        again.fit(IRIS)
 
 
 @pytest.mark.parametrize("early_iter, unfolded", [(50, 155), (0, 75)])

@@ -309,6 +309,15 @@ def test_what_is_searched_approximately():
             assert index.recall == 1 and not index.squared
 
 
+def test_the_exponent_of_a_metric_is_that_of_its_parameters():
+    # of which scikit-learn would warn beside its own
+    with Threads(hold_blas=True) as threads:
+        index = build_index(IRIS[:20], "minkowski", {"p": 3}, 2, threads)
+        found = index.search(IRIS[20:30], 2, threads)
+    D = pairwise_distances(IRIS[20:30], IRIS[:20], metric="minkowski", p=3)
+    assert_allclose(found.distances, np.sort(D, axis=1)[:, :2])
+
+
 def test_a_point_that_was_not_found_among_its_own_neighbours():
     # as there are where many rows are alike
     columns = np.array([[0, 2, 1], [2, 0, 3], [2, 1, 0], [3, 0, 1]])

@@ -56,3 +56,8 @@ def test_what_was_not_found_is_left_out_and_zeros_are_stored():
 def test_wrong_lists_are_named(indices, distances, error, message):
     with pytest.raises(error, match=message):
         neighbors_graph(indices, distances)
+
+
+def test_the_number_of_samples_is_whole():
+    with pytest.raises(TypeError, match=r"n_samples must be an int or None; got 2\.5"):
+        neighbors_graph([[0, 1]], [[0, 1]], n_samples=2.5)

@@ -143,6 +143,21 @@ def test_new_rows_that_the_map_has_no_place_for_are_counted():
     assert 0 < (away > 2 * radius).sum() <= told < 20
 
 
+def test_matrices_of_many_components_count_in_a_batch(monkeypatch, rng):
+    X, new = rng.normal(size=(12, 3)), rng.normal(size=(9, 3))
+    tsne = ExactTSNE(6, max_iter=20, early_exaggeration_iter=5).fit(X)
+    placed, sizes = tsne.transform(new), []
+
+    def place(objective):
+        sizes.append(len(objective.P))
+        return place_points(objective)
+
+    monkeypatch.setattr(_placement, "place_points", place)
+    monkeypatch.setattr(_placement, "NUMBERS_PER_BATCH", 3 * (12 + 6 * 6))
+    assert_array_equal(tsne.transform(new), placed)
+    assert sizes == [3, 3, 3]
+
+
 def test_a_row_alone_is_placed_as_in_a_batch():
     X = DIGITS[np.random.default_rng(0).permutation(1797)]
     tsne = ExactTSNE(affinities="neighbors", random_state=0, max_iter=250).fit(X[:900])
