@@ -302,7 +302,7 @@ class _ClusterWatch(_Watch):
     def _add(self, clusters):
         """Add a frame of a snapshot."""
         where = "a sample, " if clusters.stage == "sample" else ""
-        if clusters.start:
+        if clusters.start and clusters.stage != "encoder":
             where += f"start {clusters.start + 1} of {clusters.n_starts}, "
         changes = clusters.label_changes
         title = (

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdec.plotting._axes import axes_for
 from skdec.plotting._colors import categorical_colors, grey
+from skdec.plotting._legend import legend_under_labels
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -51,7 +52,7 @@ class ConvergenceDisplay:
     shade_ : Rectangle or None
         The iterations with exaggeration.
     legend_ : Legend
-        The legend, above the axes.
+        The legend, below the axes.
 
     Examples
     --------
@@ -168,10 +169,7 @@ class ConvergenceDisplay:
             _logarithmic(right, history[name])
         self.shade_ = _shade(ax, n_iter, history.get("exaggeration"))
         handles = [*self.lines_.values(), *([self.shade_] if self.shade_ else [])]
-        self.legend_ = ax.legend(
-            handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0),
-            frameon=False, ncols=len(handles), fontsize=9,
-        )  # fmt: skip
+        self.legend_ = legend_under_labels(ax, handles)
         return self
 
 
@@ -213,8 +211,11 @@ def _logarithmic(ax, values):
     elif len(positive) == len(values):
         ax.set_yscale("log")
     else:
-        ax.set_yscale("symlog", linthresh=positive.min(), linscale=0.5)
-        ax.set_ylim(bottom=0)
+        # from one power of ten to another, so that ticks tell how much it is
+        low, high = np.log10([positive.min(), positive.max()])
+        low, high = np.floor(low), max(np.ceil(high), np.floor(low) + 1)
+        ax.set_yscale("symlog", linthresh=10**low, linscale=0.5)
+        ax.set_ylim(0, 1.1 * 10**high)
 
 
 def _shade(ax, n_iter, exaggeration):

@@ -1,6 +1,9 @@
 """Legends outside of the axes."""
 
-from skdec.plotting._axes import matplotlib
+from skdec.plotting._axes import POINTS_PER_INCH, matplotlib
+
+# Ticks and the name of an axis take so many times the size of the font below it.
+LABELS = 3.4
 
 
 def legend_handle(name, color):
@@ -34,4 +37,20 @@ def draw_legend(ax, handles, below=False):
         handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False,
         ncols=-(-len(handles) // fit), fontsize=size, borderaxespad=0.0,
         handletextpad=0.2, columnspacing=1.0, labelspacing=0.35,
+    )  # fmt: skip
+
+
+def legend_under_labels(ax, handles):
+    """A legend in one line below ticks and name of the x axis: a title has room above.
+
+    The distance is one of letters, whatever the height of the axes.
+    """
+    size = matplotlib().rcParams["font.size"]
+    below = matplotlib("transforms").ScaledTranslation(
+        0, -LABELS * size / POINTS_PER_INCH, ax.figure.dpi_scale_trans
+    )
+    return ax.legend(
+        handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.0), frameon=False,
+        bbox_transform=ax.transAxes + below, ncols=len(handles), borderaxespad=0.0,
+        fontsize=0.9 * size,
     )  # fmt: skip

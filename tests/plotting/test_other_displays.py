@@ -155,6 +155,35 @@ def test_convergence_of_a_clustering(model):
     picture(display.ax_)
 
 
+@pytest.mark.parametrize("height", [2.0, 6.0])
+def test_a_legend_leaves_room_for_a_title_and_the_name_of_the_axis(model, height):
+    for display in (
+        ConvergenceDisplay.from_estimator(model, ax=new_axes((5, height))),
+        MembershipDisplay.from_estimator(model, IRIS, ax=new_axes((5, height))),
+    ):
+        ax = display.ax_
+        ax.set_title("a title")
+        picture(ax)
+        legend, figure = display.legend_.get_window_extent(), ax.figure.bbox
+        for other in (ax.title, ax.xaxis.label, ax.xaxis.get_ticklabels()[0]):
+            assert not legend.overlaps(other.get_window_extent())
+        assert not legend.overlaps(ax.bbox)
+        assert (
+            figure.y0 <= legend.y0 and figure.x0 <= legend.x0 < legend.x1 <= figure.x1
+        )
+
+
+def test_ticks_of_shares_are_around_them():
+    for share, top in ((1 / 150, 0.01), (0.3, 1.0), (0.01, 0.1)):
+        history = {"n_iter": [1, 2, 3], "kl_divergence": [3.0, 2.0, 1.0]}
+        history["label_changes"] = [1.0, share, 0.0]
+        right = ConvergenceDisplay.from_arrays(history, ax=new_axes()).right_
+        ticks = right["label_changes"].get_yticks()
+        low, high = right["label_changes"].get_ylim()
+        assert low == 0 and share < high
+        assert ticks[ticks < high].max() == pytest.approx(top)
+
+
 def test_convergence_where_little_happens():
     """One cluster, no label that changes, entries within one pass."""
     one = StudentTClustering(1, n_init=1, random_state=0).fit(IRIS)
