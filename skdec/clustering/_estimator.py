@@ -186,8 +186,8 @@ class StudentTClustering(FittedClustering):
         The fit ends where the callback returns something true, after the step that it
         was told of.
     callback_every : int, default=1
-        The callback is called when a run is judged first, and each so-manieth time
-        after that.
+        From one call to the next: 3 means at the first, fourth, seventh ... time that a
+        run is judged.
 
     Attributes
     ----------

@@ -35,7 +35,7 @@ class Watch:
     callback : callable or None
         Called as ``callback(n_iter, kl, snapshot)``.
     every : int
-        It is called at the first check of a run, and at each so-manieth after it.
+        From one call to the next; the first check of a run has one.
     look : callable or None
         ``look(run, form, number, check)`` gives the snapshot of a check.
 
