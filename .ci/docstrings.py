@@ -5,6 +5,7 @@ import sys
 
 from numpydoc.validate import validate
 
+import skdec.clustering
 import skdec.diagnostics
 import skdec.encoders
 import skdec.plotting
@@ -28,7 +29,8 @@ FOREIGN = {
 
 def public_names():
     """Yield every public function, class and method defined here."""
-    for module in (skdec, skdec.diagnostics, skdec.encoders, skdec.plotting):
+    parts = skdec.clustering, skdec.diagnostics, skdec.encoders, skdec.plotting
+    for module in (skdec, *parts):
         for name in module.__all__:
             thing = getattr(module, name)
             if not getattr(thing, "_is_protocol", False):  # nobody makes one

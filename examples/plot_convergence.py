@@ -44,7 +44,8 @@ figure, axes = plt.subplots(1, 2, figsize=(13, 4.2), layout="constrained")
 for ax, model in zip(axes, (settled, cut), strict=True):
     ConvergenceDisplay.from_estimator(model, ax=ax)
     changed = model.history_["label_changes"][-1]
-    ax.set_title(f"max_iter={model.max_iter}: {model.n_iter_} passes, converged: "
-                 f"{model.converged_},\n{changed:.1%} of labels changed in the last",
-                 pad=26)  # fmt: skip
+    ax.set_title(
+        f"max_iter={model.max_iter}: {model.n_iter_} passes, converged: "
+        f"{model.converged_},\n{changed:.1%} of labels changed in the last"
+    )
 plt.show()

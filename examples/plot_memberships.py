@@ -59,7 +59,6 @@ for ax, (name, each) in zip(axes, q.items(), strict=True):
     ax.set_title(
         f"{name}: claims {each.max(axis=1).mean():.0%}, "
         f"right in {right[name].mean():.0%}",
-        pad=26,
     )
 plt.show()
 

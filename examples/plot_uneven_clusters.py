@@ -14,15 +14,20 @@ spread: that is what it is for.  Clusters have the colour of the class that they
 best.
 """
 
+from base64 import b64encode
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import matplotlib.pyplot as plt
 import numpy as np
+from PIL import Image, ImageSequence
 from sklearn.cluster import KMeans
 from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
 from skdec import StudentTClustering
-from skdec.plotting import EmbeddingDisplay, match_labels
+from skdec.plotting import EmbeddingDisplay, animate_fit, match_labels
 
 # %%
 # The data: the same three places twice over, once with clusters that differ in the
@@ -71,4 +76,44 @@ for row, (title, (X, y)) in zip(axes, DATA.items(), strict=True):
         EmbeddingDisplay.from_arrays(X, labels=labels, ax=ax, **look)
         ax.set_title(f"{name}\nadjusted Rand index {agreement[title][name]:.2f}")
 figure.suptitle("The classes, and clusters in the colours of the classes they match")
+plt.show()
+
+# %%
+# How it gets there
+# -----------------
+# :func:`skdec.plotting.animate_fit` makes a film of what a ``callback`` sees.  It
+# begins with the best of the k-means starts, which divides the large cluster and gives
+# the small one to a half of it.  Crosses are the centroids, with the way that they have
+# gone.  They end farther out than the middle of their rows, away from each other: a row
+# is compared with all of them.
+X, y = DATA["2,000 / 200 / 50 rows"]
+with TemporaryDirectory() as folder:
+    path = Path(folder, "clusters.gif")
+    model = animate_fit(
+        METHODS["StudentTClustering"], X, path, labels=y, every=2, fps=8, dpi=80,
+        names=["2,000 rows", "200 rows", "50 rows"],
+    )  # fmt: skip
+    picture = path.read_bytes()
+    with Image.open(path) as film:
+        frames = [np.array(f.convert("RGB")) for f in ImageSequence.Iterator(film)]
+print(f"{len(frames)} frames of {model.n_iter_} passes, {len(picture) / 1e3:.0f} kB")
+
+
+class Film:
+    """A GIF inside a page."""
+
+    def _repr_html_(self):
+        data = b64encode(picture).decode()
+        return f'<img src="data:image/gif;base64,{data}" alt="centroids on their way">'
+
+
+Film()
+
+# %%
+# Some of its frames: labels settle long before the centroids do.
+shown = np.geomspace(1, len(frames), 6).round().astype(int) - 1
+figure, axes = plt.subplots(2, 3, figsize=(12, 6.6), layout="constrained")
+for ax, number in zip(axes.flat, shown, strict=True):
+    ax.imshow(frames[number])
+    ax.set_axis_off()
 plt.show()

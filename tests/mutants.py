@@ -49,6 +49,7 @@ TRANSFORM = "tests/tsne/test_placement.py -k 'transform or place'"
 CONTINUED = "tests/tsne/test_continued.py"
 HISTORY = "tests/tsne/test_progress.py -k history"
 RATE = "tests/tsne/test_schedule.py -k pull_of_neighbours"
+WATCH = "tests/clustering/test_watch.py -k 'are_given or often or large_data'"
 
 
 class Mutant(NamedTuple):
@@ -612,6 +613,21 @@ MUTANTS = [
         settling=("SETTLING / (SETTLING + self.n_steps)", "1 / (1 + self.n_steps)"),
         dying=("np.maximum(sums.curvature, DYING * sums.repulsion)", "sums.curvature"),
         uphill=("return -np.divide(", "return np.divide("),
+    ),
+    *mutants(
+        "clustering/_watch.py",
+        (WATCH,),
+        unit_of_weights=("objective.weights.restore(", "float("),
+        every_check=("or number % self.every", ""),
+        called_after_stop=("or self.stopped or", "or"),
+    ),
+    *mutants(
+        "clustering/_self_training.py",
+        (WATCH,),
+        seen_after_step=(
+            "self.history, objective, self.anchors",
+            "self.history, objective, self.centers",
+        ),
     ),
     *mutants(
         "tsne/_schedule.py",

@@ -8,5 +8,6 @@ With an encoder, z = encoder(x) takes the place of X, and joint training follows
 """
 
 from skdec.clustering._estimator import StudentTClustering
+from skdec.clustering._snapshot import Snapshot
 
-__all__ = ["StudentTClustering"]
+__all__ = ["Snapshot", "StudentTClustering"]

@@ -30,9 +30,11 @@ from skdec.clustering._form import (
 from skdec.clustering._joint_training import learn
 from skdec.clustering._prediction import FittedClustering, Labelled, label_rows
 from skdec.clustering._result import ClusteringResult
+from skdec.clustering._snapshot import Snapshot, snapshots
 from skdec.clustering._starts import check_init, find_starts
 from skdec.clustering._stream import Batch, Stream, after_fit, joined, numbered_as
 from skdec.clustering._training import Settings
+from skdec.clustering._watch import Watch
 from skdec.utils.blocks import Blocks, check_blocks, in_memory, is_dask
 from skdec.utils.progress import BARS, Reports
 from skdec.utils.sklearn_compat import HasMethods, StrOptions, fit_context
@@ -176,6 +178,18 @@ class StudentTClustering(FittedClustering):
         an encoder's training; 2 and more print one for every refresh.  "progress" draws
         a bar in their place, with the share of labels changed and the time that is left
         if they do not settle earlier, by rich or tqdm, whichever is installed.
+    callback : callable, default=None
+        Called as ``callback(n_iter, kl, clusters)`` whenever the iterations are judged,
+        as for ``history_``: with the pass, KL(P‖Q) and a
+        :class:`skdec.clustering.Snapshot`.  That tells the centroids, the share of
+        labels changed and which start is carried through, and gives labels and
+        memberships of the training rows when they are asked for.  Each start that is
+        carried through is a run of its own; so is an encoder's training, after them.
+        The fit ends where the callback returns something true, after the step that it
+        was told of.
+    callback_every : int, default=1
+        From one call to the next: 3 means at the first, fourth, seventh ... time that a
+        run is judged.
 
     Attributes
     ----------
@@ -313,6 +327,8 @@ class StudentTClustering(FittedClustering):
         "random_state": ["random_state"],
         "n_jobs": N_JOBS,
         "verbose": ["verbose", StrOptions({BARS})],
+        "callback": [callable, None],
+        "callback_every": [Range(Integral, 1, None, closed="left")],
     }
 
     def __init__(
@@ -332,6 +348,8 @@ class StudentTClustering(FittedClustering):
         random_state: RandomState = None,
         n_jobs: int | None = -1,
         verbose: int | Literal["progress"] = 0,
+        callback: Callable[[int, float, Snapshot], Any] | None = None,
+        callback_every: int = 1,
     ) -> None:
         self.n_clusters = n_clusters
         self.dof = dof
@@ -347,6 +365,8 @@ class StudentTClustering(FittedClustering):
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
+        self.callback = callback
+        self.callback_every = callback_every
 
     @fit_context
     def fit(
@@ -376,7 +396,8 @@ class StudentTClustering(FittedClustering):
             if self.encoder is not None:
                 encoder = self._pretrained(X, weights)
                 Z = self._encode(X, encoder)
-            clustered = self._cluster(Z, weights, reports)
+            watch = self._watch(Z)
+            clustered = self._cluster(Z, weights, reports, watch)
             outcome, result = clustered.outcome, clustered.result
             if encoder is None:
                 stream = after_fit(Stream(kept=None), clustered)
@@ -384,7 +405,7 @@ class StudentTClustering(FittedClustering):
                     outcome, self.n_clusters, self.max_iter, self.batch_size
                 )
             else:
-                learned = self._learn(X, weights, Z, clustered, encoder, reports)
+                learned = self._learn(X, weights, Z, clustered, encoder, reports, watch)
                 encoder, Z, result = learned.encoder, learned.Z, learned.result
                 said = remarks.on_training(
                     learned, outcome, self.n_clusters, self.max_iter
@@ -485,10 +506,14 @@ class StudentTClustering(FittedClustering):
     def _reports(self):
         return Reports(type(self).__name__, self.verbose)
 
-    def _settings(self, reports, of_start=False):
+    def _watch(self, Z):
+        """Who sees how rows z are fitted."""
+        return Watch(self.callback, self.callback_every, snapshots(self, Z))
+
+    def _settings(self, reports, watch, of_start=False):
         """Settings of the self-training; an encoder's starts have the defaults."""
         if of_start:
-            return Settings(reports=reports)
+            return Settings(reports=reports, watch=watch)
         return Settings(
             max_iter=self.max_iter,
             tol=self.tol,
@@ -497,13 +522,14 @@ class StudentTClustering(FittedClustering):
             else self.update_interval,
             batch_size=None if self.batch_size == "auto" else self.batch_size,
             reports=reports,
+            watch=watch,
         )
 
     def _automatic(self):
         """Which parts of the form are chosen here, by name."""
         return {name: getattr(self, name) == "auto" for name in Form._fields}
 
-    def _cluster(self, X, weights, reports):
+    def _cluster(self, X, weights, reports, watch):
         """Cluster rows that stay where they are."""
         joint = self.encoder is not None
         auto = self._automatic()
@@ -533,7 +559,7 @@ class StudentTClustering(FittedClustering):
             )
             carrier = Carrier(
                 starts,
-                self._settings(reports, of_start=joint),
+                self._settings(reports, watch, of_start=joint),
                 threads,
                 np.random.RandomState(seeds[0]),
                 strict=all(auto.values()) and not joint,
@@ -554,7 +580,7 @@ class StudentTClustering(FittedClustering):
         given = {} if weight is None else {"sample_weight": weight}
         return encoder.fit(X, **given)
 
-    def _learn(self, X, weights, Z, clustered, encoder, reports):
+    def _learn(self, X, weights, Z, clustered, encoder, reports, watch):
         """Train the encoder with the clusters, from z and a start."""
         size = ENCODER_BATCH if self.batch_size == "auto" else self.batch_size
         settings = Settings(
@@ -563,6 +589,7 @@ class StudentTClustering(FittedClustering):
             None if self.update_interval == "auto" else self.update_interval,
             X.shape[0] if size is None else size,
             reports,
+            watch,
         )
         # BLAS is not held: the encoder needs it
         with Threads(self.n_jobs) as threads:
@@ -572,7 +599,8 @@ class StudentTClustering(FittedClustering):
 
     def _fit_anew(self, batch, stream, reports):
         """Fit all that is kept of a stream, its clusters numbered as before."""
-        clustered = self._cluster(batch.X, batch.weights, reports)
+        watch = self._watch(batch.X)
+        clustered = self._cluster(batch.X, batch.weights, reports, watch)
         if stream.now is not None:
             result = clustered.result
             order = numbered_as(stream.now.centers, result.centers)
@@ -588,7 +616,8 @@ class StudentTClustering(FittedClustering):
             objective = make_objective(
                 batch.X, batch.weights, stream.now.centers, form, threads
             )
-            stream = stream.follow(objective, self._settings(reports), allowed)
+            settings = self._settings(reports, self._watch(batch.X))
+            stream = stream.follow(objective, settings, allowed)
             small = batch.X.shape[0] < remarks.BATCH_ROWS * self.n_clusters
             stream = replace(stream, small=stream.small or small)
             return Fit(stream.result(objective), form, stream)

@@ -21,6 +21,7 @@ from skdec.clustering._result import ClusteringResult
 from skdec.clustering._self_training import SelfTraining
 from skdec.clustering._spread import simplified_silhouette
 from skdec.clustering._training import Ended, number_collapsed
+from skdec.clustering._watch import Run
 from skdec.utils.numbers import TINY
 
 # If clusters lose all their rows, these shares of the automatic bandwidth are tried.
@@ -51,6 +52,7 @@ class Outcome:
     """Where the clustering of a fixed embedding ended."""
 
     ended: Ended  # where self-training ended, whether or not that is returned
+    run: Run  # which run that was
     random_state: np.random.RandomState  # draws the batches of what comes next
     objective: ClusteringObjective
     form: Form
@@ -77,6 +79,11 @@ class Outcome:
             converged=self.converged,
             start_kept=self.start_kept,
         )
+
+    @property
+    def stopped(self):
+        """Whether who watches the fit has ended it."""
+        return self.ended.stopped
 
     @property
     def converged(self):
@@ -127,8 +134,10 @@ def cluster(carrier, form, automatic):
         attempts.append((starts[0], form._replace(bandwidth=share * form.bandwidth)))
     for start, tried in attempts:
         outcome = carrier.of_sample(start, tried)
-        if not outcome.emptied:
+        if not outcome.emptied or outcome.stopped:
             break
+    if outcome.stopped:
+        return carrier.of_all(start, tried, outcome)
     if (outcome.emptied or outcome.harmful) and automatic.balance:
         start, tried = starts[0], form._replace(balance=PAPER_BALANCE)
         outcome = carrier.of_sample(start, tried)
@@ -145,7 +154,11 @@ def cluster_first_embedding(carrier, form):
     centroids, which the encoder will pull rows to: by the density of an even mixture
     around them, of those that emptied the fewest clusters.
     """
-    outcomes = [carrier.of_sample(start, form) for start in carrier.ranked(form)]
+    outcomes = []
+    for start in carrier.ranked(form):
+        outcomes.append(carrier.of_sample(start, form))
+        if outcomes[-1].stopped:
+            break
     held = [outcome for outcome in outcomes if not outcome.emptied] or outcomes
     sharpness = np.array([outcome.sharpness for outcome in held])
     best = held[int(np.argmax(sharpness >= sharpness.max() - SHARPNESS_TIE))]
@@ -178,6 +191,7 @@ class Carrier:
         self.strict, self.allowed = strict, _insignificant(starts)
         self.loss_allowed = self.allowed + PLAINLY
         self.sampled = starts.sample is not starts.rows
+        self._tried = starts.centers
 
     def ranked(self, form):
         """The starts in the order in which they are tried.
@@ -202,7 +216,8 @@ class Carrier:
             alike = equal[np.argmax(agreement[equal])]
             ranked.append(alike if agreement[alike] >= LEAST_AGREEMENT else equal[0])
             left = left[left != ranked[-1]]
-        return [starts.centers[i] for i in ranked]
+        self._tried = [starts.centers[i] for i in ranked]
+        return self._tried
 
     def of_sample(self, start, form):
         """Where a start leads with the sample, or with all rows if they are few."""
@@ -210,7 +225,8 @@ class Carrier:
         if self.sampled:
             settings = replace(settings, batch_size=None)
         rows, weights = self.starts.sample, self.starts.sample_weights
-        return self._carry(rows, weights, start, form, settings)
+        stage = "sample" if self.sampled else "rows"
+        return self._carry(stage, rows, weights, start, form, settings)
 
     def of_all(self, start, form, outcome=None):
         """Where it leads with all rows, begun at its end with the sample if given."""
@@ -220,9 +236,11 @@ class Carrier:
         if outcome is not None:
             begin = outcome.objective.rows.to_original(outcome.centers)
         rows, weights = self.starts.rows, self.starts.weights
-        return self._carry(rows, weights, start, form, self.settings, begin)
+        return self._carry("rows", rows, weights, start, form, self.settings, begin)
 
-    def _carry(self, X, weights, start, form, settings, begin=None):
+    def _carry(self, stage, X, weights, start, form, settings, begin=None):
+        which = Run(stage, self._number(start), len(self._tried))
+        settings.watch.begin(which, form)
         objective = make_objective(X, weights, start, form, self.threads)
         rows, ball = objective.rows, objective.ball()
         origin, n_reseeds = _place_empty(objective, rows.to_internal(start))
@@ -237,9 +255,13 @@ class Carrier:
             self.random_state,
         )
         ended = run.run(objective)
-        outcome = self._judged(ended, objective, start, origin, form, n_reseeds)
+        outcome = self._judged(ended, which, objective, start, origin, form, n_reseeds)
         settings.reports.line(f"{outcome}")
         return outcome
+
+    def _number(self, start):
+        """The place of a start in the order in which they are tried."""
+        return [tried is start for tried in self._tried].index(True)
 
     def _loses_labels(self, objective, origin, end):
         """Whether the labels explain the rows plainly worse than those of the start."""
@@ -271,7 +293,7 @@ class Carrier:
         )
         return after < before + CLEARER
 
-    def _judged(self, ended, objective, start, origin, form, n_reseeds):
+    def _judged(self, ended, run, objective, start, origin, form, n_reseeds):
         """What is returned: the end of a run, or its origin."""
         before = objective.evidence(objective.mixture(origin))
         after = objective.evidence(objective.mixture(ended.centers))
@@ -293,6 +315,7 @@ class Carrier:
         centers = origin if kept else ended.centers
         return Outcome(
             ended=ended,
+            run=run,
             random_state=self.random_state,
             objective=objective,
             form=form,

@@ -54,6 +54,7 @@ class Learned:
     n_collapsed: int  # clusters at the end of the training, whether or not returned
     lost: bool  # of which the start had fewer
     worse: bool  # the start's labels explain the embedding plainly better
+    stopped: bool  # ended by who watches the fit
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Trained:
     n_steps: int
     converged: bool
     vanished: bool  # the embedding shrank to a point
+    stopped: bool  # ended by who watches the fit
     history: History
 
 
@@ -80,6 +82,7 @@ def learn(clustered, encoder, X, weights, Z, encode, threads, settings):
     start, first = clustered.outcome, clustered.result
     # a copy of Z too: an encoder may keep, and change, what it gives
     before, Z_before = copy.deepcopy(encoder), Z.copy()
+    settings.watch.begin(start.run._replace(stage="encoder"), start.form)
     training = JointTraining(start, encoder, X, weights, Z, encode, threads, settings)
     trained = training.run()
     objective = trained.objective
@@ -100,7 +103,9 @@ def learn(clustered, encoder, X, weights, Z, encode, threads, settings):
     Z, worse = trained.Z, now < then - start.loss_allowed
     if trained.vanished or lost or worse:
         encoder, Z, result = before, Z_before, first.kept_after(result)
-    return Learned(encoder, Z, result, trained.vanished, n_collapsed, lost, worse)
+    return Learned(
+        encoder, Z, result, trained.vanished, n_collapsed, lost, worse, trained.stopped
+    )
 
 
 class JointTraining:
@@ -137,8 +142,8 @@ class JointTraining:
         f_j per unit of weight: of all rows at a refresh, then a running mean.
     vanished : bool
         Whether the embedding shrank to a point; the training ends there.
-    converged : bool
-        Whether labels came to rest.
+    converged, stopped : bool
+        Whether labels came to rest, and whether who watches has ended the training.
     first_labels : ndarray of shape (n_samples,)
         Labels at the first refresh.
     history : History
@@ -164,7 +169,8 @@ class JointTraining:
         self._objective = self.first_labels = None
         self.n_iter = self.n_steps = 0
         self.frequencies = None
-        self.converged, self.vanished, self.history = False, False, History()
+        self.converged = self.vanished = self.stopped = False
+        self.history = History()
 
     def encode(self):
         """The embedding of all rows as it is now."""
@@ -185,7 +191,7 @@ class JointTraining:
         """
         last, batches = self.settings.max_iter * self.n_batches, self._batches()
         self.refresh()
-        while not (self.converged or self.vanished or self.n_steps >= last):
+        while not (self._is_over() or self.n_steps >= last):
             for _ in range(min(self.interval, last - self.n_steps)):
                 self.step(next(batches))
                 self._report(last)
@@ -203,6 +209,7 @@ class JointTraining:
             n_steps=self.n_steps,
             converged=self.converged,
             vanished=self.vanished,
+            stopped=self.stopped,
             history=self.history,
         )
 
@@ -218,6 +225,11 @@ class JointTraining:
             self.first_labels = self._labels.copy()
         spread = _mean_deviation(objective.rows.to_internal(self.Z[self.used]))
         self._judge(sums, objective.total, spread)
+        watch = self.settings.watch
+        self.stopped = watch.checked(self.history, objective, before, self.Z)
+
+    def _is_over(self):
+        return self.converged or self.vanished or self.stopped
 
     def _report(self, last):
         """Tell how many steps are done, of at most ``last``."""

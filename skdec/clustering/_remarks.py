@@ -30,7 +30,7 @@ def on_clustering(outcome, n_clusters, max_iter, batch_size):
             f"{form.dof:g}, {form.bandwidth:g} and {form.balance:g}) at 'auto', or "
             "take a smaller bandwidth"
         )
-    elif not outcome.converged:
+    elif not (outcome.converged or outcome.stopped):
         said.append(
             f"the clusters did not settle within max_iter={max_iter} passes: "
             "increase max_iter or tol"
@@ -60,7 +60,7 @@ def on_training(learned, outcome, n_clusters, max_iter):
             f"embedding worse than those of the start{START_KEPT}: {ENCODER_REMEDY}"
         ]
     said = []
-    if not learned.result.converged:
+    if not (learned.result.converged or learned.stopped):
         said.append(
             "the encoder's training did not settle within "
             f"max_iter={max_iter} passes: increase max_iter or tol"

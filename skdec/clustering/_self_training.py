@@ -56,9 +56,10 @@ class SelfTraining:
         all rows, just its own.
     n_iter, n_steps : int
         Passes over the data, and steps.
-    converged, emptied : bool
-        Whether labels and centroids came to rest, and whether the run was given up
-        because clusters stayed without rows that had some at first.
+    converged, emptied, stopped : bool
+        Whether labels and centroids came to rest, whether the run was given up
+        because clusters stayed without rows that had some at first, and whether who
+        watches it has ended it.
     history : History
         KL and the share of labels changed.
     """
@@ -70,7 +71,7 @@ class SelfTraining:
         self.frequencies, self.anchors, self.target = None, centers, None
         self._before = self._step_before = self._last_step = None
         self.n_iter = self.n_steps = 0
-        self.converged = self.emptied = False
+        self.converged = self.emptied = self.stopped = False
         self._n_occupied, self._n_empty = None, 0
         self.history = History()
 
@@ -144,7 +145,7 @@ class SelfTraining:
         self.least_shift = LEAST_SHIFT[objective.rows.dtype]
         checked, changed, refreshed = self.centers, 0.0, False
         while self.n_iter < self.settings.max_iter and not (
-            self.converged or self.emptied
+            self.converged or self.emptied or self.stopped
         ):
             kl, occupied = 0.0, 0.0
             for rows in self._batches(objective.n_rows):
@@ -167,6 +168,9 @@ class SelfTraining:
             # only after a refresh: between refreshes P is stale
             if refreshed:
                 self._judge(checked, changed, kl, occupied)
+                self.stopped = self.settings.watch.checked(
+                    self.history, objective, self.anchors
+                )
                 checked, changed, refreshed = self.centers, 0.0, False
         return Ended(
             centers=self.centers,
@@ -176,6 +180,7 @@ class SelfTraining:
             n_steps=self.n_steps,
             converged=self.converged,
             emptied=self.emptied,
+            stopped=self.stopped,
             history=self.history,
         )
 

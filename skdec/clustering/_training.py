@@ -6,6 +6,7 @@ import numpy as np
 
 from skdec.clustering._optimizers import CentroidDescent, StochasticDescent
 from skdec.clustering._scaled_rows import Ball
+from skdec.clustering._watch import Watch
 from skdec.utils.progress import SILENT, Reports
 
 # Centroids closer than this, in bandwidths, give memberships that cannot be told apart.
@@ -25,6 +26,7 @@ class Settings:
     update_interval: int | None = 1  # of an encoder, None: a pass
     batch_size: int | None = None
     reports: Reports = SILENT
+    watch: Watch = field(default_factory=Watch)
 
 
 @dataclass
@@ -47,6 +49,7 @@ class Ended:
     n_steps: int
     converged: bool
     emptied: bool  # given up because clusters stayed without rows
+    stopped: bool  # ended by who watches the fit
     history: History
 
 

@@ -1,4 +1,4 @@
-"""Films of fits: each frame is the map as a callback of the fit was given it."""
+"""Films of fits: each frame is what a callback of the fit was given."""
 
 from __future__ import annotations
 
@@ -8,25 +8,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import clone, is_clusterer
 
-from skdec.plotting._axes import matplotlib
-from skdec.plotting._embedding import EmbeddingDisplay
+from skdec.plotting._film import Film, writer_for
 from skdec.plotting._labels import categories
+from skdec.plotting._scenes import (
+    Clusters,
+    ClusterScene,
+    Look,
+    Map,
+    MapScene,
+    check_places,
+)
+from skdec.utils.validation import check_matrix
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from skdec.utils.typing import MatrixLike
 
-# How much of the way to a smaller view a frame goes; to a larger one it goes at once.
-ZOOM = 0.25
-
-# Room around the map, as a share of its extent.
-ROOM = 0.06
-
 # ExactTSNE calls back at each multiple of this, whatever it is asked for.
 CHECK_EVERY = 50
+
+# Iterations of a map and passes of a clustering from one frame to the next.
+MAP_EVERY, CLUSTERS_EVERY = 10, 1
+MAP_FPS, CLUSTERS_FPS = 12.0, 4.0
 
 
 def animate_fit(
@@ -36,21 +42,27 @@ def animate_fit(
     *,
     labels: ArrayLike | None = None,
     names: Any = None,
-    every: int = 10,
-    fps: float = 12.0,
+    view: ArrayLike | None = None,
+    every: int | None = None,
+    fps: float | None = None,
     hold: float = 1.0,
     figsize: tuple[float, float] = (6.0, 4.8),
     dpi: float = 100.0,
     fit_params: dict[str, Any] | None = None,
     **plot_options: Any,
 ) -> Any:
-    """Fit, and write a film of how the map unfolds.
+    """Fit, and write a film of how a map unfolds, or how clusters find their place.
+
+    Rows of a map have the colours of their classes.  Rows that are clustered have that
+    of their cluster, which is the colour of the class that it matches best at first, if
+    there are classes.  Crosses are the centroids, with the way that they have gone.
 
     Parameters
     ----------
-    estimator : ExactTSNE, or a pipeline with one
+    estimator : ExactTSNE, StudentTClustering, or a pipeline with any of them
         A copy of it is fitted; it stays as it is.  Its own ``callback`` is called as
-        ever, and may end the fit.
+        ever, and may end the fit.  Of a pipeline all steps that call back are shown,
+        one after the other.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         The rows.
     path : str or path-like
@@ -59,11 +71,18 @@ def animate_fit(
     labels : array-like of shape (n_samples,), default=None
         Classes, for the colours.
     names : sequence of str or mapping, default=None
-        What classes are called: by number, or from label to name.
-    every : int, default=10
-        Iterations from one frame to the next.  The last frame is the fitted map.
-    fps : float, default=12.0
-        Frames a second.
+        What classes are called, or clusters, if there are no classes: by number, or
+        from label to name.
+    view : array-like of shape (n_samples, n_components), default=None
+        Where to draw rows that are clustered, such as a map of them.  A centroid is
+        drawn at the mean of the rows of its cluster then.  None means the two features
+        of the rows; of more, those that ``components`` names; with an encoder, its
+        embedding.
+    every : int, default=None
+        From one frame to the next.  None means 10 iterations of a map, and 1 check of a
+        clustering (see its ``callback_every``).  The last frame is what was fitted.
+    fps : float, default=None
+        Frames a second.  None means 12, or 4 where there are clusterings alone.
     hold : float, default=1.0
         For how many seconds the last frame stays.
     figsize : tuple of two float, default=(6.0, 4.8)
@@ -78,17 +97,22 @@ def animate_fit(
     Returns
     -------
     fitted : object
-        The fitted copy.  The map is to the bit what ``fit`` gives without a film.
+        The fitted copy.  It is to the bit what ``fit`` gives without a film.
 
     Raises
     ------
     TypeError
-        If the estimator has no ``callback``.
+        If neither the estimator nor a step of it has a ``callback``.
     ValueError
         If the name of the file ends in neither ".gif" nor ".mp4", or its folder does
-        not exist.
+        not exist, or there is no plane in which to draw what is clustered.
     RuntimeError
         If ".mp4" is asked for, and there is no ffmpeg.
+
+    Notes
+    -----
+    With an encoder the film is of its training; the clusterings of the first embedding,
+    from which that starts, are not shown.
 
     Examples
     --------
@@ -105,164 +129,140 @@ def animate_fit(
     >>> tsne.embedding_.shape
     (150, 2)
     """
-    step, path = _step_with_callback(estimator), Path(path)
-    writer = _writer(path, fps)
-    if not every >= 1 or int(every) != every:
+    prefixes, path = _steps_with_callback(estimator), Path(path)
+    maps = [p for p in prefixes if not is_clusterer(_step(estimator, p))]
+    if fps is None:
+        fps = MAP_FPS if maps else CLUSTERS_FPS
+    writer = writer_for(path, fps)
+    if every is not None and (not every >= 1 or int(every) != every):
         raise ValueError(f"every must be an int of at least 1; got {every}")
+    classes, n_rows = None, np.shape(X)[0]
     if labels is not None:
-        found = categories(labels, "labels", np.shape(X)[0], names)
-        labels, names = found.numbers, found.names
-    fitted, given = clone(estimator), estimator.get_params()
-    film = Film(writer, path, dpi, figsize, labels, names, plot_options)
-    watch = _Watch(film, given, step, int(every))
+        classes = categories(labels, "labels", n_rows, names)
+    if view is not None:
+        view = _checked_view(view, n_rows)
+    elif is_clusterer(estimator) and prefixes == [""] and estimator.encoder is None:
+        check_places(X, plot_options)
+    fitted, film = clone(estimator), Film(writer, path, dpi, figsize)
+    look = Look(classes, names, view, plot_options)
+    watch = _watched(fitted, estimator.get_params(), film, look, prefixes, every)
     with film:
-        fitted.set_params(
-            **{f"{step}callback": watch, f"{step}callback_every": watch.called_every}
-        )
         fitted.fit(X, **(fit_params or {}))
         watch.end()
         film.hold(round(hold * fps))
-    fitted.set_params(
-        **{name: given[name] for name in (f"{step}callback", f"{step}callback_every")}
-    )
+    given = estimator.get_params()
+    own = [f"{p}{name}" for p in prefixes for name in ("callback", "callback_every")]
+    fitted.set_params(**{name: given[name] for name in own})
     return fitted
 
 
-def _step_with_callback(estimator):
-    """The prefix of the parameters of the step that calls back: "" of a map alone."""
+def _steps_with_callback(estimator):
+    """The prefixes of the parameters of the steps that call back: "" of one alone."""
     given = estimator.get_params()
-    steps = [
-        name.removesuffix("callback")
+    names = [
+        name
         for name in given
         if (name == "callback" or name.endswith("__callback"))
         and f"{name}_every" in given
     ]
-    if len(steps) != 1:
+    if not names:
         raise TypeError(
-            "estimator must have one callback, as ExactTSNE has, or be a pipeline with "
-            f"one such step; {type(estimator).__name__} has {len(steps)}"
+            "estimator must have a callback, as ExactTSNE and StudentTClustering have, "
+            f"or be a pipeline with such a step; {type(estimator).__name__} has none"
         )
-    return steps[0]
+    # in the order in which they are fitted, not of their names
+    order = list(getattr(estimator, "named_steps", ()))
+    prefixes = [name.removesuffix("callback") for name in names]
+    return sorted(
+        prefixes, key=lambda p: [order.index(s) for s in p.split("__")[:1] if s]
+    )
 
 
-def _writer(path, fps):
-    """What writes a film, or an error before anything is fitted."""
-    animation = matplotlib("animation")
-    if path.suffix not in (".gif", ".mp4"):
-        raise ValueError(f"path must end in .gif or .mp4; got {str(path)!r}")
-    if not path.parent.is_dir():
-        raise ValueError(f"path must be in a folder that exists; got {str(path)!r}")
-    if path.suffix == ".gif":
-        return animation.PillowWriter(fps=fps)
-    if not animation.FFMpegWriter.isAvailable():
-        raise RuntimeError(
-            "path ends in .mp4, which needs the program ffmpeg, and there is none; "
-            "a path that ends in .gif needs no other program"
+def _step(estimator, prefix):
+    """The step that a prefix is of."""
+    return estimator.get_params()[prefix.removesuffix("__")] if prefix else estimator
+
+
+def _checked_view(view, n_rows):
+    """Places of all rows, NaN where they have none."""
+    view = check_matrix(view, "view", ensure_all_finite=False)
+    if len(view) != n_rows or view.shape[1] < 2:
+        raise ValueError(
+            f"view must have a row for each of the {n_rows} rows of X, and two columns "
+            f"at least; got shape {view.shape}"
         )
-    return animation.FFMpegWriter(fps=fps)
+    return view
 
 
-class Film:
-    """Frames on their way into a file, which appears when it is whole.
-
-    Parameters
-    ----------
-    writer : matplotlib.animation.AbstractMovieWriter
-        Writes frames.
-    path : Path
-        Where the film goes in the end.
-    dpi, figsize : float, tuple
-        Of the figure.
-    labels, names : ndarray or None, dict or None
-        Classes by number.
-    options : dict
-        Parameters of ``EmbeddingDisplay.plot``.
-    """
-
-    def __init__(self, writer, path, dpi, figsize, labels, names, options):
-        self.writer, self.path, self.dpi = writer, path, dpi
-        self.labels, self.names, self.options = labels, names, options
-        self.figure = matplotlib("figure").Figure(figsize=figsize, layout="constrained")
-        self.ax = self.figure.add_subplot()
-        self._half = None
-        self._part = path.with_name(f".{path.stem}.part{path.suffix}")
-
-    def __enter__(self):
-        self.writer.setup(self.figure, str(self._part), self.dpi)
-        return self
-
-    def __exit__(self, kind, *_):
-        try:
-            # a film of no frames would be an error beside the one that left it empty
-            if kind is None or self._half is not None:
-                self.writer.finish()
-            if kind is None:
-                os.replace(self._part, self.path)
-        finally:
-            self._part.unlink(missing_ok=True)
-
-    def frame(self, n_iter, kl, embedding):
-        """Draw the map at an iteration, and add it."""
-        # rows of no weight have no place before the end
-        there = np.isfinite(embedding).all(axis=1)
-        self.ax.clear()
-        EmbeddingDisplay.from_arrays(
-            embedding[there],
-            labels=None if self.labels is None else self.labels[there],
-            names=self.names,
-            ax=self.ax,
-            **self.options,
-        )
-        self.ax.set_title(f"iteration {n_iter}: KL = {kl:.3f}", fontsize=10)
-        if self._half is None:
-            # laid out once: the axes keep their place, and frames take half the time
-            self.figure.draw_without_rendering()
-            self.figure.set_layout_engine("none")
-        self._view()
-        self.writer.grab_frame()
-
-    def _view(self):
-        """The limits of the frame: around the whole map, and shrinking slowly."""
-        limits = np.array([self.ax.get_xlim(), self.ax.get_ylim()])
-        center, half = limits.mean(axis=1), (1 + ROOM) * np.ptp(limits, axis=1) / 2
-        if self._half is not None:
-            slow = self._half + ZOOM * (half - self._half)
-            half = np.maximum(half, slow)
-        self._half = half
-        self.ax.set_xlim(center[0] - half[0], center[0] + half[0], auto=True)
-        self.ax.set_ylim(center[1] - half[1], center[1] + half[1], auto=True)
-
-    def hold(self, n_frames):
-        """Let the last frame stay for so many more."""
-        for _ in range(n_frames):
-            self.writer.grab_frame()
+def _watched(fitted, given, film, look, prefixes, every):
+    """Make a film the callback of each of these steps; the last of these callbacks."""
+    watch = None
+    for prefix in prefixes:
+        step = _step(fitted, prefix)
+        kind, scene = _MapWatch, MapScene(look)
+        if is_clusterer(step):
+            kind, scene = _ClusterWatch, ClusterScene(look, step.encoder is not None)
+        watch = kind(film, scene, fitted, prefix, given, every, watch)
+    return watch
 
 
 class _Watch:
-    """The callback of a fit: adds frames to a film, and calls the user's own.
+    """The callback of a step: adds frames to a film, and calls the user's own.
 
-    ``given`` are the parameters of the estimator, ``step`` the prefix of those of the
-    step that calls back.
+    Parameters
+    ----------
+    film : Film
+        Gets the frames.
+    scene : MapScene or ClusterScene
+        Draws them.
+    fitted : estimator
+        What is fitted.
+    prefix : str
+        That of the step's parameters.
+    given : dict
+        The parameters of the user's estimator.
+    every : int or None
+        From one frame to the next.
+    before : _Watch or None
+        Of the step before, whose last frame comes first.
     """
 
-    def __init__(self, film, given, step, every):
-        self.film, self.every = film, every
-        self.callback = given[f"{step}callback"]
-        self.callback_every = given[f"{step}callback_every"]
-        self.max_iter = given[f"{step}max_iter"]
-        self.called_every = every
+    default_every = 1
+
+    def __init__(self, film, scene, fitted, prefix, given, every, before):
+        self.film, self.scene, self.fitted, self.prefix = film, scene, fitted, prefix
+        self.callback = given[f"{prefix}callback"]
+        self.callback_every = given[f"{prefix}callback_every"]
+        self.max_iter = given[f"{prefix}max_iter"]
+        self.every = self.called_every = int(every or self.default_every)
         if self.callback is not None:
-            self.called_every = gcd(every, self.callback_every)
-        self._last = None
+            self.called_every = gcd(self.every, self.callback_every)
+        self._before = before
+        names = f"{prefix}callback", f"{prefix}callback_every"
+        fitted.set_params(**dict(zip(names, (self, self.called_every), strict=True)))
+
+    def _begin(self):
+        """Let the step before have its last frame."""
+        if self._before is not None:
+            self._before.end()
+            self._before = None
+
+
+class _MapWatch(_Watch):
+    """The callback of an ``ExactTSNE``."""
+
+    default_every = MAP_EVERY
+    _last = None
 
     def __call__(self, n_iter, kl, embedding):
         """Add a frame if it is time; true if the user's callback ends the fit."""
+        self._begin()
         self._last = None
         if n_iter % self.every == 0:
-            self.film.frame(n_iter, kl, embedding)
+            self.film.frame(self.scene, Map(n_iter, kl, embedding))
         else:
             # it may be the last, and is drawn then
-            self._last = n_iter, kl, embedding.copy()
+            self._last = Map(n_iter, kl, embedding.copy())
         if self.callback is None or not self._concerns_user(n_iter):
             return False
         return self.callback(n_iter, kl, embedding)
@@ -277,4 +277,52 @@ class _Watch:
     def end(self):
         """Add the last map, unless it has been."""
         if self._last is not None:
-            self.film.frame(*self._last)
+            self.film.frame(self.scene, self._last)
+            self._last = None
+
+
+class _ClusterWatch(_Watch):
+    """The callback of a ``StudentTClustering``."""
+
+    default_every = CLUSTERS_EVERY
+    _run = _rows = None
+
+    def __call__(self, n_iter, kl, clusters):
+        """Add a frame if it is time; true if the user's callback ends the fit."""
+        self._begin()
+        # those of a first embedding only lead to where an encoder's training begins
+        joint = _step(self.fitted, self.prefix).encoder is not None
+        shown = clusters.stage == "encoder" or not joint
+        if shown and clusters.number % self.every == 0:
+            self._add(clusters)
+        if self.callback is None or clusters.number % self.callback_every:
+            return False
+        return self.callback(n_iter, kl, clusters)
+
+    def _add(self, clusters):
+        """Add a frame of a snapshot."""
+        where = "a sample, " if clusters.stage == "sample" else ""
+        if clusters.start and clusters.stage != "encoder":
+            where += f"start {clusters.start + 1} of {clusters.n_starts}, "
+        changes = clusters.label_changes
+        title = (
+            f"{where}pass {clusters.n_iter}: KL = {clusters.kl_divergence:.4g}, "
+            f"{f'{changes:.1%} of labels changed' if clusters.number else 'the start'}"
+        )
+        form = clusters.dof, clusters.bandwidth, clusters.balance
+        self._run, self._rows = (where, form), clusters.encoding
+        labels, centers = np.asarray(clusters.labels()), clusters.cluster_centers
+        self.film.frame(
+            self.scene, Clusters(title, self._run, self._rows, labels, centers)
+        )
+
+    def end(self):
+        """Add what was fitted."""
+        model = _step(self.fitted, self.prefix)
+        run, how = self._run, "at rest" if model.converged_ else "not at rest"
+        if model.start_kept_:
+            run, how = "start", "the start is kept"
+        title = f"{model.n_iter_} passes: KL = {model.kl_divergence_:.4g}, {how}"
+        rows = self._rows if model.encoding_ is None else model.encoding_
+        labels, centers = np.asarray(model.labels_), model.cluster_centers_
+        self.film.frame(self.scene, Clusters(title, run, rows, labels, centers))

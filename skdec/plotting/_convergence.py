@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skdec.plotting._axes import axes_for
 from skdec.plotting._colors import categorical_colors, grey
+from skdec.plotting._legend import legend_under_labels
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -26,8 +28,10 @@ class ConvergenceDisplay:
 
     KL is on the left-hand axis.  On the right-hand axis, which is logarithmic, is the
     norm of the gradient of a map, or the share of labels that changed in a clustering;
-    where none did, the line comes down to the lowest tick.  Iterations up to the last
-    check with exaggerated affinities, whose gradient is not that of KL, are shaded.
+    where none did, the line comes down to the lowest tick.  The first entry is left out
+    there: all labels are new.  Entries of one pass are spread over it.  Iterations up
+    to the last check with exaggerated affinities, whose gradient is not that of KL, are
+    shaded.  What is not a finite number is not drawn.
 
     Parameters
     ----------
@@ -48,7 +52,7 @@ class ConvergenceDisplay:
     shade_ : Rectangle or None
         The iterations with exaggeration.
     legend_ : Legend
-        The legend, above the axes.
+        The legend, below the axes.
 
     Examples
     --------
@@ -72,8 +76,8 @@ class ConvergenceDisplay:
 
         Parameters
         ----------
-        estimator : ExactTSNE or StudentTClustering
-            A fitted estimator.
+        estimator : ExactTSNE, StudentTClustering, or a pipeline with one
+            A fitted estimator.  Of a pipeline it is the last step that keeps a history.
         ax : matplotlib.axes.Axes, default=None
             Where to draw; None means new axes of pyplot.
         **plot_options : dict
@@ -92,10 +96,12 @@ class ConvergenceDisplay:
             If it keeps no history.
         """
         check_is_fitted(estimator)
-        history = getattr(estimator, "history_", None)
-        if history is None:
+        steps = estimator if isinstance(estimator, Pipeline) else [estimator]
+        found = [getattr(step, "history_", None) for step in steps]
+        histories = [history for history in found if history is not None]
+        if not histories:
             raise TypeError(f"{type(estimator).__name__} keeps no history_ of its fit")
-        return cls.from_arrays(history, ax=ax, **plot_options)
+        return cls.from_arrays(histories[-1], ax=ax, **plot_options)
 
     @classmethod
     def from_arrays(
@@ -143,11 +149,14 @@ class ConvergenceDisplay:
         ax = axes_for(ax, figsize=(6.4, 4.0))
         self.ax_, self.figure_ = ax, ax.figure
         n_iter, colors = history["n_iter"], categorical_colors(2)
+        passes = "label_changes" in history
+        if passes and (np.diff(n_iter) >= 0).all():
+            n_iter = _spread(n_iter)
         marker = {"marker": "o", "markersize": 3 if len(n_iter) < 60 else 0}
         (line,) = ax.plot(
             n_iter, history["kl_divergence"], color=colors[0], label="KL(P‖Q)", **marker
         )
-        ax.set_xlabel("iteration")
+        ax.set_xlabel("pass" if passes else "iteration")
         ax.set_ylabel("KL(P‖Q), nats", color=colors[0])
         self.lines_, self.right_ = {"kl_divergence": line}, {}
         for name in (name for name in RIGHT if name in history):
@@ -160,10 +169,7 @@ class ConvergenceDisplay:
             _logarithmic(right, history[name])
         self.shade_ = _shade(ax, n_iter, history.get("exaggeration"))
         handles = [*self.lines_.values(), *([self.shade_] if self.shade_ else [])]
-        self.legend_ = ax.legend(
-            handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0),
-            frameon=False, ncols=len(handles), fontsize=9,
-        )  # fmt: skip
+        self.legend_ = legend_under_labels(ax, handles)
         return self
 
 
@@ -182,19 +188,34 @@ def _checked(history):
                 "history must have one-dimensional entries of one length, at least 1; "
                 f"{name!r} has shape {column.shape}, 'n_iter' {shape}"
             )
+        # copies, of which what cannot be drawn is taken out
+        columns[name] = np.where(np.isfinite(column), column, np.nan)
+    if "label_changes" in columns:
+        columns["label_changes"][0] = np.nan
     return columns
+
+
+def _spread(n_iter):
+    """Where entries stand: those of one pass p evenly between p − 1 and p."""
+    first = np.searchsorted(n_iter, n_iter)
+    count = np.searchsorted(n_iter, n_iter, side="right") - first
+    return n_iter - 1 + (np.arange(len(n_iter)) - first + 1) / count
 
 
 def _logarithmic(ax, values):
     """A logarithmic scale, on which 0 has a place at the foot."""
+    values = values[np.isfinite(values)]
     positive = values[values > 0]
     if not len(positive):
-        return
-    if len(positive) == len(values):
+        ax.set_ylim(0, 1)
+    elif len(positive) == len(values):
         ax.set_yscale("log")
     else:
-        ax.set_yscale("symlog", linthresh=positive.min(), linscale=0.5)
-        ax.set_ylim(bottom=0)
+        # from one power of ten to another, so that ticks tell how much it is
+        low, high = np.log10([positive.min(), positive.max()])
+        low, high = np.floor(low), max(np.ceil(high), np.floor(low) + 1)
+        ax.set_yscale("symlog", linthresh=10**low, linscale=0.5)
+        ax.set_ylim(0, 1.1 * 10**high)
 
 
 def _shade(ax, n_iter, exaggeration):

@@ -1,6 +1,9 @@
 """Legends outside of the axes."""
 
-from skdec.plotting._axes import matplotlib
+from skdec.plotting._axes import POINTS_PER_INCH, matplotlib
+
+# Ticks and the name of an axis take so many times the size of the font below it.
+LABELS = 3.4
 
 
 def legend_handle(name, color):
@@ -42,3 +45,19 @@ def draw_legend(ax, handles, below=False, math=True):
     for text in legend.get_texts():
         text.set_parse_math(math)
     return legend
+
+
+def legend_under_labels(ax, handles):
+    """A legend in one line below ticks and name of the x axis: a title has room above.
+
+    The distance is one of letters, whatever the height of the axes.
+    """
+    size = matplotlib().rcParams["font.size"]
+    below = matplotlib("transforms").ScaledTranslation(
+        0, -LABELS * size / POINTS_PER_INCH, ax.figure.dpi_scale_trans
+    )
+    return ax.legend(
+        handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.0), frameon=False,
+        bbox_transform=ax.transAxes + below, ncols=len(handles), borderaxespad=0.0,
+        fontsize=0.9 * size,
+    )  # fmt: skip

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdec.plotting._axes import axes_for, matplotlib
 from skdec.plotting._coloring import palette
 from skdec.plotting._labels import name_of
+from skdec.plotting._legend import legend_under_labels
 from skdec.utils.validation import check_distribution
 
 if TYPE_CHECKING:
@@ -230,10 +231,7 @@ class MembershipDisplay:
             ambiguous, color=text_color, linestyle="--", linewidth=1,
             label=f"below {ambiguous:g} rows are ambiguous: {share:.1%}",
         )  # fmt: skip
-        self.legend_ = ax.legend(
-            handles=[self.line_], loc="lower center", bbox_to_anchor=(0.5, 1.0),
-            frameon=False,
-        )  # fmt: skip
+        self.legend_ = legend_under_labels(ax, [self.line_])
 
 
 def _write(ax, name, n_rows, n_ambiguous, height):

@@ -360,6 +360,8 @@ def for_workers(estimator):
     # names have been checked, and blocks have none
     for name in ("feature_names_in_", *getattr(estimator, "_of_each_row", ())):
         vars(sent).pop(name, None)
+    if hasattr(sent, "callback"):  # what watched the fit may be bound to this process
+        sent.callback = None
     sent.n_jobs = 1
     return sent
 

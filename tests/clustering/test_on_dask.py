@@ -6,13 +6,14 @@ import pickle
 import re
 import signal
 import time
-from threading import Thread
+from threading import Lock, Thread
 
 import joblib
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from scipy.spatial.distance import cdist
 from sklearn.datasets import make_blobs
 from sklearn.model_selection import GridSearchCV
 
@@ -338,3 +339,27 @@ def test_a_map_of_memory_is_not_copied(tmp_path):
     assert np.shares_memory(model.encode(rows), rows)
     lazy = model.predict(da.from_array(rows, chunks=(300, 4)))
     assert np.array_equal(lazy.compute(), model.predict(X))
+
+
+def test_a_fit_in_blocks_is_watched(client, large):
+    seen, bound = [], Lock()  # which no worker could be sent
+
+    def watch(n_iter, kl, clusters):
+        with bound:
+            seen.append(clusters)
+        return clusters.stage == "rows" and clusters.number == 2
+
+    rows = da.from_array(X, chunks=CHUNKS)
+    model = StudentTClustering(5, init=CENTERS, callback=watch).fit(rows)
+    stages = [clusters.stage for clusters in seen]
+    assert stages == [*["sample"] * (len(seen) - 3), *["rows"] * 3]
+    in_rows = [clusters.n_iter for clusters in seen[-3:]]
+    np.testing.assert_array_equal(in_rows, model.history_["n_iter"])
+    last = seen[-1]
+    assert last.encoding is rows
+    np.testing.assert_allclose(
+        last.kl_divergence, model.history_["kl_divergence"][-1], rtol=1e-12
+    )
+    distances = cdist(X, last.cluster_centers)
+    np.testing.assert_array_equal(last.labels().compute(), distances.argmin(axis=1))
+    assert last.memberships().shape == (900, 5)

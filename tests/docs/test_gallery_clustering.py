@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+from skdec.plotting import match_labels
 from tests.docs.gallery import cut_off, run_example
 
 pytest.importorskip("matplotlib", reason="needs the extra 'plot'")
@@ -61,6 +62,28 @@ def test_ours_finds_small_clusters_and_a_mixture_wide_ones(example):
     assert sizes["GaussianMixture"] > 0.98
     assert spreads["KMeans"] < spreads["StudentTClustering"]
     assert spreads["StudentTClustering"] < spreads["GaussianMixture"]
+
+
+@of("plot_uneven_clusters")
+def test_the_film_goes_from_the_start_to_what_was_found(example):
+    names = example.names
+    assert names["picture"].startswith(b"GIF8")
+    assert "data:image/gif;base64," in names["Film"]()._repr_html_()
+    passes = names["model"].n_iter_
+    # GIF joins frames that are alike: those of the end
+    assert passes // 4 < len(names["frames"]) <= 2 + passes // 2
+    title = "2,000 / 200 / 50 rows"
+    matched = match_labels(names["model"].labels_, names["y"])
+    np.testing.assert_array_equal(matched, names["found"][title]["StudentTClustering"])
+    # labels settle long before the centroids, which end away from the means
+    changes = names["model"].history_["label_changes"]
+    assert np.flatnonzero(changes).max() < passes / 2
+    model, middle = names["model"], names["X"].mean(axis=0)
+    out, mean = (
+        np.linalg.norm(places - middle, axis=1)
+        for places in (model.cluster_centers_, model.cluster_means_)
+    )
+    assert out.sum() > mean.sum()
 
 
 @of("plot_choosing_k")

@@ -8,6 +8,7 @@ from sklearn.cluster import KMeans
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.mixture import GaussianMixture
+from sklearn.pipeline import make_pipeline
 
 from skdec import ExactTSNE, StudentTClustering
 from skdec.diagnostics import PerplexityTable, Reliability, reliability
@@ -138,13 +139,101 @@ def test_convergence_of_a_map(tsne):
 def test_convergence_of_a_clustering(model):
     display = ConvergenceDisplay.from_estimator(model, ax=new_axes())
     changes = model.history_["label_changes"]
-    assert_array_equal(display.lines_["label_changes"].get_ydata(), changes)
+    drawn = display.lines_["label_changes"].get_ydata()
+    # at first all labels are new
+    assert np.isnan(drawn[0]) and changes[0] == 1
+    assert_array_equal(drawn[1:], changes[1:])
     assert (changes == 0).any()
+    assert_array_equal(
+        display.lines_["label_changes"].get_xdata(), model.history_["n_iter"]
+    )
+    assert display.ax_.get_xlabel() == "pass"
     right = display.right_["label_changes"]
     assert right.get_yscale() == "symlog"
     assert right.get_ylim()[0] == 0
     assert display.shade_ is None
     picture(display.ax_)
+
+
+@pytest.mark.parametrize("height", [2.0, 6.0])
+def test_a_legend_leaves_room_for_a_title_and_the_name_of_the_axis(model, height):
+    for display in (
+        ConvergenceDisplay.from_estimator(model, ax=new_axes((5, height))),
+        MembershipDisplay.from_estimator(model, IRIS, ax=new_axes((5, height))),
+    ):
+        ax = display.ax_
+        ax.set_title("a title")
+        picture(ax)
+        legend, figure = display.legend_.get_window_extent(), ax.figure.bbox
+        for other in (ax.title, ax.xaxis.label, ax.xaxis.get_ticklabels()[0]):
+            assert not legend.overlaps(other.get_window_extent())
+        assert not legend.overlaps(ax.bbox)
+        assert (
+            figure.y0 <= legend.y0 and figure.x0 <= legend.x0 < legend.x1 <= figure.x1
+        )
+
+
+def test_ticks_of_shares_are_around_them():
+    for share, top in ((1 / 150, 0.01), (0.3, 1.0), (0.01, 0.1)):
+        history = {"n_iter": [1, 2, 3], "kl_divergence": [3.0, 2.0, 1.0]}
+        history["label_changes"] = [1.0, share, 0.0]
+        right = ConvergenceDisplay.from_arrays(history, ax=new_axes()).right_
+        ticks = right["label_changes"].get_yticks()
+        low, high = right["label_changes"].get_ylim()
+        assert low == 0 and share < high
+        assert ticks[ticks < high].max() == pytest.approx(top)
+
+
+def test_convergence_where_little_happens():
+    """One cluster, no label that changes, entries within one pass."""
+    one = StudentTClustering(1, n_init=1, random_state=0).fit(IRIS)
+    right = ConvergenceDisplay.from_estimator(one, ax=new_axes()).right_
+    assert right["label_changes"].get_ylim() == (0, 1)
+    history = {
+        "n_iter": [0, 1, 1, 1, 1, 2, 2, 5],
+        "kl_divergence": np.arange(8.0),
+        "label_changes": [1.0, *np.full(7, 0.25)],
+    }
+    display = ConvergenceDisplay.from_arrays(history, ax=new_axes())
+    expected = [0, 0.25, 0.5, 0.75, 1, 1.5, 2, 5]
+    assert_allclose(display.lines_["kl_divergence"].get_xdata(), expected)
+    assert history["label_changes"][0] == 1.0
+    # of several fits, one after the other, there is no telling
+    history["n_iter"] = [1, 2, 3, 4, 1, 2, 3, 4]
+    display = ConvergenceDisplay.from_arrays(history, ax=new_axes())
+    assert_array_equal(display.lines_["kl_divergence"].get_xdata(), history["n_iter"])
+
+
+def test_a_history_with_numbers_that_are_none():
+    history = {
+        "n_iter": [50, 100, 150, 200],
+        "kl_divergence": [np.nan, 2.0, np.inf, 1.0],
+        "grad_norm": [np.inf, 0.1, np.nan, 0.01],
+    }
+    display = ConvergenceDisplay.from_arrays(history, ax=new_axes())
+    finite = [False, True, False, True]
+    for line in display.lines_.values():
+        assert_array_equal(np.isfinite(line.get_ydata()), finite)
+    assert display.right_["grad_norm"].get_yscale() == "log"
+    assert display.right_["grad_norm"].get_ylim()[1] < 1
+    assert history["grad_norm"][0] == np.inf
+    picture(display.ax_)
+
+
+def test_convergence_of_the_last_step_of_a_pipeline():
+    steps = make_pipeline(
+        ExactTSNE(max_iter=60, random_state=0),
+        StudentTClustering(3, n_init=1, random_state=0),
+    ).fit(IRIS[::5])
+    for estimator, step, label in (
+        (steps, steps[1], "pass"),
+        (steps[:1], steps[0], "iteration"),
+    ):
+        display = ConvergenceDisplay.from_estimator(estimator, ax=new_axes())
+        assert_array_equal(
+            display.lines_["kl_divergence"].get_ydata(), step.history_["kl_divergence"]
+        )
+        assert display.ax_.get_xlabel() == label
 
 
 def test_histories_that_are_refused():
