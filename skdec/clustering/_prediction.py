@@ -74,17 +74,6 @@ def _silhouette_of_block(rows, model, weight):
     return Share(total * value, total)
 
 
-def label_rows(X, centers, form, threads):
-    """Label rows by q as it is given out, in batches: all of it is never held."""
-    labels = np.empty(X.shape[0], np.int32)
-    largest = np.empty(X.shape[0], X.dtype)
-    for batch in gen_batches(X.shape[0], ROWS_PER_PREDICTION):
-        rows = scale_rows(X[batch], centers, form.bandwidth)
-        Q = memberships(rows, centers, form.dof, threads).astype(X.dtype, copy=False)
-        labels[batch], largest[batch] = Q.argmax(axis=1), Q.max(axis=1)
-    return Labelled(labels, largest)
-
-
 class FittedClustering(
     ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator
 ):
@@ -165,9 +154,8 @@ class FittedClustering(
                 "predict_proba takes dense rows, and X is sparse: transform(X) gives "
                 "the same memberships"
             )
-        return self.transform(X)
+        return self._transform(X)
 
-    @row_by_row(_no_memberships)
     def transform(self, X: MatrixLike) -> FloatArray:
         """Compute the memberships q of each row, dense or sparse, in each cluster.
 
@@ -181,6 +169,11 @@ class FittedClustering(
         Q : ndarray of shape (n_samples, n_clusters)
             Soft assignments in X's dtype; rows sum to 1.
         """
+        return self._transform(X)
+
+    @row_by_row(_no_memberships)
+    def _transform(self, X: Any) -> Any:
+        """The memberships as an array, whatever ``set_output`` asks of ``transform``."""
         X = self.encode(X)
         with Threads(self.n_jobs) as threads:
             return self._memberships(X, threads)
@@ -354,15 +347,22 @@ class FittedClustering(
         return values
 
     def _labels(self, X):
-        # labels are the argmax of q in the dtype in which it is returned
         rows = self._scaled(X)
         with Threads(self.n_jobs) as threads:
             if rows.dtype == X.dtype:
                 return most_probable(rows, self.cluster_centers_, self.dof_, threads)
-            labels = np.empty(X.shape[0], np.int32)
-            for batch in gen_batches(X.shape[0], ROWS_PER_PREDICTION):
-                labels[batch] = self._memberships(X[batch], threads).argmax(axis=1)
-            return labels
+            return self._labelled(rows, X.dtype, threads).labels
+
+    def _labelled(self, rows, dtype, threads):
+        """The argmax of q in the dtype in which it is given out, and that q."""
+        labels = np.empty(rows.shape[0], np.int32)
+        largest = np.empty(rows.shape[0], dtype)
+        for batch in gen_batches(rows.shape[0], ROWS_PER_PREDICTION):
+            part = rows.take(batch)
+            Q = memberships(part, self.cluster_centers_, self.dof_, threads)
+            Q = Q.astype(dtype, copy=False)
+            labels[batch], largest[batch] = Q.argmax(axis=1), Q.max(axis=1)
+        return Labelled(labels, largest)
 
     @property
     def _n_features_out(self):

@@ -333,9 +333,9 @@ def _lazily(estimator, method, X, empty):
     import dask
 
     model, dtype = for_tasks(for_workers(estimator)), _dtype(X)
-    run = dask.delayed(_call_of_rows, pure=False)
+    run, task = dask.delayed(_call_of_rows, pure=False), method.lstrip("_")
     parts = [
-        run(_method, model, part, dtype, method, empty, dask_key_name=_key(method, i))
+        run(_method, model, part, dtype, method, empty, dask_key_name=_key(task, i))
         for i, part in enumerate(_delayed(X, lazily=True))
     ]
     return _stacked(X, parts, empty)

@@ -155,6 +155,16 @@ def test_what_has_a_row_for_each_row_is_lazy(method):
     assert np.array_equal(lazy.compute(), expected)
 
 
+def test_set_output_concerns_transform_alone():
+    model = StudentTClustering(5, random_state=0).set_output(transform="pandas")
+    chunks = da.from_array(X, chunks=CHUNKS)
+    model.fit(chunks)
+    assert isinstance(model.probabilities_, da.Array)
+    assert isinstance(model.predict_proba(chunks), da.Array)
+    expected = model.predict_proba(X).max(axis=1)
+    assert np.array_equal(model.probabilities_.compute(), expected)
+
+
 def test_data_frames_keep_names_and_unknown_lengths():
     frame = pd.DataFrame(X, columns=list("abcd"))
     frames = dd.from_pandas(frame, npartitions=3)

@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import BaseEstimator
@@ -25,6 +26,27 @@ def test_argmax_of_memberships_is_predict(fitted):
         assert_array_equal(fitted.predict(X), Q.argmax(axis=1))
         assert_allclose(Q.sum(axis=1), 1, rtol=1e-6)
     assert_array_equal(fitted.labels_, fitted.predict(BLOBS))
+
+
+def test_labels_beside_a_row_that_needs_double_precision(fitted, monkeypatch):
+    monkeypatch.setattr("skdec.clustering._prediction.ROWS_PER_PREDICTION", 100)
+    centers = fitted.cluster_centers_
+    # on the border rounding decides, and the last row decides how q is rounded
+    across = (centers[1] - centers[0]) / np.linalg.norm(centers[1] - centers[0])
+    noise = np.random.default_rng(0).normal(size=(501, 4))
+    border = centers[:2].mean(axis=0) + noise - np.outer(noise @ across, across)
+    border[-1] = 1e20
+    X = border.astype(np.float32)
+    assert_array_equal(fitted.predict(X), fitted.transform(X).argmax(axis=1))
+
+
+def test_set_output_concerns_transform_alone():
+    model = StudentTClustering(4, random_state=0).set_output(transform="pandas")
+    table = model.fit_transform(BLOBS)
+    assert isinstance(table, pd.DataFrame)
+    Q = model.predict_proba(BLOBS)
+    assert type(Q) is np.ndarray
+    assert_array_equal(table.to_numpy(), Q)
 
 
 def test_memberships_do_not_depend_on_batch_or_order(fitted):
