@@ -23,7 +23,7 @@ from skdec.clustering._spread import simplified_silhouette
 from skdec.clustering._training import DIVERGED
 from skdec.utils.blocks import check_blocks, for_workers, in_memory, is_dask, row_by_row
 from skdec.utils.threads import Threads
-from skdec.utils.validation import FLOATS, check_matrix
+from skdec.utils.validation import FLOATS, check_matrix, with_merged_entries
 from skdec.utils.weights import Weights, check_weights
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class FittedClustering(
 
     @row_by_row(_no_memberships)
     def _transform(self, X: Any) -> Any:
-        """The memberships as an array, whatever ``set_output`` asks of ``transform``."""
+        """The memberships as an array, whatever ``set_output`` says."""
         X = self.encode(X)
         with Threads(self.n_jobs) as threads:
             return self._memberships(X, threads)
@@ -305,7 +305,7 @@ class FittedClustering(
 
     def _validate(self, X, encoder, reset=False):
         takes_sparse = encoder is None or get_tags(encoder).input_tags.sparse
-        return validate_data(
+        X = validate_data(
             self,
             X,
             dtype=FLOATS,
@@ -313,6 +313,7 @@ class FittedClustering(
             accept_sparse="csr" if takes_sparse else False,
             reset=reset,
         )
+        return with_merged_entries(X)
 
     def _encode(self, X, encoder):
         Z = encoder.transform(X)

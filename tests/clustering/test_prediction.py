@@ -6,12 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator
 from sklearn.datasets import load_digits, make_blobs
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV
 
 from skdec import StudentTClustering
+from skdec.encoders import LinearEncoder
 from tests import naive
 from tests.clustering.common import BLOBS
 
@@ -176,3 +178,18 @@ def test_an_encoder_of_another_width_is_refused(width, rng):
     for method in ("predict", "transform", "score", "kl_samples", "score_samples"):
         with pytest.raises(ValueError, match=r"must have 5 columns.*got"):
             getattr(model, method)(X)
+
+
+def test_entries_in_parts_are_one_entry(fitted):
+    whole = csr_matrix(BLOBS)
+    parts = csr_matrix(
+        (np.repeat(whole.data / 2, 2), np.repeat(whole.indices, 2), 2 * whole.indptr),
+        whole.shape,
+    )
+    for method in ("score", "transform", "score_samples"):
+        ask = getattr(fitted, method)
+        assert_array_equal(ask(parts), ask(whole), err_msg=method)
+    assert parts.nnz == 2 * whole.nnz
+    encoder = LinearEncoder(2).fit(parts)
+    assert encoder.scale_ == LinearEncoder(2).fit(whole).scale_
+    assert_array_equal(encoder.transform(parts), encoder.transform(whole))
