@@ -31,7 +31,14 @@ from skdec.clustering._joint_training import learn
 from skdec.clustering._prediction import FittedClustering, Labelled
 from skdec.clustering._result import ClusteringResult
 from skdec.clustering._starts import check_init, find_starts
-from skdec.clustering._stream import Batch, Stream, after_fit, joined, numbered_as
+from skdec.clustering._stream import (
+    Batch,
+    Stream,
+    after_fit,
+    check_number,
+    joined,
+    numbered_as,
+)
 from skdec.clustering._training import Settings
 from skdec.utils.blocks import Blocks, check_blocks, in_memory, is_dask
 from skdec.utils.progress import BARS, Reports
@@ -437,6 +444,8 @@ class StudentTClustering(FittedClustering):
             before = getattr(self, "_stream", None)
             reset = before is None
             batch = Batch(*self._check_training(X, y, sample_weight, reset))
+            if before is not None:
+                check_number(before, self.n_clusters)
             stream, due = (before or Stream()).with_batch(batch)
             if due or stream.now is None:
                 rows = joined(stream.kept) if due else batch
@@ -550,7 +559,8 @@ class StudentTClustering(FittedClustering):
             encoder.set_params(random_state=rng.randint(MAX_SEED))
         weight = weights.original()
         given = {} if weight is None else {"sample_weight": weight}
-        return encoder.fit(X, **given)
+        encoder.fit(X, **given)
+        return encoder
 
     def _learn(self, X, weights, Z, clustered, encoder, reports):
         """Train the encoder with the clusters, from z and a start."""
