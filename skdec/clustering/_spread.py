@@ -19,6 +19,10 @@ DIMENSION_ROWS = 1000
 # What rounding leaves of the difference between a row and a mean, both up to 2.
 RESIDUAL_ROUNDING = 16 * np.finfo(np.float64).eps
 
+# The gap between two rows, in units of the largest entry, that bandwidths can still be
+# made of, and the one that rounding leaves of ‖x‖² + ‖y‖² − 2 x·y.
+LEAST_GAP, LEAST_SPARSE_GAP = 1e-130, np.sqrt(np.finfo(np.float64).eps)
+
 
 class Spread(NamedTuple):
     """How far rows are from the means of their clusters."""
@@ -105,7 +109,8 @@ def _half_gap(rows):
         return np.sqrt(rows.shape[1])
     dense = rows.toarray() if sparse.issparse(rows) else rows
     gaps = [nearest[1].min() for _, nearest in nearest_distances(rows, dense, 2)]
-    return float(min(gaps)) / 2
+    least = LEAST_SPARSE_GAP if sparse.issparse(rows) else LEAST_GAP
+    return max(float(min(gaps)), least) / 2
 
 
 def nearest_distances(X, centers, n_nearest, unit=1.0):
