@@ -46,7 +46,7 @@ def within_spread(rows, weight, centers):
     """
     n_features, k = rows.shape[1], len(centers)
     centers = centers.astype(rows.dtype, copy=False)
-    labels, _ = pairwise_distances_argmin_min(rows, centers)
+    labels = _nearest(rows, centers)
     share = weight / weight.sum()
     where = labels, np.arange(len(labels))
     members = sparse.csr_matrix((share, where), (k, len(labels)))
@@ -65,6 +65,15 @@ def within_spread(rows, weight, centers):
     products = _residual_products(rows[chosen], means, labels[chosen])
     dimension = _dimension(products, share[chosen])
     return Spread(np.sqrt(variance), float(np.clip(dimension, 1, n_features)))
+
+
+def _nearest(rows, centers):
+    """The nearest centroid of each row, where dense rows may be far from zero."""
+    if sparse.issparse(rows):
+        return pairwise_distances_argmin_min(rows, centers)[0]
+    # of products of rows so far out nothing would be left but rounding
+    origin = centers.mean(axis=0)
+    return pairwise_distances_argmin_min(rows - origin, centers - origin)[0]
 
 
 def _residual_squares(rows, means, labels):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from skdec.utils.typing import FloatArray, IntArray
 
 # Sums beyond this would soon be no numbers.
-LARGEST_TOTAL = 1e300
+LARGEST_TOTAL = 1e307
 
 # Shares of the largest weight below this have too few digits for products.
 LEAST_WEIGHT = 1e-290

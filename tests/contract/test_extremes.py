@@ -363,3 +363,15 @@ def test_as_many_clusters_as_rows_that_nearly_coincide(X, distinct):
         assert model.labels_[0] != model.labels_[1] or X.max() < 1e-300
     if distinct:
         assert sorted(dense.labels_) == [0, 1, 2]
+
+
+def test_rows_far_from_zero():
+    X = 1e9 + load_iris().data
+    far = StudentTClustering(3, random_state=0).fit(X)
+    near = StudentTClustering(3, random_state=0).fit(X - 1e9)
+    assert_allclose(far.dof_, near.dof_)
+    assert_allclose(far.bandwidth_, near.bandwidth_, rtol=1e-6)
+    assert_array_equal(far.labels_, near.labels_)
+    # refused by the error that tells of it, and no other
+    with pytest.raises(ValueError, match="sparse rows must not be much farther"):
+        far.fit(csr_matrix(X))
