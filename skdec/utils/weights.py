@@ -66,7 +66,7 @@ def check_weights(sample_weight: ArrayLike | None, X: Any) -> Weights:
         # checked first, because scikit-learn names no argument here, or lets it pass
         # (1.6)
         given = np.asarray(sample_weight)
-        if given.size and not given.any():
+        if given.size and given.dtype.kind not in "US" and not given.any():
             raise ValueError("sample_weight must have a positive entry; all are zero")
         weight = check_sample_weight(
             sample_weight, X, dtype=np.float64, ensure_non_negative=True
