@@ -315,7 +315,9 @@ def clustering_loss(
         forces = clustering_forces(Z, centers, dof, P, R, weight, threads)
     # where p = q rounding may leave less than 0
     kl = weights.restore(max(forces.kl, 0.0))
-    grad_Z, grad_centers = map(weights.restore, (forces.grad_Z, forces.grad_centers))
+    # the unit of the weights may lie outside single precision where a product does not
+    gradients = (forces.grad_Z.astype(np.float64), forces.grad_centers)
+    grad_Z, grad_centers = map(weights.restore, gradients)
     return kl, grad_Z.astype(dtype), grad_centers.astype(dtype)
 
 

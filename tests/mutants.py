@@ -495,8 +495,8 @@ MUTANTS = [
             "max(forces.kl, 0.0)",
         ),
         gradient_without_unit=(
-            "map(weights.restore, (forces.grad_Z, forces.grad_centers))",
-            "forces.grad_Z, forces.grad_centers",
+            "map(weights.restore, gradients)",
+            "gradients",
         ),
         always_joint=('joint = normalization == "joint"', "joint = True"),
     ),

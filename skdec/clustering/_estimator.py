@@ -28,11 +28,18 @@ from skdec.clustering._form import (
     resolve_form,
 )
 from skdec.clustering._joint_training import learn
-from skdec.clustering._prediction import FittedClustering, Labelled, label_rows
+from skdec.clustering._prediction import FittedClustering, Labelled
 from skdec.clustering._result import ClusteringResult
 from skdec.clustering._snapshot import Snapshot, snapshots
 from skdec.clustering._starts import check_init, find_starts
-from skdec.clustering._stream import Batch, Stream, after_fit, joined, numbered_as
+from skdec.clustering._stream import (
+    Batch,
+    Stream,
+    after_fit,
+    check_number,
+    joined,
+    numbered_as,
+)
 from skdec.clustering._training import Settings
 from skdec.clustering._watch import Watch
 from skdec.utils.blocks import Blocks, check_blocks, in_memory, is_dask
@@ -460,6 +467,8 @@ class StudentTClustering(FittedClustering):
             before = getattr(self, "_stream", None)
             reset = before is None
             batch = Batch(*self._check_training(X, y, sample_weight, reset))
+            if before is not None:
+                check_number(before, self.n_clusters)
             stream, due = (before or Stream()).with_batch(batch)
             if due or stream.now is None:
                 rows = joined(stream.kept) if due else batch
@@ -578,7 +587,8 @@ class StudentTClustering(FittedClustering):
             encoder.set_params(random_state=rng.randint(MAX_SEED))
         weight = weights.original()
         given = {} if weight is None else {"sample_weight": weight}
-        return encoder.fit(X, **given)
+        encoder.fit(X, **given)
+        return encoder
 
     def _learn(self, X, weights, Z, clustered, encoder, reports, watch):
         """Train the encoder with the clusters, from z and a start."""
@@ -625,11 +635,11 @@ class StudentTClustering(FittedClustering):
     def _assign(self, fit, Z):
         """All attributes, from what was found, with the labels of rows z."""
         ended, dtype = fit.result, Z.dtype
-        centers = ended.centers.astype(dtype)
         self._stream = fit.stream
         self.dof_, self.bandwidth_ = fit.form.dof, fit.form.bandwidth
         self.balance_ = fit.form.balance
-        self.cluster_centers_, self.cluster_means_ = centers, ended.means.astype(dtype)
+        self.cluster_centers_ = ended.centers.astype(dtype)
+        self.cluster_means_ = ended.means.astype(dtype)
         self.cluster_frequencies_ = ended.frequencies
         self.encoder_, self.encoding_ = fit.encoder, fit.encoding
         # the divergence is a sum of logarithms of numbers near 1: it may round below 0
@@ -642,13 +652,13 @@ class StudentTClustering(FittedClustering):
             "kl_divergence": np.maximum(ended.history.kl, 0.0),
             "label_changes": np.array(ended.history.changed),
         }
-        labelled = self._labelled(Z, centers, fit.form)
+        labelled = self._labels_of_fit(Z)
         self.labels_, self.probabilities_ = labelled.labels, labelled.probabilities
 
-    def _labelled(self, Z, centers, form):
+    def _labels_of_fit(self, Z):
         """Labels of the training rows; of rows in blocks lazily, as dask arrays."""
         if isinstance(Z, Blocks):
             X = Z.collection
-            return Labelled(self.predict(X), self.transform(X).max(axis=1))
+            return Labelled(self.predict(X), self._transform(X).max(axis=1))
         with Threads(self.n_jobs) as threads:
-            return label_rows(Z, centers, form, threads)
+            return self._labelled(self._scaled(Z), Z.dtype, threads)

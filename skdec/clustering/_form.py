@@ -12,6 +12,9 @@ from skdec.utils.blocks import Blocks
 LARGEST_SPREAD_DOF = 4
 AUTO_BALANCE, PAPER_BALANCE = 0.5, 1.0
 
+# Half of the least distance that there can be would be 0.
+SMALLEST = np.finfo(np.float64).smallest_subnormal
+
 # With an encoder ν is the dimension divided by this, and at least 1.  Small ν lets rows
 # that are far from a centroid follow it, so that a moving embedding can still separate
 # what the start had mixed.
@@ -46,6 +49,7 @@ def resolve_form(spread, n_features, dof, bandwidth, balance, joint):
         else:
             share = np.sqrt(min(dof, LARGEST_SPREAD_DOF) / 2)
             bandwidth = share * spread.per_dimension()
+        bandwidth = max(bandwidth, SMALLEST)
     return Form(float(dof), float(bandwidth), float(balance))
 
 

@@ -23,7 +23,7 @@ from skdec.clustering._spread import simplified_silhouette
 from skdec.clustering._training import DIVERGED
 from skdec.utils.blocks import check_blocks, for_workers, in_memory, is_dask, row_by_row
 from skdec.utils.threads import Threads
-from skdec.utils.validation import FLOATS, check_matrix
+from skdec.utils.validation import FLOATS, check_matrix, with_merged_entries
 from skdec.utils.weights import Weights, check_weights
 
 if TYPE_CHECKING:
@@ -72,17 +72,6 @@ def _silhouette_of_block(rows, model, weight):
     centers = model.cluster_centers_
     value = simplified_silhouette(model.encode(rows), centers, weight)
     return Share(total * value, total)
-
-
-def label_rows(X, centers, form, threads):
-    """Label rows by q as it is given out, in batches: all of it is never held."""
-    labels = np.empty(X.shape[0], np.int32)
-    largest = np.empty(X.shape[0], X.dtype)
-    for batch in gen_batches(X.shape[0], ROWS_PER_PREDICTION):
-        rows = scale_rows(X[batch], centers, form.bandwidth)
-        Q = memberships(rows, centers, form.dof, threads).astype(X.dtype, copy=False)
-        labels[batch], largest[batch] = Q.argmax(axis=1), Q.max(axis=1)
-    return Labelled(labels, largest)
 
 
 class FittedClustering(
@@ -165,9 +154,8 @@ class FittedClustering(
                 "predict_proba takes dense rows, and X is sparse: transform(X) gives "
                 "the same memberships"
             )
-        return self.transform(X)
+        return self._transform(X)
 
-    @row_by_row(_no_memberships)
     def transform(self, X: MatrixLike) -> FloatArray:
         """Compute the memberships q of each row, dense or sparse, in each cluster.
 
@@ -181,6 +169,11 @@ class FittedClustering(
         Q : ndarray of shape (n_samples, n_clusters)
             Soft assignments in X's dtype; rows sum to 1.
         """
+        return self._transform(X)
+
+    @row_by_row(_no_memberships)
+    def _transform(self, X: Any) -> Any:
+        """The memberships as an array, whatever ``set_output`` says."""
         X = self.encode(X)
         with Threads(self.n_jobs) as threads:
             return self._memberships(X, threads)
@@ -312,7 +305,7 @@ class FittedClustering(
 
     def _validate(self, X, encoder, reset=False):
         takes_sparse = encoder is None or get_tags(encoder).input_tags.sparse
-        return validate_data(
+        X = validate_data(
             self,
             X,
             dtype=FLOATS,
@@ -320,6 +313,7 @@ class FittedClustering(
             accept_sparse="csr" if takes_sparse else False,
             reset=reset,
         )
+        return with_merged_entries(X)
 
     def _encode(self, X, encoder):
         Z = encoder.transform(X)
@@ -354,15 +348,22 @@ class FittedClustering(
         return values
 
     def _labels(self, X):
-        # labels are the argmax of q in the dtype in which it is returned
         rows = self._scaled(X)
         with Threads(self.n_jobs) as threads:
             if rows.dtype == X.dtype:
                 return most_probable(rows, self.cluster_centers_, self.dof_, threads)
-            labels = np.empty(X.shape[0], np.int32)
-            for batch in gen_batches(X.shape[0], ROWS_PER_PREDICTION):
-                labels[batch] = self._memberships(X[batch], threads).argmax(axis=1)
-            return labels
+            return self._labelled(rows, X.dtype, threads).labels
+
+    def _labelled(self, rows, dtype, threads):
+        """The argmax of q in the dtype in which it is given out, and that q."""
+        labels = np.empty(rows.shape[0], np.int32)
+        largest = np.empty(rows.shape[0], dtype)
+        for batch in gen_batches(rows.shape[0], ROWS_PER_PREDICTION):
+            part = rows.take(batch)
+            Q = memberships(part, self.cluster_centers_, self.dof_, threads)
+            Q = Q.astype(dtype, copy=False)
+            labels[batch], largest[batch] = Q.argmax(axis=1), Q.max(axis=1)
+        return Labelled(labels, largest)
 
     @property
     def _n_features_out(self):

@@ -20,7 +20,8 @@ def on_clustering(outcome, n_clusters, max_iter, batch_size):
         said.append(
             f"clusters lost all their rows at bandwidth={form.bandwidth:g}, "
             f"dof={form.dof:g} and balance={form.balance:g}, so the start is kept: "
-            "decrease n_clusters or bandwidth, or increase balance"
+            "decrease n_clusters or bandwidth, or "
+            f"{'decrease' if form.balance > 1 else 'increase'} balance"
         )
     elif outcome.harmful:
         said.append(

@@ -19,7 +19,7 @@ from sklearn.utils import gen_batches
 
 from skdec.kernels.types import Centers, LaneRows, ProductRows, SparseRows
 from skdec.utils.numbers import largest_magnitude, power_of_two, working_dtype
-from skdec.utils.validation import with_short_indices
+from skdec.utils.validation import with_merged_entries, with_short_indices
 
 # Above these, sums over the rows may overflow.
 LARGEST_ENTRY = {np.dtype(np.float32): 1e30, np.dtype(np.float64): 1e290}
@@ -337,10 +337,7 @@ class SparseScaledRows(ProductScaledRows):
     """
 
     def __init__(self, X, h, unit):
-        X = with_short_indices(X)
-        if not X.has_canonical_format:
-            X = X.copy()
-            X.sum_duplicates()
+        X = with_merged_entries(with_short_indices(X))
         # scaled before they are squared: squares of entries at 1e-170 vanish
         data = np.square(X.data.astype(np.float64) * (1 / h))
         parts = data, X.indices, X.indptr

@@ -130,7 +130,8 @@ class SelfTraining:
         is soon as much as all of KL(P‖Q), and the steps follow the error.
         """
         error = np.log(np.maximum(self.target, TINY) / np.maximum(f, TINY))
-        off = 0.5 * balance**2 * (f @ np.square(error))
+        # of Python's numbers: any balance is allowed, and its square may be infinite
+        off = 0.5 * balance * (balance * float(f @ np.square(error)))
         return off > FREQUENCY_ERROR * sums.kl / sums.weight
 
     def run(self, objective):

@@ -19,6 +19,10 @@ DIMENSION_ROWS = 1000
 # What rounding leaves of the difference between a row and a mean, both up to 2.
 RESIDUAL_ROUNDING = 16 * np.finfo(np.float64).eps
 
+# The gap between two rows, in units of the largest entry, that bandwidths can still be
+# made of, and the one that rounding leaves of ‖x‖² + ‖y‖² − 2 x·y.
+LEAST_GAP, LEAST_SPARSE_GAP = 1e-130, np.sqrt(np.finfo(np.float64).eps)
+
 
 class Spread(NamedTuple):
     """How far rows are from the means of their clusters."""
@@ -42,7 +46,7 @@ def within_spread(rows, weight, centers):
     """
     n_features, k = rows.shape[1], len(centers)
     centers = centers.astype(rows.dtype, copy=False)
-    labels, _ = pairwise_distances_argmin_min(rows, centers)
+    labels = _nearest(rows, centers)
     share = weight / weight.sum()
     means = cluster_means(rows, share, labels, k)
     rng = np.random.RandomState(0)
@@ -66,6 +70,15 @@ def cluster_means(rows, weight, labels, n_clusters):
     sums = members @ rows
     sums = sums.toarray() if sparse.issparse(sums) else np.asarray(sums)
     return sums / np.maximum(mass, TINY)[:, None]
+
+
+def _nearest(rows, centers):
+    """The nearest centroid of each row, where dense rows may be far from zero."""
+    if sparse.issparse(rows):
+        return pairwise_distances_argmin_min(rows, centers)[0]
+    # of products of rows so far out nothing would be left but rounding
+    origin = centers.mean(axis=0)
+    return pairwise_distances_argmin_min(rows - origin, centers - origin)[0]
 
 
 def _residual_squares(rows, means, labels):
@@ -110,7 +123,8 @@ def _half_gap(rows):
         return np.sqrt(rows.shape[1])
     dense = rows.toarray() if sparse.issparse(rows) else rows
     gaps = [nearest[1].min() for _, nearest in nearest_distances(rows, dense, 2)]
-    return float(min(gaps)) / 2
+    least = LEAST_SPARSE_GAP if sparse.issparse(rows) else LEAST_GAP
+    return max(float(min(gaps)), least) / 2
 
 
 def nearest_distances(X, centers, n_nearest, unit=1.0):

@@ -181,10 +181,11 @@ def _check_precision(rows, weight):
     length = np.average(np.asarray(squares).reshape(-1), weights=weight)
     mean = np.asarray(rows.T @ weight).reshape(-1) / weight.sum()
     spread = max(length - mean @ mean, 0.0)
+    ratio = np.sqrt(length) / np.sqrt(max(spread, TINY))
     if np.finfo(np.float64).eps * length > SPARSE_ERROR * spread:
         raise ValueError(
             "X: sparse rows must not be much farther from zero than from each other; "
-            f"got a root mean square length {np.sqrt(length / max(spread, TINY)):.3g} "
+            f"got a root mean square length {ratio:.3g} "
             "times the deviation from the mean, so that distances are lost in "
             "rounding.  Pass dense rows, or subtract an offset from columns without "
             "zeros"

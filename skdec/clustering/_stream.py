@@ -200,6 +200,16 @@ class Stream:
         return Ball(self.ball.center, float(largest)), self.strayed or far > FAR_SHARE
 
 
+def check_number(stream, n_clusters):
+    """Raise unless a stream that goes on has as many clusters as are asked for."""
+    if len(stream.now.centers) != n_clusters:
+        raise ValueError(
+            f"n_clusters ({n_clusters}) must stay what it was in the calls of fit or "
+            f"partial_fit before, {len(stream.now.centers)}: fit anew, or clone the "
+            "estimator"
+        )
+
+
 def joined(batches):
     """Batches as one, their weights in one unit."""
     weights = Weights.joined([(b.weights, b.X.shape[0]) for b in batches])

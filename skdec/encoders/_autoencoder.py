@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdec.encoders._base import BaseEncoder, mean_gradient
 from skdec.utils.sklearn_compat import StrOptions, fit_context
+from skdec.utils.state import unchanged_on_error
 from skdec.utils.validation import POSITIVE, Range
 
 if TYPE_CHECKING:
@@ -222,8 +223,13 @@ class AutoencoderEncoder(BaseEncoder):
         Returns
         -------
         self : AutoencoderEncoder
-            The fitted encoder.
+            The fitted encoder.  A fit that fails leaves it as it was.
         """
+        with unchanged_on_error(self):
+            self._fit(X, sample_weight)
+        return self
+
+    def _fit(self, X, sample_weight):
         torch_side = _torch_side()
         X, weight = self._check_fit(X, sample_weight)
         rng = check_random_state(self.random_state)
@@ -243,7 +249,6 @@ class AutoencoderEncoder(BaseEncoder):
         if self.whiten and self.epochs:
             self._whiten(X, weight)
         self._step_seed = int(rng.randint(MAX_SEED))
-        return self
 
     def _pair(self, torch_side, n_features, seed):
         if self.modules is not None:
@@ -388,9 +393,10 @@ class AutoencoderEncoder(BaseEncoder):
     def _scaled(self, X):
         """Some rows, dense and scaled, in single precision."""
         X = X.toarray() if sparse.issparse(X) else X
-        x = X - self.mean_.astype(X.dtype)
-        x /= X.dtype.type(self.scale_)
-        return x.astype(np.float32, copy=False)
+        # in double precision, in which a difference of rows does not overflow
+        x = np.subtract(X, self.mean_, dtype=np.float64)
+        x /= self.scale_
+        return x.astype(np.float32)
 
     def _encode(self, X):
         return self._networks.encode(self._scaled(X))

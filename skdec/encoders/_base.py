@@ -15,8 +15,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdec.utils.numbers import LARGEST, largest_magnitude
-from skdec.utils.validation import FLOATS, check_matrix
+from skdec.utils.numbers import LARGEST, largest_magnitude, power_of_two
+from skdec.utils.validation import FLOATS, check_matrix, with_merged_entries
 from skdec.utils.weights import check_weights
 
 if TYPE_CHECKING:
@@ -39,9 +39,10 @@ class BaseEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _check(self, X, reset=False):
         if not reset:
             check_is_fitted(self)
-        return validate_data(
+        X = validate_data(
             self, X, dtype=FLOATS, order="C", accept_sparse="csr", reset=reset
         )
+        return with_merged_entries(X)
 
     def _check_fit(self, X, sample_weight):
         """Validated rows and weights; sets ``mean_`` and ``scale_``."""
@@ -52,10 +53,12 @@ class BaseEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             raise ValueError(
                 f"X must stay below {limit:g} in magnitude; got {largest:g}"
             )
+        # squares of what is smaller would vanish
+        unit = power_of_two(largest) if largest < 1 / limit else 1.0
         scaler = StandardScaler(with_mean=not sparse.issparse(X))
-        scaler.fit(X, sample_weight=weight)
-        self.mean_ = np.asarray(scaler.mean_, dtype=np.float64)
-        self.scale_ = float(np.sqrt(np.mean(scaler.var_)))
+        scaler.fit(X if unit == 1 else X / unit, sample_weight=weight)
+        self.mean_ = unit * np.asarray(scaler.mean_, dtype=np.float64)
+        self.scale_ = unit * float(np.sqrt(np.mean(scaler.var_)))
         # rows that are all the same have no scale of their own
         self.scale_ = self.scale_ or 1.0
         return X, weight

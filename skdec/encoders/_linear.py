@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 
 from skdec.encoders._base import BaseEncoder, mean_gradient
 from skdec.utils.sklearn_compat import StrOptions, fit_context
+from skdec.utils.state import unchanged_on_error
 from skdec.utils.validation import POSITIVE, Range
 
 if TYPE_CHECKING:
@@ -124,8 +125,13 @@ class LinearEncoder(BaseEncoder):
         Returns
         -------
         self : LinearEncoder
-            The fitted encoder.
+            The fitted encoder.  A fit that fails leaves it as it was.
         """
+        with unchanged_on_error(self):
+            self._fit(X, sample_weight)
+        return self
+
+    def _fit(self, X, sample_weight):
         X, weight = self._check_fit(X, sample_weight)
         most = min(X.shape)
         n_components = self.n_components
@@ -148,7 +154,6 @@ class LinearEncoder(BaseEncoder):
         self.components_ = np.ascontiguousarray(directions * signs[:, None])
         self._n_steps = 0
         self._mean, self._square = np.zeros((2, *self.components_.shape))
-        return self
 
     def _principal(self, X, roots, n_components):
         """The longest singular values of √w X̃ and their directions, longest first."""

@@ -183,6 +183,9 @@ class MembershipDisplay:
             raise ValueError(f"ambiguous must be from 0 to 1; got {ambiguous}")
         Q = check_distribution(np.asarray(self.memberships), "memberships")
         own, labels = Q.max(axis=1), Q.argmax(axis=1)
+        names = [name_of(number, number, self.names) for number in range(Q.shape[1])]
+        if len(set(names)) < len(names):
+            raise ValueError(f"names must differ; got {sorted(names)}")
         ax = axes_for(ax, figsize=(6.4, 4.8))
         self.ax_, self.figure_ = ax, ax.figure
         self.ambiguous_ = own < ambiguous
@@ -196,7 +199,7 @@ class MembershipDisplay:
             middle = below + len(members) / 2
             self._draw_cluster(number, members, below, table[number], ambiguous)
             if len(members) > LEAST_NAMED * len(Q):
-                name = name_of(number, number, self.names)
+                name = names[number]
                 count = np.count_nonzero(members < ambiguous)
                 self.texts_[name] = _write(ax, name, len(members), count, middle)
             below += len(members) + gap

@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 from functools import wraps
 from itertools import accumulate
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import numpy as np
@@ -288,9 +289,11 @@ def check_blocks(estimator, X, reset=False):
 
 def check_features(estimator, X, *, reset):
     """Check the number and names of the features, which need no rows, or set them."""
-    if X.ndim != 2:
+    ndim = getattr(X, "ndim", None)
+    if not isinstance(ndim, Integral) or ndim != 2:
+        got = ndim if isinstance(ndim, Integral) else type(X).__name__
         raise ValueError(
-            f"X must be a dask array or data frame of two dimensions; got {X.ndim}"
+            f"X must be a dask array or data frame of two dimensions; got {got}"
         )
     names = X._meta if hasattr(X, "columns") else np.empty((0, X.shape[1]))
     validate_data(estimator, names, reset=reset, skip_check_array=True)
@@ -333,9 +336,9 @@ def _lazily(estimator, method, X, empty):
     import dask
 
     model, dtype = for_tasks(for_workers(estimator)), _dtype(X)
-    run = dask.delayed(_call_of_rows, pure=False)
+    run, task = dask.delayed(_call_of_rows, pure=False), method.lstrip("_")
     parts = [
-        run(_method, model, part, dtype, method, empty, dask_key_name=_key(method, i))
+        run(_method, model, part, dtype, method, empty, dask_key_name=_key(task, i))
         for i, part in enumerate(_delayed(X, lazily=True))
     ]
     return _stacked(X, parts, empty)
@@ -393,8 +396,14 @@ def _delayed(X, lazily=False):
 
 def _dtype(X):
     """The dtype in which rows are computed with, as of any other X."""
-    given = X.dtype if not hasattr(X, "columns") else np.result_type(*X.dtypes)
+    given = X.dtype if not hasattr(X, "columns") else _common(X.dtypes)
     return np.dtype(given if given in FLOATS else np.float64)
+
+
+def _common(dtypes):
+    """The dtype that holds all columns; of a data frame's own kinds float64."""
+    plain = all(isinstance(dtype, np.dtype) for dtype in dtypes)
+    return np.result_type(*dtypes) if plain else np.float64
 
 
 def _as_rows(block, dtype, name):

@@ -14,6 +14,9 @@ def unchanged_on_error(estimator):
     try:
         yield
     except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
+        # never without its attributes: another thread may be predicting
+        now = vars(estimator)
+        now.update(before)
+        for name in now.keys() - before.keys():
+            del now[name]
         raise

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
@@ -46,13 +48,28 @@ N_JOBS = [None, Range(Integral, None, None, closed="neither")]
 
 def check_matrix(array: Any, name: str, **kwargs: Any) -> FloatArray:
     """A finite 2-D C-ordered float32 or float64 array, or an error naming ``name``."""
+    with naming(name):
+        X = check_array(array, dtype=FLOATS, order="C", input_name=name, **kwargs)
+    return with_merged_entries(X)
+
+
+@contextmanager
+def naming(name):
+    """Let every error name the argument; scikit-learn does in some messages only."""
     try:
-        return check_array(array, dtype=FLOATS, order="C", input_name=name, **kwargs)
+        yield
     except ValueError as error:
-        if name in str(error).split():
+        if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", str(error)):
             raise
-        # scikit-learn names the argument in some of its messages only
         raise ValueError(f"{name}: {error}") from error
+
+
+def with_merged_entries(X):
+    """A matrix in which no place has several entries, whose squares would add up."""
+    if sparse.issparse(X) and not X.has_canonical_format:
+        X = X.copy()  # what is the user's stays as it is
+        X.sum_duplicates()
+    return X
 
 
 def check_points(
@@ -80,7 +97,10 @@ def check_ignored(y, n_samples):
     Labels are integers or text, and targets of a regression may be negative; weights
     are neither.
     """
-    y = np.asarray(y)
+    try:
+        y = np.asarray(y)
+    except ValueError:  # lists of several lengths, which are no weights
+        return
     if y.dtype.kind != "f" or y.shape != (n_samples,):
         return
     if (y >= 0).all() and np.isfinite(y).all() and (y % 1).any():
@@ -92,10 +112,6 @@ def check_distribution(
 ) -> FloatArray:
     """Non-negative P whose rows (or, else, whose whole) sum to 1."""
     P = check_matrix(P, name, **kwargs)
-    if sparse.issparse(P) and not P.has_canonical_format:
-        # its minimum would merge entries that are in parts in place
-        P = P.copy()
-        P.sum_duplicates()
     if P.min() < 0:
         raise ValueError(f"{name} must be non-negative; its minimum is {P.min():g}")
     sums = np.asarray(P.sum(axis=1 if rows else None, dtype=np.float64))

@@ -8,11 +8,18 @@ import numpy as np
 
 from skdec.utils.numbers import power_of_two
 from skdec.utils.sklearn_compat import check_sample_weight
+from skdec.utils.validation import naming
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from skdec.utils.typing import FloatArray, IntArray
+
+# Sums beyond this would soon be no numbers.
+LARGEST_TOTAL = 1e307
+
+# Shares of the largest weight below this have too few digits for products.
+LEAST_WEIGHT = 1e-290
 
 
 class Weights(NamedTuple):
@@ -49,15 +56,27 @@ class Weights(NamedTuple):
 
 
 def check_weights(sample_weight: ArrayLike | None, X: Any) -> Weights:
-    """Non-negative weights of X's rows, not all zero, or an error that names them."""
+    """Non-negative weights of X's rows, not all zero, or an error that names them.
+
+    Those that are next to nothing beside the largest are 0.
+    """
     if sample_weight is None:
         return Weights(None)
-    # checked first, because scikit-learn names no argument here, or lets it pass (1.6)
-    given = np.asarray(sample_weight)
-    if given.size and not given.any():
-        raise ValueError("sample_weight must have a positive entry; all are zero")
-    weight = check_sample_weight(
-        sample_weight, X, dtype=np.float64, ensure_non_negative=True
-    )
+    with naming("sample_weight"):
+        # checked first, because scikit-learn names no argument here, or lets it pass
+        # (1.6)
+        given = np.asarray(sample_weight)
+        if given.size and given.dtype.kind not in "US" and not given.any():
+            raise ValueError("sample_weight must have a positive entry; all are zero")
+        weight = check_sample_weight(
+            sample_weight, X, dtype=np.float64, ensure_non_negative=True
+        )
     unit = power_of_two(weight.max())
-    return Weights(weight / unit, unit)
+    weight = weight / unit
+    if weight.sum() > LARGEST_TOTAL / unit:
+        raise ValueError(
+            f"sample_weight must have a sum of at most {LARGEST_TOTAL:g}; got weights "
+            f"up to {weight.max() * unit:g}"
+        )
+    weight[weight < LEAST_WEIGHT] = 0
+    return Weights(weight, unit)

@@ -431,6 +431,17 @@ def test_a_training_that_explains_its_embedding_worse_is_not_returned():
     assert adjusted_rand_score(truth, model.labels_) == 1
 
 
+def test_an_encoder_whose_fit_returns_nothing():
+    class Silent(Toy):
+        def fit(self, X, y=None, sample_weight=None):
+            super().fit(X)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = toy_model(encoder=Silent(), n_init=1, max_iter=1).fit(BLOBS)
+    assert isinstance(model.encoder_, Silent)
+
+
 def test_partial_fit_needs_no_encoder():
     model = toy_model()
     assert not hasattr(model, "partial_fit")

@@ -29,6 +29,7 @@ from tests.encoders.common import Toy
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
 dd = pytest.importorskip("dask.dataframe")
+pytest.importorskip("dask.bag")
 distributed = pytest.importorskip("distributed")
 cluster = pytest.importorskip("tests.dask_cluster").cluster
 
@@ -156,6 +157,16 @@ def test_what_has_a_row_for_each_row_is_lazy(method):
     assert np.array_equal(lazy.compute(), expected)
 
 
+def test_set_output_concerns_transform_alone():
+    model = StudentTClustering(5, random_state=0).set_output(transform="pandas")
+    chunks = da.from_array(X, chunks=CHUNKS)
+    model.fit(chunks)
+    assert isinstance(model.probabilities_, da.Array)
+    assert isinstance(model.predict_proba(chunks), da.Array)
+    expected = model.predict_proba(X).max(axis=1)
+    assert np.array_equal(model.probabilities_.compute(), expected)
+
+
 def test_data_frames_keep_names_and_unknown_lengths():
     frame = pd.DataFrame(X, columns=list("abcd"))
     frames = dd.from_pandas(frame, npartitions=3)
@@ -177,6 +188,22 @@ def test_data_frames_keep_names_and_unknown_lengths():
 def test_bad_rows_are_named(change, error, words):
     with pytest.raises(error, match=words):
         StudentTClustering(5).fit(change(da.from_array(X, chunks=CHUNKS)))
+
+
+@pytest.mark.parametrize("kind", ["Float64", "double[pyarrow]"])
+def test_columns_of_kinds_of_pandas_own(kind):
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    frames = dd.from_pandas(frame.astype(kind), npartitions=2)
+    model = StudentTClustering(5, random_state=0).fit(frames)
+    expected = StudentTClustering(5, random_state=0).fit(frame)
+    assert np.array_equal(model.cluster_centers_, expected.cluster_centers_)
+    assert np.array_equal(model.predict(frames).compute(), expected.labels_)
+
+
+def test_what_has_no_rows_and_columns_is_refused():
+    for other in (dask.delayed(X), dask.bag.from_sequence(X.tolist())):
+        with pytest.raises(ValueError, match=r"two dimensions; got (Delayed|Bag)"):
+            StudentTClustering(5).fit(other)
 
 
 def test_what_needs_rows_in_memory_says_so():

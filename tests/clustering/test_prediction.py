@@ -3,14 +3,17 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator
 from sklearn.datasets import load_digits, make_blobs
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV
 
 from skdec import StudentTClustering
+from skdec.encoders import LinearEncoder
 from tests import naive
 from tests.clustering.common import BLOBS
 
@@ -25,6 +28,27 @@ def test_argmax_of_memberships_is_predict(fitted):
         assert_array_equal(fitted.predict(X), Q.argmax(axis=1))
         assert_allclose(Q.sum(axis=1), 1, rtol=1e-6)
     assert_array_equal(fitted.labels_, fitted.predict(BLOBS))
+
+
+def test_labels_beside_a_row_that_needs_double_precision(fitted, monkeypatch):
+    monkeypatch.setattr("skdec.clustering._prediction.ROWS_PER_PREDICTION", 100)
+    centers = fitted.cluster_centers_
+    # on the border rounding decides, and the last row decides how q is rounded
+    across = (centers[1] - centers[0]) / np.linalg.norm(centers[1] - centers[0])
+    noise = np.random.default_rng(0).normal(size=(501, 4))
+    border = centers[:2].mean(axis=0) + noise - np.outer(noise @ across, across)
+    border[-1] = 1e20
+    X = border.astype(np.float32)
+    assert_array_equal(fitted.predict(X), fitted.transform(X).argmax(axis=1))
+
+
+def test_set_output_concerns_transform_alone():
+    model = StudentTClustering(4, random_state=0).set_output(transform="pandas")
+    table = model.fit_transform(BLOBS)
+    assert isinstance(table, pd.DataFrame)
+    Q = model.predict_proba(BLOBS)
+    assert type(Q) is np.ndarray
+    assert_array_equal(table.to_numpy(), Q)
 
 
 def test_memberships_do_not_depend_on_batch_or_order(fitted):
@@ -154,3 +178,18 @@ def test_an_encoder_of_another_width_is_refused(width, rng):
     for method in ("predict", "transform", "score", "kl_samples", "score_samples"):
         with pytest.raises(ValueError, match=r"must have 5 columns.*got"):
             getattr(model, method)(X)
+
+
+def test_entries_in_parts_are_one_entry(fitted):
+    whole = csr_matrix(BLOBS)
+    parts = csr_matrix(
+        (np.repeat(whole.data / 2, 2), np.repeat(whole.indices, 2), 2 * whole.indptr),
+        whole.shape,
+    )
+    for method in ("score", "transform", "score_samples"):
+        ask = getattr(fitted, method)
+        assert_array_equal(ask(parts), ask(whole), err_msg=method)
+    assert parts.nnz == 2 * whole.nnz
+    encoder = LinearEncoder(2).fit(parts)
+    assert encoder.scale_ == LinearEncoder(2).fit(whole).scale_
+    assert_array_equal(encoder.transform(parts), encoder.transform(whole))

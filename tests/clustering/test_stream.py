@@ -186,3 +186,14 @@ def test_means_of_a_stream_are_those_of_its_rows(monkeypatch):
     Q = model.predict_proba(X)
     means = Q.T @ X / Q.sum(axis=0)[:, None]
     assert np.abs(model.cluster_means_ - means).max() < 0.1
+
+
+@pytest.mark.parametrize("first", ["fit", "partial_fit"])
+def test_the_number_of_clusters_stays(first):
+    model = getattr(StudentTClustering(4, random_state=0), first)(BLOBS)
+    for k in (3, 5):
+        with pytest.raises(ValueError, match=rf"n_clusters \({k}\) must stay.* 4"):
+            model.set_params(n_clusters=k).partial_fit(BLOBS)
+        assert len(model.cluster_centers_) == 4
+    model.fit(BLOBS)
+    assert len(model.cluster_centers_) == 5

@@ -209,6 +209,8 @@ def test_metrics_that_give_no_distances():
         (np.zeros(20), "sample_weight must have a positive entry"),
         (np.ones(19), "sample_weight.shape"),
         (np.full(20, np.nan), "sample_weight"),
+        (np.full(20, 1e307), r"sample_weight must have a sum of at most 1e\+307"),
+        (["a"] * 20, "^sample_weight: could not convert"),
     ],
 )
 def test_weights_are_checked(weight, message):

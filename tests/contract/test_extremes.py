@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_matrix
 from sklearn.datasets import load_iris, make_blobs
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
@@ -322,3 +323,65 @@ def test_exaggeration_at_its_limits(late):
         warnings.filterwarnings("ignore", ".* no more than points that all coincide")
         tsne = ExactTSNE(random_state=0, **settings).fit(BLOBS)
     assert finite(tsne.embedding_, *tsne.history_.values())
+
+
+@pytest.mark.parametrize("least", [1e-300, 5e-324])
+def test_weights_next_to_nothing_count_for_nothing(least):
+    weight = np.r_[np.ones(30), np.full(60, least)]
+    some = StudentTClustering(2, random_state=0).fit(BLOBS, sample_weight=weight)
+    alone = StudentTClustering(2, random_state=0).fit(BLOBS[:30])
+    assert_array_equal(some.cluster_centers_, alone.cluster_centers_)
+    assert_array_equal(some.labels_, alone.predict(BLOBS))
+
+
+def test_gradients_in_single_precision_with_weights_beyond_it():
+    Z, weight = 1e10 * BLOBS, np.full(len(BLOBS), 1e45)
+    expected = skdec.clustering_loss(Z, Z[:3], sample_weight=weight)
+    single = skdec.clustering_loss(Z.astype("f"), Z[:3], sample_weight=weight)
+    for actual, wanted in zip(single, expected, strict=True):
+        largest = np.abs(wanted).max()
+        assert_allclose(actual, wanted, rtol=1e-3, atol=1e-3 * largest)
+
+
+@pytest.mark.parametrize("balance", [1e200, np.finfo(float).max])
+def test_any_balance(balance):
+    X = np.array([[0.0], [0.1], [3.0], [3.1], [3.2]])
+    model = StudentTClustering(2, balance=balance, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # clusters may be lost
+        assert np.isfinite(model.fit(X).cluster_centers_).all()
+
+
+@pytest.mark.parametrize(
+    "X, distinct",
+    [
+        ([[0, 0], [1, 0], [1 + 1e-9, 0]], True),
+        ([[0, 1], [1, 0], [1, 1e-20]], False),
+        ([[0, 1], [1, 0], [1, 1e-200]], False),
+        ([[0, 0], [0, 5e-324], [0, 1e-323]], False),
+    ],
+)
+def test_as_many_clusters_as_rows_that_nearly_coincide(X, distinct):
+    X = np.array(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        dense = StudentTClustering(3, random_state=0).fit(X)
+        rows = StudentTClustering(3, random_state=0).fit(csr_matrix(X))
+    for model in (dense, rows):
+        assert model.bandwidth_ > 0
+        assert np.isfinite(model.cluster_centers_).all()
+        assert model.labels_[0] != model.labels_[1] or X.max() < 1e-300
+    if distinct:
+        assert sorted(dense.labels_) == [0, 1, 2]
+
+
+def test_rows_far_from_zero():
+    X = 1e9 + load_iris().data
+    far = StudentTClustering(3, random_state=0).fit(X)
+    near = StudentTClustering(3, random_state=0).fit(X - 1e9)
+    assert_allclose(far.dof_, near.dof_)
+    assert_allclose(far.bandwidth_, near.bandwidth_, rtol=1e-6)
+    assert_array_equal(far.labels_, near.labels_)
+    # refused by the error that tells of it, and no other
+    with pytest.raises(ValueError, match="sparse rows must not be much farther"):
+        far.fit(csr_matrix(X))

@@ -300,6 +300,17 @@ def test_a_fit_that_fails_is_no_fit():
         encoder.fit(BLOBS)
     with pytest.raises(NotFittedError):
         encoder.transform(BLOBS)
+    encoder = small().fit(BLOBS)
+    expected = encoder.transform(BLOBS)
+    with pytest.raises(FloatingPointError, match="decrease learning_rate"):
+        encoder.set_params(optimizer="sgd", learning_rate=1e30).fit(BLOBS[:, :3])
+    assert_array_equal(encoder.transform(BLOBS), expected)
+
+
+def test_rows_whose_differences_are_no_numbers_in_single_precision():
+    X = np.zeros((3, 6), np.float32)
+    X[:, 0] = -3e38, -3e38, 3.3e38
+    small().fit(X)  # float32 would have 4.2e38 as infinite
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

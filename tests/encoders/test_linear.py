@@ -152,7 +152,7 @@ def test_bad_parameters_of_the_linear_encoder():
         LinearEncoder(2).fit(BLOBS * 1e200)
 
 
-@pytest.mark.parametrize("scale", [1e-30, 1e30])
+@pytest.mark.parametrize("scale", [1e-200, 1e-30, 1e30])
 def test_any_scale(scale):
     plain = toy_model(encoder=LinearEncoder(2)).fit(BLOBS)
     scaled = toy_model(encoder=LinearEncoder(2)).fit(BLOBS * scale)
@@ -189,3 +189,11 @@ else:
 def test_importing_encoders_does_not_import_torch():
     code = "import sys, skdec.encoders; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_fit_that_fails_leaves_the_last_one_whole():
+    encoder = LinearEncoder(4).fit(BLOBS)
+    expected = encoder.transform(BLOBS)
+    with pytest.raises(ValueError, match="n_components"):
+        encoder.fit(BLOBS[:, :3])
+    assert_array_equal(encoder.transform(BLOBS), expected)

@@ -115,6 +115,8 @@ def test_memberships_of_other_estimators_and_sparse_rows(model):
         MembershipDisplay.from_arrays(np.ones((3, 2)), ax=new_axes())
     with pytest.raises(ValueError, match="ambiguous must be from 0 to 1; got 2"):
         MembershipDisplay.from_arrays(np.ones((3, 1)), ax=new_axes(), ambiguous=2)
+    with pytest.raises(ValueError, match="names must differ"):
+        MembershipDisplay.from_arrays(np.eye(2), ax=new_axes(), names=["a", "a"])
 
 
 def test_convergence_of_a_map(tsne):

@@ -36,7 +36,9 @@ def test_weights_in_the_place_of_y_are_told(method):
         getattr(StudentTClustering(3, random_state=0), method)(IRIS, weight)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for y in (None, np.arange(len(IRIS)), weight - 0.5, weight.astype(str)):
+        ragged = [[1.0], [0.5, 0.5]]
+        labels = np.arange(len(IRIS))
+        for y in (None, labels, weight - 0.5, weight.astype(str), ragged):
             getattr(StudentTClustering(3, random_state=0), method)(IRIS, y)
         StudentTClustering(3, random_state=0).fit(IRIS, weight, weight)
 
