@@ -1,6 +1,7 @@
 """The ways kernels are compiled."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 from numba import config, njit, types
@@ -72,7 +73,7 @@ def _njit(**options):
 kernel = _njit(fastmath=False)
 
 # The same for what numba's ``overload`` chooses: it becomes part of its kernel.
-STRICT = {**_COMMON, "fastmath": False}
+STRICT: Any = {**_COMMON, "fastmath": False}
 
 # The same for what only other kernels call: without a wrapper for Python it compiles
 # in half the time.
