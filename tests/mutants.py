@@ -538,13 +538,9 @@ MUTANTS = [
     *mutants(
         "clustering/_memberships.py",
         (CLUSTERING,),
-        memberships_outside=(
-            "rows.dtype.type(dof)\n    Q =",
-            "rows.dtype.type(dof)\n    points = rows.kernel_centers(centers)\n    Q =",
-        ),
-        labels_outside=(
-            "type(dof)\n    labels =",
-            "type(dof)\n    points = rows.kernel_centers(centers)\n    labels =",
+        assigned_outside=(
+            "rows.kernel_centers(rows.to_internal(centers))",
+            "rows.kernel_centers(centers)",
         ),
     ),
     *mutants(

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import rel_entr
 
 from skdec.kernels import clustering
-from skdec.kernels.types import LossSums
+from skdec.kernels.types import LossSums, read_only
 from skdec.utils.threads import block_size
 
 
@@ -42,6 +42,7 @@ def clustering_forces(Z, centers, dof, P, R, weight, threads):
     out = LossSums(
         np.empty_like(Z), np.zeros((n_blocks, *centers.shape)), np.zeros(n_blocks)
     )
+    Z, P, R = read_only(Z), read_only(P), read_only(R)
     nu = Z.dtype.type(dof)
 
     def task(start, stop):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from skdec.kernels import clustering
+from skdec.kernels.types import read_only
 
 # f^−b, relative to that of the most frequent column, is cut off here, so that it stays
 # a number.
@@ -11,28 +12,27 @@ LARGEST_INVERSE = {np.dtype(np.float32): 1e30, np.dtype(np.float64): 1e305}
 
 def memberships(rows, centers, dof, threads):
     """Q of scaled rows to centroids in the units of their X."""
-    points, nu = rows.kernel_centers(rows.to_internal(centers)), rows.dtype.type(dof)
     Q = np.empty((rows.shape[0], len(centers)), rows.dtype)
-    kernel_rows = rows.kernel_rows
-
-    def task(start, stop):
-        clustering.soft_assignment_rows(kernel_rows, points, nu, start, stop, Q)
-
-    threads.run_ranges(task, len(Q), Q.size)
+    _assign(rows, centers, dof, threads, Q, np.empty(0, np.int32))
     return Q
 
 
 def most_probable(rows, centers, dof, threads):
     """argmax_j q_ij, int32, of the same q without its storage."""
-    points, nu = rows.kernel_centers(rows.to_internal(centers)), rows.dtype.type(dof)
     labels = np.empty(rows.shape[0], np.int32)
+    _assign(rows, centers, dof, threads, np.empty((0, 0), rows.dtype), labels)
+    return labels
+
+
+def _assign(rows, centers, dof, threads, Q, labels):
+    """Fill Q and labels, those of them that are not empty."""
+    points, nu = rows.kernel_centers(rows.to_internal(centers)), rows.dtype.type(dof)
     kernel_rows = rows.kernel_rows
 
     def task(start, stop):
-        clustering.label_rows(kernel_rows, points, nu, start, stop, labels)
+        clustering.soft_assignment_rows(kernel_rows, points, nu, start, stop, Q, labels)
 
-    threads.run_ranges(task, len(labels), len(labels) * len(centers))
-    return labels
+    threads.run_ranges(task, rows.shape[0], rows.shape[0] * len(centers))
 
 
 def frequencies(Q, weight):
@@ -45,7 +45,7 @@ def frequencies(Q, weight):
 def target(Q, f, balance, threads):
     """P of a validated Q and its frequencies."""
     P = np.empty_like(Q)
-    inverse = inverse_frequencies(f, balance, Q.dtype)
+    inverse, Q = inverse_frequencies(f, balance, Q.dtype), read_only(Q)
 
     def task(start, stop):
         clustering.target_rows(Q, inverse, start, stop, P)

@@ -17,7 +17,13 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import gen_batches
 
-from skdec.kernels.types import Centers, LaneRows, ProductRows, SparseRows
+from skdec.kernels.types import (
+    Centers,
+    LaneRows,
+    ProductRows,
+    SparseRows,
+    read_only,
+)
 from skdec.utils.numbers import largest_magnitude, power_of_two, working_dtype
 from skdec.utils.validation import with_merged_entries, with_short_indices
 
@@ -179,7 +185,8 @@ class DenseScaledRows:
     @property
     def kernel_rows(self):
         """What the kernels are given of the rows."""
-        return LaneRows(self.X, self.origin, self.dtype.type(self.scale))
+        scale = self.dtype.type(self.scale)
+        return LaneRows(read_only(self.X), self.origin, scale)
 
     def kernel_centers(self, centers):
         """Centroids in the units inside, as the kernels measure these rows to them."""
@@ -296,7 +303,7 @@ class ProductScaledRows(DenseScaledRows):
     @property
     def kernel_rows(self):
         """What the kernels are given of the rows."""
-        return ProductRows(self.X, self.norms)
+        return ProductRows(read_only(self.X), self.norms)
 
     def kernel_centers(self, centers):
         """2μ_j/h of (d, k), and ‖μ_j‖² + 2 μ_j·origin/h."""
@@ -348,7 +355,8 @@ class SparseScaledRows(ProductScaledRows):
     @property
     def kernel_rows(self):
         """What the kernels are given of the rows."""
-        return SparseRows(self.X.data, self.X.indices, self.X.indptr, self.norms)
+        parts = self.X.data, self.X.indices, self.X.indptr
+        return SparseRows(*map(read_only, parts), self.norms)
 
     def force_shape(self, centers):
         """A row for each feature: an entry adds to one of them."""

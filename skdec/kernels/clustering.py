@@ -194,31 +194,23 @@ def tally(P, Q, G, W, best, j):
 
 # ---------------------------------------------------------------------------- kernels
 @kernel
-def soft_assignment_rows(rows, centers, dof, start, stop, Q_out):
-    """q_ij for the rows start … stop."""
-    own, ZT = workspace(centers.norms), allocate_buffer(rows, centers)
-    D, Q = own.D, own.Q
-    for first in range(start, stop, LANES):
-        load_chunk(rows, first, ZT)
-        measure(rows, centers, first, ZT, D)
-        assign(D, dof, own.near, own.total, own.T, Q)
-        for lane in range(min(LANES, stop - first)):
-            for j in range(len(Q)):
-                Q_out[first + lane, j] = Q[j, lane]
-
-
-@kernel
-def label_rows(rows, centers, dof, start, stop, labels):
-    """argmax_j q_ij for the rows start … stop."""
+def soft_assignment_rows(rows, centers, dof, start, stop, Q_out, labels):
+    """q_ij, and argmax_j q_ij, for the rows start … stop: of both what is not empty."""
     own, ZT = workspace(centers.norms), allocate_buffer(rows, centers)
     D, Q, best = own.D, own.Q, np.empty(LANES, np.int32)
     for first in range(start, stop, LANES):
+        width = min(LANES, stop - first)
         load_chunk(rows, first, ZT)
         measure(rows, centers, first, ZT, D)
         assign(D, dof, own.near, own.total, own.T, Q)
-        most_probable(Q, own.T, best)
-        for lane in range(min(LANES, stop - first)):
-            labels[first + lane] = best[lane]
+        if len(labels) > 0:
+            most_probable(Q, own.T, best)
+            for lane in range(width):
+                labels[first + lane] = best[lane]
+        if len(Q_out) > 0:
+            for lane in range(width):
+                for j in range(len(Q)):
+                    Q_out[first + lane, j] = Q[j, lane]
 
 
 @kernel
@@ -308,7 +300,8 @@ def loss_blocks(Z, centers, dof, P_in, R_in, weight, size, start, stop, out):
     own = workspace(np.empty(k, Z.dtype))
     D, Q, near, total, C, W = own.D, own.Q, own.near, own.total, own.T, own.W
     ZT = np.empty(n_features * LANES, Z.dtype)
-    G, force, flat = D.copy(), ZT.copy(), np.empty((2, k * LANES), Z.dtype)
+    G, force = np.empty_like(D), np.empty_like(ZT)
+    flat = np.empty((2, k * LANES), Z.dtype)
     P, R = flat[0].reshape(k, LANES), flat[1].reshape(k, LANES)
     for block in range(start, stop):
         end = min((block + 1) * size, len(Z))
@@ -319,8 +312,11 @@ def loss_blocks(Z, centers, dof, P_in, R_in, weight, size, start, stop, out):
             load(R_in, first, flat[1])
             load_weight(weight, first, width, W)
             for j in range(k):
-                distances(centers[j], ZT, D[j])
-            G[:] = D
+                G_j, D_j = G[j], D[j]
+                distances(centers[j], ZT, D_j)
+                # of G[:] = D numba would compile the message of its error too
+                for lane in range(LANES):
+                    G_j[lane] = D_j[lane]
             assign(G, dof, near, total, C, Q)
             kl[block] += given_divergence(P, D, near, total, dof, W)
             fill(force, 0)

@@ -129,7 +129,7 @@ def symmetric_stripe(
     for r in range(len(keys)):
         longest = max(longest, edges[r + 1] - edges[r])
     width = k + longest
-    buffer, rows = np.empty((9, width)), np.empty((3, width), np.int64)
+    buffer, rows = np.empty((9, width)), np.empty((3, width), transposed.columns.dtype)
     weights, weighted = copies.weights, len(copies.weights) > 0
     n = sum_of(weights) if weighted else len(scales.near)
     share = 1 / (2 * n) if joint else 0.5

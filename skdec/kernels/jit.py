@@ -1,6 +1,7 @@
 """The ways kernels are compiled."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 from numba import config, njit, types
@@ -46,16 +47,13 @@ class _HealingCache(FunctionCache):
             return None
 
 
-# - error_model="numpy" is what lets LLVM vectorise a loop with a division.
-# - nogil lets row blocks run on a thread pool; cache keeps the second import cheap.
+# error_model="numpy" is what lets LLVM vectorise a loop with a division.
+_COMMON = {"error_model": "numpy", "no_cfunc_wrapper": True}
+
+
+# nogil lets row blocks run on a thread pool; cache keeps the second import cheap.
 def _njit(**options):
-    compiler = njit(
-        nogil=True,
-        cache=CACHED,
-        error_model="numpy",
-        no_cfunc_wrapper=True,
-        **options,
-    )
+    compiler = njit(nogil=True, cache=CACHED, **_COMMON, **options)
 
     def compiled(function):
         dispatcher = compiler(function)
@@ -73,6 +71,9 @@ def _njit(**options):
 # Said in so many words: what is first compiled for a sum would otherwise inherit the
 # sum's freedom, and keep it in the cache for everybody.
 kernel = _njit(fastmath=False)
+
+# The same for what numba's ``overload`` chooses: it becomes part of its kernel.
+STRICT: Any = {**_COMMON, "fastmath": False}
 
 # The same for what only other kernels call: without a wrapper for Python it compiles
 # in half the time.

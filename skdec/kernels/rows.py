@@ -16,7 +16,7 @@ import numpy as np
 from numba import config
 from numba.extending import overload
 
-from skdec.kernels.jit import lane_sum, reduction, stage
+from skdec.kernels.jit import STRICT, lane_sum, reduction, stage
 from skdec.kernels.similarity import fill
 from skdec.kernels.types import LaneRows, ProductRows, SparseRows
 
@@ -51,7 +51,6 @@ def load(X, first, XT):
             out[3] = e[d]
 
 
-@stage
 def load_in_frame(rows, first, ZT):
     """The same for (x − origin)/h."""
     load(rows.X, first, ZT)
@@ -113,22 +112,19 @@ def add_forces(C, center, ZT, force):
         force[d] += sum_a
 
 
-@stage
-def measure_lanes(rows, centers, first, ZT, D):
+def measure_lanes(rows, centers, first, buffer, D):
     """D of the chunk that was loaded."""
     for j in range(len(centers.norms)):
-        distances(centers.points[j], ZT, D[j])
+        distances(centers.points[j], buffer, D[j])
 
 
-@stage
-def add_lane_forces(rows, centers, first, width, C, ZT, force):
+def add_lane_forces(rows, centers, first, width, C, buffer, force):
     """force_j += Σ_l c_jl (μ_j − z_l)."""
     for j in range(len(centers.norms)):
-        add_forces(C[j], centers.points[j], ZT, force[j])
+        add_forces(C[j], centers.points[j], buffer, force[j])
 
 
 # --------------------------------------------------------------------- matrix products
-@stage
 def measure_products(rows, centers, first, buffer, D):
     """D_jl = max(0, ‖z_l‖² + (‖μ_j‖² + 2 μ_j·origin/h) − x_l·2μ_j/h)."""
     points, norms = centers.points, centers.norms
@@ -136,8 +132,8 @@ def measure_products(rows, centers, first, buffer, D):
     k, zero = len(norms), D.dtype.type(0)
     products = buffer[: LANES * k].reshape(LANES, k)
     if first + LANES <= n_samples:
-        chunk = rows.X.reshape(-1)[first * n_features : (first + LANES) * n_features]
-        np.dot(chunk.reshape(LANES, n_features), points, products)
+        stored = rows.X.reshape(-1)[first * n_features : (first + LANES) * n_features]
+        chunk = stored.reshape(LANES, n_features)
     else:
         # the same product, of as many rows
         rest = buffer[LANES * k :].reshape(LANES, n_features)
@@ -145,7 +141,8 @@ def measure_products(rows, centers, first, buffer, D):
             row = rows.X[min(first + lane, n_samples - 1)]
             for d in range(n_features):
                 rest[lane, d] = row[d]
-        np.dot(rest, points, products)
+        chunk = rest
+    np.dot(chunk, points, products)
     load(products, FIRST, D.reshape(-1))
     lengths = np.empty(LANES, D.dtype)
     for lane in range(LANES):
@@ -157,17 +154,16 @@ def measure_products(rows, centers, first, buffer, D):
             D_j[lane] = difference if difference > 0 else zero
 
 
-@stage
 def add_product_forces(rows, centers, first, width, C, buffer, force):
     """force_j −= Σ_l c_jl x_l."""
     n_samples, n_features = rows.X.shape
     sums = np.empty((len(C), n_features), C.dtype)
     if first + LANES <= n_samples:
-        chunk = rows.X.reshape(-1)[first * n_features : (first + LANES) * n_features]
-        np.dot(C, chunk.reshape(LANES, n_features), sums)
+        stored = rows.X.reshape(-1)[first * n_features : (first + LANES) * n_features]
+        chunk = stored.reshape(LANES, n_features)
     else:
-        rest = buffer[LANES * len(C) :].reshape(LANES, n_features)
-        np.dot(C, rest, sums)
+        chunk = buffer[LANES * len(C) :].reshape(LANES, n_features)
+    np.dot(C, chunk, sums)
     for j in range(len(C)):
         force_j, sums_j = force[j], sums[j]
         for d in range(n_features):
@@ -175,7 +171,6 @@ def add_product_forces(rows, centers, first, width, C, buffer, force):
 
 
 # ------------------------------------------------------------------------ sparse rows
-@stage
 def measure_sparse(rows, centers, first, buffer, D):
     """The same, one row after the other."""
     points, norms = centers.points, centers.norms
@@ -191,7 +186,6 @@ def measure_sparse(rows, centers, first, buffer, D):
             D[j, lane] = max((rows.norms[i] + norms[j]) - products[j], 0.0)
 
 
-@stage
 def add_sparse_forces(rows, centers, first, width, C, buffer, force):
     """The same into (d, k), a row of the centroids' transpose for each entry."""
     for lane in range(width):
@@ -237,8 +231,10 @@ def add_chunk_forces(rows, centers, first, width, C, buffer, force):
 
 
 if not config.DISABLE_JIT:  # type: ignore[attr-defined]  # pragma: no cover
+    # numba compiles what these return in place of the call; a function of one line
+    # that called another would be compiled on top of it
 
-    @overload(allocate_buffer)
+    @overload(allocate_buffer, jit_options=STRICT)
     def _allocate_buffer(rows, centers):
         if rows.instance_class is SparseRows:
             return lambda rows, centers: np.empty(
@@ -248,22 +244,16 @@ if not config.DISABLE_JIT:  # type: ignore[attr-defined]  # pragma: no cover
             (rows.X.shape[1] + len(centers.norms)) * LANES, centers.norms.dtype
         )
 
-    @overload(load_chunk)
+    @overload(load_chunk, jit_options=STRICT)
     def _load_chunk(rows, first, ZT):
         if rows.instance_class is LaneRows:
-            return lambda rows, first, ZT: load_in_frame(rows, first, ZT)
+            return load_in_frame
         return lambda rows, first, ZT: None
 
-    @overload(measure)
+    @overload(measure, jit_options=STRICT)
     def _measure(rows, centers, first, buffer, D):
-        form = MEASURES[rows.instance_class]
-        return lambda rows, centers, first, buffer, D: form(
-            rows, centers, first, buffer, D
-        )
+        return MEASURES[rows.instance_class]
 
-    @overload(add_chunk_forces)
+    @overload(add_chunk_forces, jit_options=STRICT)
     def _add_chunk_forces(rows, centers, first, width, C, buffer, force):
-        form = FORCES[rows.instance_class]
-        return lambda rows, centers, first, width, C, buffer, force: form(
-            rows, centers, first, width, C, buffer, force
-        )
+        return FORCES[rows.instance_class]

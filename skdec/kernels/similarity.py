@@ -167,7 +167,8 @@ def least(D):
         result = min(result, columns[lane])
     if len(D) <= 32:
         return result
-    lowest = np.full(16, result)
+    lowest = np.empty(16, D.dtype)
+    fill(lowest, result)
     for first in range(len(columns), len(D), 16):
         row = D[first : first + 16]
         for lane in range(16):

@@ -14,6 +14,16 @@ STUDENT_T, GAUSSIAN = 0, 1
 KERNELS = {"student_t": STUDENT_T, "gaussian": GAUSSIAN}
 
 
+def read_only(array):
+    """A view of an array that cannot be written to.
+
+    Users' arrays may be so or not, and numba would compile both apart.
+    """
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
 class Kernel(NamedTuple):
     """The similarity s of two points: its kind and ν, of the dtype of the points."""
 

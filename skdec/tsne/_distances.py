@@ -310,7 +310,7 @@ class SquaredDistances:
     def _distances(self, rows, columns=None):
         if self.metric == "precomputed":
             rows = rows if columns is None else rows[:, columns]
-            return rows.astype(np.float64)
+            return rows.astype(np.float64, order="C")
         others = self.rows if columns is None else self.rows[columns]
         D = pairwise_distances(
             rows,
@@ -318,7 +318,7 @@ class SquaredDistances:
             metric=self.metric,
             ensure_all_finite=finite_for(self.metric),
             **self.metric_params,
-        ).astype(np.float64)
+        ).astype(np.float64, order="C")
         self._check_distances(D)
         return D
 

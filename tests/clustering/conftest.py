@@ -1,4 +1,4 @@
-"""Fixtures of this folder."""
+"""Fixtures of this folder; nobody changes what is fitted."""
 
 import pytest
 
@@ -6,6 +6,6 @@ from skdec import StudentTClustering
 from tests.clustering.common import BLOBS
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def fitted():
     return StudentTClustering(4, random_state=0).fit(BLOBS)

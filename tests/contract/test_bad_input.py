@@ -11,8 +11,9 @@ X = np.random.default_rng(0).normal(size=(20, 3))
 NAN, INF = X.copy(), X.copy()
 NAN[3, 1], INF[3, 1] = np.nan, np.inf
 D = np.abs(X[:, :1] - X[:, 0])
-P = skdec.conditional_affinities(X, perplexity=5)
-Q = skdec.soft_assignment(X, X[:4])
+# of the shapes and sums that are wanted; nothing is computed, and compiled, on import
+P = (1 - np.eye(20)) / 19
+Q = np.full((20, 4), 0.25)
 
 ARRAYS = {
     "NaN": (NAN, "NaN"),

@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 import skdec
 from skdec import ExactTSNE, StudentTClustering
+from skdec.kernels.first_use import compiled
 
 IRIS = np.unique(load_iris().data, axis=0)
 NAMES = ["sepal length", "sepal width", "petal length", "petal width"]
@@ -88,12 +89,13 @@ def test_memory_layouts(estimator, dtype, tmp_path):
         "strided": np.repeat(X, 2, axis=1)[:, ::2],
         "reversed": X[::-1].copy()[::-1],
     }
+    wanted = outputs(expected, X)
     for name, layout in layouts.items():
-        model = clone(estimator).fit(layout)
-        for actual, wanted in zip(
-            outputs(model, layout), outputs(expected, X), strict=True
-        ):
-            assert_array_equal(actual, wanted, err_msg=name)
+        with compiled() as names:
+            given = outputs(clone(estimator).fit(layout), layout)
+        assert names == [], f"compiled anew for {name}"
+        for actual, theirs in zip(given, wanted, strict=True):
+            assert_array_equal(actual, theirs, err_msg=name)
 
 
 @both

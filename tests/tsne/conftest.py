@@ -1,4 +1,4 @@
-"""Fixtures of this folder."""
+"""Fixtures of this folder; nobody changes what is fitted."""
 
 import pytest
 
@@ -6,6 +6,6 @@ from skdec import ExactTSNE
 from tests.tsne.common import DIGITS
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def digits():
     return ExactTSNE(random_state=0).fit(DIGITS[:1200])

@@ -122,6 +122,14 @@ def test_distances_with_rounding_errors():
     assert len(np.unique(tsne.embedding_, axis=0)) > 100
 
 
+def test_given_distances_lie_by_rows_whatever_columns_are_chosen():
+    # NumPy chooses columns into an array the other way round, for which the kernels
+    # would be compiled once more
+    given = SquaredDistances(pairwise_distances(IRIS), "precomputed")
+    D = given.between(given.rows[:10], np.arange(145, 155) % len(IRIS))
+    assert D.flags.c_contiguous
+
+
 def test_callable_metric():
     X = IRIS[::3]
 
