@@ -59,13 +59,32 @@ def cells(options):
     return Task(*counts(), RandomDropout(), 50, 50)
 
 
+def standardised(X, y, **training):
+    """A table with its columns standardised."""
+    X = StandardScaler().fit_transform(X).astype(np.float32)
+    return Task(X, y, RandomDropout(), **training)
+
+
 def tabular(load):
-    """A small table of scikit-learn's, its columns standardised."""
+    """A small table of scikit-learn's."""
 
     def task(options):
         X, y = load(return_X_y=True)
-        X = StandardScaler().fit_transform(X).astype(np.float32)
-        return Task(X, y, RandomDropout(), 200, 200, batch_size=32)
+        return standardised(X, y, epochs=200, passes=200, batch_size=32)
+
+    return task
+
+
+def of_river(name, **training):
+    """A table that ships with river."""
+
+    def task(options):
+        from river import datasets
+
+        pairs = list(getattr(datasets, name)())
+        X = np.array([list(row.values()) for row, _ in pairs], dtype=np.float64)
+        _, y = np.unique([label for _, label in pairs], return_inverse=True)
+        return standardised(X, y, **training)
 
     return task
 
@@ -79,6 +98,8 @@ TASKS = {
     "iris": tabular(load_iris),
     "wine": tabular(load_wine),
     "breast-cancer": tabular(load_breast_cancer),
+    "segment": of_river("ImageSegments", epochs=100, passes=50),
+    "shuttle": of_river("Shuttle", epochs=30, passes=15),
 }
 
 

@@ -74,6 +74,8 @@ PARTS = {
         Part("deep.iris", "deep:iris", 3, ("torch",)),
         Part("deep.wine", "deep:wine", 3, ("torch",)),
         Part("deep.breast-cancer", "deep:breast_cancer", 6, ("torch",)),
+        Part("deep.segment", "deep:segment", 8, ("torch", "river")),
+        Part("deep.shuttle", "deep:shuttle", 60, ("torch", "river")),
         Part("deep.clustpy", "deep_clustpy:clustpy", 30, ("torch", "clustpy")),
         Part("dask.step", "distributed:step", 1, DASK),
         Part("dask.overhead", "distributed:overhead", 1, DASK),

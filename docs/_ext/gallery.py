@@ -31,6 +31,7 @@ ORDER = [
     "plot_grid_search",
     "plot_convergence",
     "plot_deep_clustering",
+    "plot_convolutional_encoder",
     "plot_dask",
 ]
 # of a few seconds each

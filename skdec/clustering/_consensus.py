@@ -3,6 +3,16 @@
 import numpy as np
 from scipy import sparse
 
+# Agreement is measured on at most so many rows.
+AGREEMENT_ROWS = 5000
+
+
+def mean_agreement(labelings, n_clusters):
+    """Mean adjusted Rand index of each of several clusterings with the others."""
+    every = -(-labelings.shape[1] // AGREEMENT_ROWS)
+    agreement = pairwise_agreement(labelings[:, ::every], n_clusters)
+    return (agreement.sum(axis=1) - 1) / (len(labelings) - 1)
+
 
 def pairwise_agreement(labelings, n_clusters):
     """Adjusted Rand index of every pair of clusterings, from one product of indicators.

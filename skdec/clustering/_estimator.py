@@ -28,8 +28,10 @@ from skdec.clustering._form import (
     resolve_form,
 )
 from skdec.clustering._joint_training import learn
+from skdec.clustering._memberships import most_probable
 from skdec.clustering._prediction import FittedClustering, Labelled
 from skdec.clustering._result import ClusteringResult
+from skdec.clustering._scaled_rows import scale_rows
 from skdec.clustering._snapshot import Snapshot, snapshots
 from skdec.clustering._starts import check_init, find_starts
 from skdec.clustering._stream import (
@@ -41,6 +43,7 @@ from skdec.clustering._stream import (
     numbered_as,
 )
 from skdec.clustering._training import Settings
+from skdec.clustering._trainings import Training, choose
 from skdec.clustering._watch import Watch
 from skdec.utils.blocks import Blocks, check_blocks, in_memory, is_dask
 from skdec.utils.progress import BARS, Reports
@@ -79,6 +82,7 @@ class Fit:
     stream: Stream | None  # for partial_fit to go on from; with an encoder it cannot
     encoder: Encoder | None = None
     encoding: np.ndarray | None = None
+    agreement: np.ndarray | None = None  # of several trainings
 
 
 def _without_encoder(estimator):
@@ -154,6 +158,14 @@ class StudentTClustering(FittedClustering):
         inertia if runs hardly agree.  If a cluster loses all its rows, the next run is
         tried.  "auto" is 40.  With an encoder it is 10; all are carried through, and
         the best end is taken.
+    n_trainings : int, default=1
+        Number of whole trainings of the encoder, each from its own pre-training on; 1
+        if there is no encoder.  The first is that of ``n_trainings=1``; the others draw
+        their seed, and that of the encoder, from ``random_state``.  The one whose
+        labels agree most with those of the others is returned (mean adjusted Rand
+        index), which takes at least 3 to tell; one that failed, or lost clusters, is
+        not if there is another.  That guards against a seed that went astray.  It is
+        no search for the best one: no measure without labels was found that tells.
     max_iter : int, default=300
         Largest number of passes over the data; with an encoder, of its training.
     tol : float, default=1e-3
@@ -236,6 +248,11 @@ class StudentTClustering(FittedClustering):
         "n_iter", the pass; "kl_divergence", KL(P‖Q) at the centroids before its step
         and, while an encoder learns, at the embedding that ``update_interval`` names;
         "label_changes", the share of labels changed since the entry before.
+    training_agreement_ : ndarray of shape (n_trainings,) or None
+        Mean adjusted Rand index of each training's labels with those of the others; NaN
+        of a training that failed, or fell short of what others reached.  How far it is
+        from 1 tells how much the clusters depend on the seed.  None if there was one
+        training.
     n_reseeds_ : int
         Clusters of the start that had no rows and were placed among the rows.
     cluster_frequencies_ : ndarray of shape (n_clusters,)
@@ -262,7 +279,8 @@ class StudentTClustering(FittedClustering):
         ``max_iter``.  If the start is kept (see ``start_kept_``), unless all three
         parameters named there are "auto" and no cluster was lost.  If clusters
         collapsed, that is, ended without rows or on the centroid of another.  If X has
-        fewer distinct rows than clusters, or batches fewer than 5 rows a cluster.
+        fewer distinct rows than clusters, or batches fewer than 5 rows a cluster.  If
+        some of several trainings failed.
 
     RuntimeWarning
         If ``init`` is an array, which is one start, and ``n_init`` asks for more.
@@ -320,6 +338,7 @@ class StudentTClustering(FittedClustering):
         "encoder": [HasMethods(["fit", "transform", "step"]), None],
         "init": [StrOptions({"k-means++", "random"}), callable, "array-like"],
         "n_init": [StrOptions({"auto"}), Range(Integral, 1, None, closed="left")],
+        "n_trainings": [Range(Integral, 1, None, closed="left")],
         "max_iter": [Range(Integral, 1, None, closed="left")],
         "tol": [Range(Real, 0, None, closed="left")],
         "update_interval": [
@@ -348,6 +367,7 @@ class StudentTClustering(FittedClustering):
         encoder: Encoder | None = None,
         init: str | Callable[..., ArrayLike] | ArrayLike = "k-means++",
         n_init: int | Auto = "auto",
+        n_trainings: int = 1,
         max_iter: int = 300,
         tol: float = 1e-3,
         update_interval: int | Auto = "auto",
@@ -365,6 +385,7 @@ class StudentTClustering(FittedClustering):
         self.encoder = encoder
         self.init = init
         self.n_init = n_init
+        self.n_trainings = n_trainings
         self.max_iter = max_iter
         self.tol = tol
         self.update_interval = update_interval
@@ -399,26 +420,31 @@ class StudentTClustering(FittedClustering):
         """
         with unchanged_on_error(self), self._reports() as reports:
             X, weights = self._check_training(X, y, sample_weight)
-            encoder, Z, stream = None, X, None
-            if self.encoder is not None:
-                encoder = self._pretrained(X, weights)
-                Z = self._encode(X, encoder)
-            watch = self._watch(Z)
-            clustered = self._cluster(Z, weights, reports, watch)
-            outcome, result = clustered.outcome, clustered.result
-            if encoder is None:
+            if self.encoder is None:
+                watch = self._watch(X)
+                clustered = self._cluster(X, weights, reports, watch, self.random_state)
+                outcome = clustered.outcome
                 stream = after_fit(Stream(kept=None), clustered)
                 said = remarks.on_clustering(
                     outcome, self.n_clusters, self.max_iter, self.batch_size
                 )
+                self._assign(Fit(clustered.result, outcome.form, stream), X)
             else:
-                learned = self._learn(X, weights, Z, clustered, encoder, reports, watch)
-                encoder, Z, result = learned.encoder, learned.Z, learned.result
-                said = remarks.on_training(
+                chosen, said = self._best_training(X, weights, reports)
+                outcome, learned = chosen.training.outcome, chosen.training.learned
+                said += remarks.on_training(
                     learned, outcome, self.n_clusters, self.max_iter
                 )
-            encoding = None if encoder is None else Z
-            self._assign(Fit(result, outcome.form, stream, encoder, encoding), Z)
+                agreement = chosen.agreement if self.n_trainings > 1 else None
+                fit = Fit(
+                    learned.result,
+                    outcome.form,
+                    None,
+                    learned.encoder,
+                    learned.Z,
+                    agreement,
+                )
+                self._assign(fit, learned.Z)
         for remark in said:
             warn(remark, ConvergenceWarning)
         return self
@@ -484,6 +510,11 @@ class StudentTClustering(FittedClustering):
         return self
 
     def _check_training(self, X, y, sample_weight, reset=True):
+        if self.encoder is None and self.n_trainings > 1:
+            raise ValueError(
+                "n_trainings must be 1 without an encoder; got "
+                f"{self.n_trainings}.  n_init is the number of k-means starts"
+            )
         if is_dask(X):
             self._check_whole()
             X, sample_weight = check_blocks(self, X, reset), in_memory(sample_weight)
@@ -538,7 +569,7 @@ class StudentTClustering(FittedClustering):
         """Which parts of the form are chosen here, by name."""
         return {name: getattr(self, name) == "auto" for name in Form._fields}
 
-    def _cluster(self, X, weights, reports, watch):
+    def _cluster(self, X, weights, reports, watch, random_state):
         """Cluster rows that stay where they are."""
         joint = self.encoder is not None
         auto = self._automatic()
@@ -551,7 +582,7 @@ class StudentTClustering(FittedClustering):
             )
         few = ENCODER_N_INIT if joint else N_INIT
         n_init = few if self.n_init == "auto" else self.n_init
-        seeds = check_random_state(self.random_state).randint(MAX_SEED, size=n_init)
+        seeds = check_random_state(random_state).randint(MAX_SEED, size=n_init)
         with Threads(
             self.n_jobs, hold_blas=True, listener=reports.part_done
         ) as threads:
@@ -580,10 +611,55 @@ class StudentTClustering(FittedClustering):
                 outcome = cluster(carrier, form, automatic)
             return Clustered(outcome, outcome.result())
 
-    def _pretrained(self, X, weights):
+    def _best_training(self, X, weights, reports):
+        """The training to return, and what is to be said of the others."""
+        trainings, errors = [], []
+        for number, random_state in enumerate(self._random_states()):
+            try:
+                training = self._train(X, weights, reports, random_state, number > 0)
+            except FloatingPointError as error:
+                training = None
+                errors.append(error)
+                if len(errors) == self.n_trainings:
+                    raise
+            trainings.append(training)
+            if training is not None and training.stopped:
+                break
+        values = weights.values
+        used = slice(None) if values is None else np.flatnonzero(values > 0)
+        chosen = choose(trainings, used, self.n_clusters)
+        if self.n_trainings > 1:
+            reports.line(f"{chosen}")
+        return chosen, remarks.on_failures(errors, self.n_trainings)
+
+    def _random_states(self):
+        """The random state of each training; the first is that of a single one."""
+        yield self.random_state
+        rng = check_random_state(self.random_state)
+        for _ in range(1, self.n_trainings):
+            yield rng.randint(MAX_SEED)
+
+    def _train(self, X, weights, reports, random_state, reseed):
+        """A training: an encoder, the start on its embedding, and both learning."""
+        encoder = self._pretrained(X, weights, random_state, reseed)
+        Z = self._encode(X, encoder)
+        watch = self._watch(Z)
+        clustered = self._cluster(Z, weights, reports, watch, random_state)
+        learned = self._learn(X, weights, Z, clustered, encoder, reports, watch)
+        form, Z = clustered.outcome.form, learned.Z
+        centers = learned.result.centers.astype(Z.dtype)
+        rows = scale_rows(Z, centers, form.bandwidth)
+        with Threads(self.n_jobs) as threads:
+            labels = most_probable(rows, centers, form.dof, threads)
+        return Training(clustered.outcome, learned, labels)
+
+    def _pretrained(self, X, weights, random_state, reseed):
         encoder = clone(self.encoder)
-        if encoder.get_params().get("random_state", 0) is None:
-            rng = check_random_state(self.random_state)
+        parameters = encoder.get_params()
+        # one that the user has given is that of the first training
+        given = parameters.get("random_state") is not None and not reseed
+        if "random_state" in parameters and not given:
+            rng = check_random_state(random_state)
             encoder.set_params(random_state=rng.randint(MAX_SEED))
         weight = weights.original()
         given = {} if weight is None else {"sample_weight": weight}
@@ -610,7 +686,9 @@ class StudentTClustering(FittedClustering):
     def _fit_anew(self, batch, stream, reports):
         """Fit all that is kept of a stream, its clusters numbered as before."""
         watch = self._watch(batch.X)
-        clustered = self._cluster(batch.X, batch.weights, reports, watch)
+        clustered = self._cluster(
+            batch.X, batch.weights, reports, watch, self.random_state
+        )
         if stream.now is not None:
             result = clustered.result
             order = numbered_as(stream.now.centers, result.centers)
@@ -642,6 +720,7 @@ class StudentTClustering(FittedClustering):
         self.cluster_means_ = ended.means.astype(dtype)
         self.cluster_frequencies_ = ended.frequencies
         self.encoder_, self.encoding_ = fit.encoder, fit.encoding
+        self.training_agreement_ = fit.agreement
         # the divergence is a sum of logarithms of numbers near 1: it may round below 0
         self.kl_divergence_, self.evidence_ = max(ended.kl, 0.0), ended.evidence
         self.n_iter_, self.n_steps_ = ended.n_iter, ended.n_steps

@@ -13,7 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skdec.clustering._consensus import pairwise_agreement
+from skdec.clustering._consensus import (
+    AGREEMENT_ROWS,
+    mean_agreement,
+    pairwise_agreement,
+)
 from skdec.clustering._form import PAPER_BALANCE, Form, make_objective
 from skdec.clustering._objective import ClusteringObjective, Mixture
 from skdec.clustering._optimizers import CentroidDescent, StochasticDescent
@@ -32,8 +36,8 @@ NARROWER = 0.7, 0.5, 0.35
 SHARPNESS_TIE = 1e-4
 
 # A start stands for the others if its mean adjusted Rand index with them is at least
-# this, measured on at most so many rows.
-LEAST_AGREEMENT, AGREEMENT_ROWS = 0.5, 5000
+# this.
+LEAST_AGREEMENT = 0.5
 
 # Labels that agree with their start's by less than this (adjusted Rand index) have to
 # be better separated than those, by this much of the simplified silhouette.
@@ -345,11 +349,8 @@ def _insignificant(starts):
 
 def _agreement(objective, starts):
     """Mean adjusted Rand index of the labels of each start with those of the others."""
-    labels = [objective.nearest(start)[0] for start in starts]
-    every = -(-len(labels[0]) // AGREEMENT_ROWS)
-    labels = np.array([labelled[::every] for labelled in labels])
-    agreement = pairwise_agreement(labels, len(starts[0]))
-    return (agreement.sum(axis=1) - 1) / (len(starts) - 1)
+    labels = np.array([objective.nearest(start)[0] for start in starts])
+    return mean_agreement(labels, len(starts[0]))
 
 
 def _separation(X, weight, objective, centers, labels):

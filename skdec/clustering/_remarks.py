@@ -71,6 +71,13 @@ def on_training(learned, outcome, n_clusters, max_iter):
     return said
 
 
+def on_failures(errors, n_trainings):
+    """What is said of trainings that broke off, if others did not."""
+    if not errors:
+        return []
+    return [f"{len(errors)} of {n_trainings} trainings broke off: {errors[0]}"]
+
+
 def _collapsed(n_collapsed, n_clusters, form):
     return (
         f"{n_collapsed} of {n_clusters} clusters collapsed: no row is "

@@ -503,3 +503,149 @@ def test_progress(capsys):
     # ten starts, carried on
     assert sum("bandwidth" in line for line in lines) == 10
     assert sum("] pass" in line and "changed" in line for line in lines) >= 4
+
+
+# ------------------------------------------------------------------- several trainings
+class Seeded(Toy):
+    """Turned by its seed; breaks off or shrinks if ``bad`` says so of the seed."""
+
+    def __init__(self, rate=1e-3, n_components=2, random_state=None, bad=None):
+        super().__init__(rate, n_components)
+        self.random_state, self.bad = random_state, bad
+
+    def fit(self, X, y=None, sample_weight=None):
+        super().fit(X)
+        rng = np.random.RandomState(self.random_state)
+        self.W_ = np.linalg.qr(rng.randn(X.shape[1], X.shape[1]))[0]
+        self.W_ = self.W_[:, : self.n_components]
+        self.ending_ = None if self.bad is None else self.bad(self.random_state)
+        return self
+
+    def step(self, X, gradient, sample_weight=None):
+        super().step(X, gradient, sample_weight)
+        if self.ending_ == "breaks off":
+            self.W_ = self.W_ * np.nan
+        elif self.ending_ == "shrinks":
+            self.W_ = self.W_ / 10
+
+
+def seeded(n_trainings, bad=None, seed=None, **parameters):
+    encoder = Seeded(random_state=seed, bad=bad)
+    settings = {"n_trainings": n_trainings, "n_init": 2, "batch_size": 50}
+    return toy_model(encoder=encoder, **settings, **parameters)
+
+
+@pytest.fixture(scope="module")
+def single():
+    """Four trainings with the seeds that ``n_trainings=4`` draws, one at a time."""
+    rng = np.random.RandomState(0)
+    seeds = [0, *(rng.randint(np.iinfo(np.int32).max) for _ in range(3))]
+    return [seeded(1, random_state=seed).fit(BLOBS) for seed in seeds]
+
+
+def agreements(labelings):
+    """Mean adjusted Rand index of each with the others, by scikit-learn."""
+    return [
+        np.mean([adjusted_rand_score(a, b) for j, b in enumerate(labelings) if j != i])
+        for i, a in enumerate(labelings)
+    ]
+
+
+def same_fit(first, second):
+    assert first.encoder_.random_state == second.encoder_.random_state
+    assert_array_equal(first.encoding_, second.encoding_)
+    assert_array_equal(first.labels_, second.labels_)
+    assert_array_equal(first.cluster_centers_, second.cluster_centers_)
+    assert_array_equal(
+        first.history_["kl_divergence"], second.history_["kl_divergence"]
+    )
+
+
+def test_of_several_trainings_the_most_usual_is_returned(single, capsys):
+    model = seeded(4, verbose=1).fit(BLOBS)
+    expected = agreements([one.labels_ for one in single])
+    # whichever is returned, that must not be by its place
+    assert np.argmax(expected) > 0
+    assert_allclose(model.training_agreement_, expected)
+    same_fit(model, single[np.argmax(expected)])
+    assert f"training {np.argmax(expected) + 1} is returned" in capsys.readouterr().out
+    assert single[0].training_agreement_ is None
+
+
+def test_two_trainings_are_no_majority(single):
+    model = seeded(2).fit(BLOBS)
+    same_fit(model, single[0])
+    both = adjusted_rand_score(single[0].labels_, single[1].labels_)
+    assert_allclose(model.training_agreement_, [both, both])
+
+
+def test_a_seed_that_is_given_is_that_of_the_first_training():
+    seen = []
+    models = [seeded(n, lambda seed: seen.append(seed), seed=7) for n in (1, 3)]
+    models[0].fit(BLOBS)
+    models[1].fit(BLOBS)
+    assert seen[:2] == [7, 7]
+    assert len(seen) == 4
+    assert len(set(seen)) == 3
+    same_fit(models[0], seeded(2, seed=7).fit(BLOBS))
+
+
+@pytest.mark.parametrize("ending", ["breaks off", "shrinks"])
+def test_trainings_that_fail_are_not_returned(single, ending):
+    usual = int(np.argmax(agreements([one.labels_ for one in single])))
+    seed = single[usual].encoder_.random_state
+
+    def bad(random_state):
+        return ending if random_state == seed else None
+
+    model = seeded(4, bad)
+    if ending == "breaks off":
+        with pytest.warns(ConvergenceWarning, match="1 of 4 trainings broke off"):
+            model.fit(BLOBS)
+    else:
+        model.fit(BLOBS)
+    others = [one for one in single if one is not single[usual]]
+    expected = np.insert(agreements([one.labels_ for one in others]), usual, np.nan)
+    assert_allclose(model.training_agreement_, expected)
+    same_fit(model, others[np.argmax(agreements([one.labels_ for one in others]))])
+
+
+def test_trainings_that_all_fail():
+    """If all break off, so does the fit; if all shrink, a start is returned."""
+    model = seeded(2, lambda seed: "breaks off")
+    with pytest.raises(FloatingPointError, match="decrease the rates"):
+        model.fit(BLOBS)
+    assert not hasattr(model, "encoder_")
+    model = seeded(3, lambda seed: "shrinks")
+    with pytest.warns(ConvergenceWarning, match="shrank to a point.*start is kept"):
+        model.fit(BLOBS)
+    assert model.start_kept_
+    assert np.isfinite(model.training_agreement_).all()
+
+
+def test_rows_without_weight_have_no_say_in_which_training_is_returned(single):
+    weight = np.ones(len(BLOBS))
+    weight[:40] = 0
+    model = seeded(3).fit(BLOBS, sample_weight=weight)
+    rng = np.random.RandomState(0)
+    seeds = [0, *(rng.randint(np.iinfo(np.int32).max) for _ in range(2))]
+    models = [
+        seeded(1, random_state=seed).fit(BLOBS, sample_weight=weight) for seed in seeds
+    ]
+    expected = agreements([one.labels_[40:] for one in models])
+    assert_allclose(model.training_agreement_, expected)
+
+
+def test_several_trainings_need_an_encoder():
+    for call in ("fit", "partial_fit"):
+        with pytest.raises(ValueError, match=r"n_trainings must be 1 .* got 3\. "):
+            getattr(StudentTClustering(3, n_trainings=3), call)(BLOBS)
+
+
+def test_several_trainings_of_a_random_state_that_moves_on():
+    """Each fit draws anew; the same state gives the same."""
+    first, second = (
+        seeded(3, random_state=np.random.RandomState(5)).fit(BLOBS) for _ in range(2)
+    )
+    same_fit(first, second)
+    assert_array_equal(first.training_agreement_, second.training_agreement_)

@@ -21,6 +21,7 @@ NAMES = [
     "plot_choosing_k",
     "plot_clustering_parameters",
     "plot_convergence",
+    "plot_convolutional_encoder",
     "plot_dask",
     "plot_deep_clustering",
     "plot_grid_search",
@@ -29,7 +30,11 @@ NAMES = [
     "plot_streaming",
     "plot_uneven_clusters",
 ]
-NEEDS = {"plot_dask": "distributed", "plot_deep_clustering": "torch"}
+NEEDS = {
+    "plot_convolutional_encoder": "torch",
+    "plot_dask": "distributed",
+    "plot_deep_clustering": "torch",
+}
 
 
 @pytest.fixture
@@ -270,3 +275,19 @@ def test_learning_the_embedding_helps_on_the_digits(example):
     accuracy = example.names["accuracy"]
     others = accuracy["clusters of its embedding"], accuracy["k-means on pixels"]
     assert accuracy["both learning (IDEC)"] > max(others) + 0.03
+
+
+@of("plot_convolutional_encoder")
+def test_convolutions_find_more_digits_than_pixels_do(example):
+    accuracy = example.names["accuracy"]
+    assert accuracy["convolutions, IDEC"] > accuracy["k-means on pixels"] + 0.05
+    assert not example.names["model"].start_kept_
+
+
+@of("plot_convolutional_encoder")
+def test_decoded_means_are_images_of_their_clusters(example):
+    model, X = example.names["model"], example.names["X"]
+    decoded, labels = example.names["means"], model.labels_
+    images = np.array([X[labels == j].mean(axis=0) for j in range(10)])
+    nearest = np.linalg.norm(decoded[:, None] - images, axis=2).argmin(axis=1)
+    np.testing.assert_array_equal(nearest, np.arange(10))

@@ -22,6 +22,7 @@ torch = pytest.importorskip("torch", reason="needs the extra 'deep'")
 
 BLOBS, TRUTH = make_blobs(150, n_features=6, centers=3, random_state=1)
 SMALL = {"hidden_dims": (16, 2), "epochs": 5, "random_state": 0}
+GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
@@ -313,7 +314,7 @@ def test_rows_whose_differences_are_no_numbers_in_single_precision():
     small().fit(X)  # float32 would have 4.2e38 as infinite
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@GPU
 def test_on_a_gpu():
     cpu, gpu = small(device="cpu").fit(BLOBS), small(device="cuda").fit(BLOBS)
     assert next(gpu.encoder_.parameters()).device.type == "cuda"
@@ -379,11 +380,16 @@ def test_scikit_learn_checks(estimator, check):
 
 
 # ------------------------------------------------------------------------- clustering
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=GPU)])
 @pytest.mark.parametrize("gamma, gain", [(0.0, 0.02), (10.0, 0.005)])
-def test_learning_beats_the_start_on_digits(gamma, gain):
+def test_learning_beats_the_start_on_digits(gamma, gain, device):
     X, y = load_digits(return_X_y=True)
     encoder = AutoencoderEncoder(
-        (200, 10), epochs=30, reconstruction_weight=gamma, random_state=0
+        (200, 10),
+        epochs=30,
+        reconstruction_weight=gamma,
+        device=device,
+        random_state=0,
     ).fit(X)
     Z = encoder.transform(X)
     start = StudentTClustering(10, random_state=0).fit(Z)
