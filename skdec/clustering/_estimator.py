@@ -3,48 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 
-from skdec.clustering import _remarks as remarks
-from skdec.clustering._fixed_embedding import (
-    PLAINLY,
-    Carrier,
-    Clustered,
-    cluster,
-    cluster_first_embedding,
-)
-from skdec.clustering._form import (
-    Automatic,
-    Form,
-    make_objective,
-    resolve_form,
-)
-from skdec.clustering._joint_training import learn
-from skdec.clustering._memberships import most_probable
+from skdec.clustering._fit import fit_batch, fit_encoder, fit_rows
+from skdec.clustering._form import Form
 from skdec.clustering._prediction import FittedClustering, Labelled
-from skdec.clustering._result import ClusteringResult
-from skdec.clustering._scaled_rows import scale_rows
-from skdec.clustering._snapshot import Snapshot, snapshots
-from skdec.clustering._starts import check_init, find_starts
-from skdec.clustering._stream import (
-    Batch,
-    Stream,
-    after_fit,
-    check_number,
-    joined,
-    numbered_as,
-)
-from skdec.clustering._training import Settings
-from skdec.clustering._trainings import Training, choose
-from skdec.clustering._watch import Watch
+from skdec.clustering._snapshot import Snapshot
+from skdec.clustering._stream import Batch
 from skdec.utils.blocks import Blocks, check_blocks, in_memory, is_dask
 from skdec.utils.progress import BARS, Reports
 from skdec.utils.sklearn_compat import HasMethods, StrOptions, fit_context
@@ -66,24 +36,6 @@ if TYPE_CHECKING:
 
     from skdec.utils.typing import Auto, Encoder, MatrixLike, RandomState
 
-# With an encoder every start is carried on, which takes longer, so there are fewer.
-N_INIT, ENCODER_N_INIT = 40, 10
-
-ENCODER_BATCH = 256
-MAX_SEED = np.iinfo(np.int32).max
-
-
-@dataclass(frozen=True)
-class Fit:
-    """What a call has found: the source of all attributes."""
-
-    result: ClusteringResult
-    form: Form
-    stream: Stream | None  # for partial_fit to go on from; with an encoder it cannot
-    encoder: Encoder | None = None
-    encoding: np.ndarray | None = None
-    agreement: np.ndarray | None = None  # of several trainings
-
 
 def _without_encoder(estimator):
     if estimator.encoder is not None:
@@ -91,6 +43,11 @@ def _without_encoder(estimator):
             "partial_fit needs encoder=None: an encoder is pre-trained on all rows"
         )
     return True
+
+
+def _tell(said):
+    for remark in said:
+        warn(remark, ConvergenceWarning)
 
 
 class StudentTClustering(FittedClustering):
@@ -420,33 +377,10 @@ class StudentTClustering(FittedClustering):
         """
         with unchanged_on_error(self), self._reports() as reports:
             X, weights = self._check_training(X, y, sample_weight)
-            if self.encoder is None:
-                watch = self._watch(X)
-                clustered = self._cluster(X, weights, reports, watch, self.random_state)
-                outcome = clustered.outcome
-                stream = after_fit(Stream(kept=None), clustered)
-                said = remarks.on_clustering(
-                    outcome, self.n_clusters, self.max_iter, self.batch_size
-                )
-                self._assign(Fit(clustered.result, outcome.form, stream), X)
-            else:
-                chosen, said = self._best_training(X, weights, reports)
-                outcome, learned = chosen.training.outcome, chosen.training.learned
-                said += remarks.on_training(
-                    learned, outcome, self.n_clusters, self.max_iter
-                )
-                agreement = chosen.agreement if self.n_trainings > 1 else None
-                fit = Fit(
-                    learned.result,
-                    outcome.form,
-                    None,
-                    learned.encoder,
-                    learned.Z,
-                    agreement,
-                )
-                self._assign(fit, learned.Z)
-        for remark in said:
-            warn(remark, ConvergenceWarning)
+            fitted = fit_rows if self.encoder is None else fit_encoder
+            fit = fitted(X, weights, self, reports)
+            self._assign(fit, X if fit.encoding is None else fit.encoding)
+        _tell(fit.remarks)
         return self
 
     @available_if(_without_encoder)
@@ -482,7 +416,6 @@ class StudentTClustering(FittedClustering):
             that of the rows just fitted or followed.  A call that fails leaves the
             estimator as it was.
         """
-        said = []
         with unchanged_on_error(self), self._reports() as reports:
             if is_dask(X):
                 raise TypeError(
@@ -490,23 +423,13 @@ class StudentTClustering(FittedClustering):
                     "X give them one by one: for block in X.blocks: "
                     "partial_fit(block.compute())"
                 )
-            before = getattr(self, "_stream", None)
-            reset = before is None
-            batch = Batch(*self._check_training(X, y, sample_weight, reset))
+            before, form = getattr(self, "_stream", None), None
+            batch = Batch(*self._check_training(X, y, sample_weight, before is None))
             if before is not None:
-                check_number(before, self.n_clusters)
-            stream, due = (before or Stream()).with_batch(batch)
-            if due or stream.now is None:
-                rows = joined(stream.kept) if due else batch
-                fit = self._fit_anew(rows, stream, reports)
-            else:
-                fit = self._follow(batch, stream, reports)
-                said = remarks.on_batch(
-                    batch.X.shape[0], before, fit.stream, self.n_clusters
-                )
+                form = Form(self.dof_, self.bandwidth_, self.balance_)
+            fit = fit_batch(batch, before, form, self, reports)
             self._assign(fit, batch.X)
-        for remark in said:
-            warn(remark, ConvergenceWarning)
+        _tell(fit.remarks)
         return self
 
     def _check_training(self, X, y, sample_weight, reset=True):
@@ -545,170 +468,6 @@ class StudentTClustering(FittedClustering):
 
     def _reports(self):
         return Reports(type(self).__name__, self.verbose)
-
-    def _watch(self, Z):
-        """Who sees how rows z are fitted."""
-        return Watch(self.callback, self.callback_every, snapshots(self, Z))
-
-    def _settings(self, reports, watch, of_start=False):
-        """Settings of the self-training; an encoder's starts have the defaults."""
-        if of_start:
-            return Settings(reports=reports, watch=watch)
-        return Settings(
-            max_iter=self.max_iter,
-            tol=self.tol,
-            update_interval=1
-            if self.update_interval == "auto"
-            else self.update_interval,
-            batch_size=None if self.batch_size == "auto" else self.batch_size,
-            reports=reports,
-            watch=watch,
-        )
-
-    def _automatic(self):
-        """Which parts of the form are chosen here, by name."""
-        return {name: getattr(self, name) == "auto" for name in Form._fields}
-
-    def _cluster(self, X, weights, reports, watch, random_state):
-        """Cluster rows that stay where they are."""
-        joint = self.encoder is not None
-        auto = self._automatic()
-        init = check_init(self.init, self.n_clusters, X.shape[1])
-        if isinstance(init, np.ndarray) and self.n_init not in ("auto", 1):
-            warn(
-                "Explicit initial center position passed: performing only one init in "
-                f"StudentTClustering instead of n_init={self.n_init}",
-                RuntimeWarning,
-            )
-        few = ENCODER_N_INIT if joint else N_INIT
-        n_init = few if self.n_init == "auto" else self.n_init
-        seeds = check_random_state(random_state).randint(MAX_SEED, size=n_init)
-        with Threads(
-            self.n_jobs, hold_blas=True, listener=reports.part_done
-        ) as threads:
-            reports.begin("k-means starts")
-            starts = find_starts(X, weights, init, self.n_clusters, seeds, threads)
-            reports.end_of_work()
-            form = resolve_form(
-                starts.spread,
-                X.shape[1],
-                self.dof,
-                self.bandwidth,
-                self.balance,
-                joint,
-            )
-            carrier = Carrier(
-                starts,
-                self._settings(reports, watch, of_start=joint),
-                threads,
-                np.random.RandomState(seeds[0]),
-                strict=all(auto.values()) and not joint,
-            )
-            if joint:
-                outcome = cluster_first_embedding(carrier, form)
-            else:
-                automatic = Automatic(auto["bandwidth"], auto["balance"])
-                outcome = cluster(carrier, form, automatic)
-            return Clustered(outcome, outcome.result())
-
-    def _best_training(self, X, weights, reports):
-        """The training to return, and what is to be said of the others."""
-        trainings, errors = [], []
-        for number, random_state in enumerate(self._random_states()):
-            try:
-                training = self._train(X, weights, reports, random_state, number > 0)
-            except FloatingPointError as error:
-                training = None
-                errors.append(error)
-                if len(errors) == self.n_trainings:
-                    raise
-            trainings.append(training)
-            if training is not None and training.stopped:
-                break
-        values = weights.values
-        used = slice(None) if values is None else np.flatnonzero(values > 0)
-        chosen = choose(trainings, used, self.n_clusters)
-        if self.n_trainings > 1:
-            reports.line(f"{chosen}")
-        return chosen, remarks.on_failures(errors, self.n_trainings)
-
-    def _random_states(self):
-        """The random state of each training; the first is that of a single one."""
-        yield self.random_state
-        rng = check_random_state(self.random_state)
-        for _ in range(1, self.n_trainings):
-            yield rng.randint(MAX_SEED)
-
-    def _train(self, X, weights, reports, random_state, reseed):
-        """A training: an encoder, the start on its embedding, and both learning."""
-        encoder = self._pretrained(X, weights, random_state, reseed)
-        Z = self._encode(X, encoder)
-        watch = self._watch(Z)
-        clustered = self._cluster(Z, weights, reports, watch, random_state)
-        learned = self._learn(X, weights, Z, clustered, encoder, reports, watch)
-        form, Z = clustered.outcome.form, learned.Z
-        centers = learned.result.centers.astype(Z.dtype)
-        rows = scale_rows(Z, centers, form.bandwidth)
-        with Threads(self.n_jobs) as threads:
-            labels = most_probable(rows, centers, form.dof, threads)
-        return Training(clustered.outcome, learned, labels)
-
-    def _pretrained(self, X, weights, random_state, reseed):
-        encoder = clone(self.encoder)
-        parameters = encoder.get_params()
-        # one that the user has given is that of the first training
-        given = parameters.get("random_state") is not None and not reseed
-        if "random_state" in parameters and not given:
-            rng = check_random_state(random_state)
-            encoder.set_params(random_state=rng.randint(MAX_SEED))
-        weight = weights.original()
-        given = {} if weight is None else {"sample_weight": weight}
-        encoder.fit(X, **given)
-        return encoder
-
-    def _learn(self, X, weights, Z, clustered, encoder, reports, watch):
-        """Train the encoder with the clusters, from z and a start."""
-        size = ENCODER_BATCH if self.batch_size == "auto" else self.batch_size
-        settings = Settings(
-            self.max_iter,
-            self.tol,
-            None if self.update_interval == "auto" else self.update_interval,
-            X.shape[0] if size is None else size,
-            reports,
-            watch,
-        )
-        # BLAS is not held: the encoder needs it
-        with Threads(self.n_jobs) as threads:
-            return learn(
-                clustered, encoder, X, weights, Z, self._encode, threads, settings
-            )
-
-    def _fit_anew(self, batch, stream, reports):
-        """Fit all that is kept of a stream, its clusters numbered as before."""
-        watch = self._watch(batch.X)
-        clustered = self._cluster(
-            batch.X, batch.weights, reports, watch, self.random_state
-        )
-        if stream.now is not None:
-            result = clustered.result
-            order = numbered_as(stream.now.centers, result.centers)
-            clustered = clustered._replace(result=result.numbered(order))
-        stream = after_fit(stream, clustered)
-        return Fit(clustered.result, clustered.outcome.form, stream)
-
-    def _follow(self, batch, stream, reports):
-        """One step on a batch."""
-        form = Form(self.dof_, self.bandwidth_, self.balance_)
-        allowed = 0.0 if all(self._automatic().values()) else PLAINLY
-        with Threads(self.n_jobs, hold_blas=True) as threads:
-            objective = make_objective(
-                batch.X, batch.weights, stream.now.centers, form, threads
-            )
-            settings = self._settings(reports, self._watch(batch.X))
-            stream = stream.follow(objective, settings, allowed)
-            small = batch.X.shape[0] < remarks.BATCH_ROWS * self.n_clusters
-            stream = replace(stream, small=stream.small or small)
-            return Fit(stream.result(objective), form, stream)
 
     def _assign(self, fit, Z):
         """All attributes, from what was found, with the labels of rows z."""

@@ -74,6 +74,22 @@ def _silhouette_of_block(rows, model, weight):
     return Share(total * value, total)
 
 
+def encoded(X, encoder):
+    """The embedding that a fitted encoder gives of validated rows, in their dtype."""
+    Z = check_matrix(
+        encoder.transform(X), "encoder.transform(X)", ensure_all_finite=False
+    )
+    if len(Z) != X.shape[0]:
+        raise ValueError(
+            f"encoder.transform(X) must have {X.shape[0]} rows, as X has; got {len(Z)}"
+        )
+    with np.errstate(over="ignore"):
+        Z = Z.astype(X.dtype, copy=False)
+    if not np.isfinite(Z).all():
+        raise FloatingPointError(DIVERGED)
+    return Z
+
+
 class FittedClustering(
     ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator
 ):
@@ -104,7 +120,7 @@ class FittedClustering(
         X = self._validate(X, self.encoder_)
         if self.encoder_ is None:
             return X
-        Z, n_components = self._encode(X, self.encoder_), self.cluster_centers_.shape[1]
+        Z, n_components = encoded(X, self.encoder_), self.cluster_centers_.shape[1]
         if Z.shape[1] != n_components:
             raise ValueError(
                 f"encoder_.transform(X) must have {n_components} columns, as it had "
@@ -314,20 +330,6 @@ class FittedClustering(
             reset=reset,
         )
         return with_merged_entries(X)
-
-    def _encode(self, X, encoder):
-        Z = encoder.transform(X)
-        Z = check_matrix(Z, "encoder.transform(X)", ensure_all_finite=False)
-        if len(Z) != X.shape[0]:
-            raise ValueError(
-                f"encoder.transform(X) must have {X.shape[0]} rows, as X has; got "
-                f"{len(Z)}"
-            )
-        with np.errstate(over="ignore"):
-            Z = Z.astype(X.dtype, copy=False)
-        if not np.isfinite(Z).all():
-            raise FloatingPointError(DIVERGED)
-        return Z
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "cluster_centers_")
