@@ -485,7 +485,7 @@ MUTANTS = [
         longest_one_side=("v if v > -longest else -longest", "v"),
     ),
     *mutants(
-        "functions.py",
+        "functions/_clustering.py",
         (CLUSTERING, GRADIENTS),
         swapped=("rel_entr(P[batch], Q[batch])", "rel_entr(Q[batch], P[batch])"),
         weight_of_first_batch=("weight[batch][used]", "weight[: len(rows)][used]"),
@@ -498,7 +498,6 @@ MUTANTS = [
             "map(weights.restore, gradients)",
             "gradients",
         ),
-        always_joint=('joint = normalization == "joint"', "joint = True"),
     ),
     *mutants(
         "clustering/_forces.py",
@@ -528,7 +527,7 @@ MUTANTS = [
         dead_column=("where=f > 0)", "where=f >= 0)"),
     ),
     *mutants(
-        "functions.py",
+        "functions/_clustering.py",
         (CLUSTERING,),
         another_bandwidth=(
             "(scale_rows(Z, centers, 1.0), centers, dof, threads)\n    return",
@@ -704,14 +703,19 @@ MUTANTS = [
         ),
     ),
     *mutants(
-        "functions.py",
+        "functions/_embedding.py",
+        (GRADIENTS,),
+        always_joint=('joint = normalization == "joint"', "joint = True"),
+    ),
+    *mutants(
+        "functions/_embedding.py",
         ("tests/tsne/test_grid.py -k loss",),
         loss_by_pairs=("repulsion=repulsion,", 'repulsion="pairs",'),
         grid_unchecked=("check_grid(similarity, Y.shape[1])", "pass"),
         way_untold=("(kl, grad_Y, objective.repulsion)", "(kl, grad_Y, repulsion)"),
     ),
     *mutants(
-        "functions.py",
+        "functions/_embedding.py",
         (AFFINITIES, EMBEDDING, NEIGHBOURS),
         joint_once=("(P + P.T) / (2 * len(P))", "(P + P.T) / len(P)"),
     ),

@@ -43,7 +43,8 @@ def test_public_names():
 MODULES = [
     "clustering._estimator",
     "encoders._linear",
-    "functions",
+    "functions._clustering",
+    "functions._embedding",
     "tsne._estimator",
     "tsne._neighbors_graph",
 ]
