@@ -10,6 +10,7 @@ from sklearn.metrics.pairwise import PAIRWISE_BOOLEAN_FUNCTIONS
 
 from skdec.kernels.affinities import squared_from_products
 from skdec.tsne._checks import finite_for, largest_distance, missing
+from skdec.tsne._metric_params import estimated_params
 from skdec.tsne._neighbors import (
     BlockIndex,
     Neighbors,
@@ -110,7 +111,8 @@ class SquaredDistances:
                 self._scale = power_of_two(largest_magnitude(X))
             # copied, because what was fitted must not change with the caller's array
             self.rows = self._as_boolean(X) if self.boolean else self._scaled(X.copy())
-            self._estimate_metric_params(weights)
+            if not self.metric_params:
+                self.metric_params = estimated_params(metric, self.rows, weights)
             self.unit = power_of_two(float(self._distances(self.rows[:1]).max()))
 
     def __getstate__(self):
@@ -142,15 +144,6 @@ class SquaredDistances:
             with np.errstate(over="ignore"):  # an error tells of the distances
                 np.divide(values, self._scale, out=values)
         return _one_nan(rows)
-
-    def _estimate_metric_params(self, weights):
-        # as scikit-learn does when X is compared with itself
-        if self.metric_params:
-            return
-        if self.metric == "seuclidean":
-            self.metric_params["V"] = _variances(self.rows, weights)
-        elif self.metric == "mahalanobis":
-            self.metric_params["VI"] = _precision_matrix(self.rows, weights)
 
     def prepare(self, X):
         """X as ``between`` takes it: centred and scaled, or in the training dtype."""
@@ -382,49 +375,6 @@ def _one_nan(rows):
     if missing(rows):
         values[np.isnan(values)] = np.nan
     return rows
-
-
-def _covariance(rows, weights):
-    """The covariance of rows, or that of copies as of repeated rows: over W − 1."""
-    with np.errstate(over="ignore", invalid="ignore"):  # both who ask check that
-        if weights is None:
-            return np.atleast_2d(np.cov(rows.T))
-        away = rows - np.average(rows, axis=0, weights=weights)
-        return (weights[:, None] * away).T @ away / (weights.sum() - 1)
-
-
-def _variances(rows, weights):
-    """V of "seuclidean", or an error where a feature has none."""
-    if weights is None:
-        with np.errstate(over="ignore"):
-            V = np.var(rows, axis=0, ddof=1, dtype=np.float64)
-    else:
-        V = np.diagonal(_covariance(rows, weights)).copy()
-    usable = (V > 0) & (np.inf > V)
-    if not usable.all():
-        j = int(usable.argmin())
-        raise ValueError(
-            "metric='seuclidean' needs features of X that vary, within the range of "
-            f"numbers, or V in metric_params; feature {j} has the variance {V[j]:g}"
-        )
-    return V
-
-
-def _precision_matrix(rows, weights):
-    """VI of "mahalanobis", or an error where the covariance is singular.
-
-    By way of correlations, whose rank does not depend on the units of the features.
-    """
-    V = _covariance(rows, weights)
-    spreads = np.sqrt(np.diagonal(V))
-    if np.all((spreads > 0) & (spreads < np.inf)):
-        correlations = V / spreads[:, None] / spreads
-        if np.linalg.matrix_rank(correlations, hermitian=True) == len(V):
-            return np.linalg.inv(correlations) / spreads[:, None] / spreads
-    raise ValueError(
-        "metric='mahalanobis' needs X with an invertible covariance, or VI in "
-        "metric_params; that of X is singular"
-    )
 
 
 def _without_diagonal(graph):
