@@ -168,6 +168,8 @@ def fit_encoder(X, weights, params, reports):
         trainings.append(training)
         if training is not None and training.stopped:
             break
+    # those that are not begun when the fit is ended count as broken off
+    trainings += [None] * (params.n_trainings - len(trainings))
     values = weights.values
     used = slice(None) if values is None else np.flatnonzero(values > 0)
     chosen = choose(trainings, used, params.n_clusters)

@@ -209,12 +209,11 @@ def _k_means(sample, init, n_clusters, seeds, threads):
     # imported here, because that takes as long as importing all of skdec
     from sklearn.cluster import KMeans
 
+    inits, spaces = [init] * len(seeds), [None]
     if callable(init):
         inits = [_called(init, sample, n_clusters, seed) for seed in seeds]
-        spaces = [None]
-    else:
-        inits = [init] * len(seeds)
-        spaces = [None, _components(sample, n_clusters, seeds[0])]
+    elif len(seeds) > 1:
+        spaces.append(_components(sample, n_clusters, seeds[0]))
 
     def run(start):
         number, seed, init = start

@@ -159,6 +159,14 @@ def test_an_encoders_training_is_ended_and_so_are_its_starts():
     assert_array_equal(model.labels_, model.predict(IRIS))
 
 
+def test_no_further_training_is_begun():
+    settings = {**DEEP, "n_trainings": 3}
+    model, seen = watched(stop=lambda clusters: clusters.stage == "encoder", **settings)
+    assert [clusters.stage for clusters in seen].count("encoder") == 1
+    assert model.training_agreement_.shape == (3,)
+    assert np.isnan(model.training_agreement_).all()
+
+
 @pytest.fixture
 def small_samples(monkeypatch):
     monkeypatch.setattr("skdec.clustering._starts.MERGED_ENTRIES", 2**9)
