@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from skdec.kernels.elementary import exponentials, logarithms
-from skdec.kernels.jit import kernel, reduction, stage
+from skdec.kernels.jit import kernel, reduction, stage, summing_stage
 from skdec.kernels.pairs import n_met
 from skdec.kernels.similarity import fill, least, sum_of
 from skdec.kernels.types import Scales
@@ -101,7 +101,7 @@ def scale_by(E, counts):
         E[j] *= counts[j]
 
 
-@stage
+@summing_stage
 def calibrate_row(D, counts, perplexity, guess, E):
     """Find β with H(p) = log(perplexity); returns β, total and whether there is one.
 

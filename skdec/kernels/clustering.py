@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skdec.kernels.elementary import logarithms
-from skdec.kernels.jit import kernel, reduction, stage
+from skdec.kernels.jit import kernel, reduction, stage, summing_stage
 from skdec.kernels.rows import (
     LANES,
     add_chunk_forces,
@@ -156,7 +156,7 @@ def relabel(best, W, labels):
     return changed
 
 
-@stage
+@summing_stage
 def chunk_divergence(P, Q, inverse, total, W, T):
     """Σ_i w_i Σ_j p_ij log(p_ij/q_ij), p as just sharpened; 0 · log 0 = 0."""
     one, least = W.dtype.type(1), W.dtype.type(LEAST)

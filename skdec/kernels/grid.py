@@ -9,7 +9,7 @@ strips are added up in their order.
 import numpy as np
 
 from skdec.kernels.elementary import exponential
-from skdec.kernels.jit import kernel, reduction, stage
+from skdec.kernels.jit import kernel, reduction, stage, summing_stage
 from skdec.kernels.lanes import add_patch, polynomials, sum_patch
 from skdec.kernels.similarity import (
     fill,
@@ -157,7 +157,7 @@ def most_near(edges, cells):
     return (2 * REACH + 1) * most + AT_ONCE
 
 
-@stage
+@summing_stage
 def potential_at(x, y, near, m, tau, mesh, window, nodes, windows):
     """Φ and −∇Φ at a place, from the first m of a list of near points and the nodes."""
     number, (v, slope_v, w, slope_w) = nodes.dtype.type, windows

@@ -75,9 +75,16 @@ kernel = _njit(fastmath=False)
 # The same for what numba's ``overload`` chooses: it becomes part of its kernel.
 STRICT: Any = {**_COMMON, "fastmath": False}
 
+# The same for what calls sums: always inlined, as they are.
+STRICT_INLINED: Any = {**STRICT, "forceinline": True}
+
 # The same for what only other kernels call: without a wrapper for Python it compiles
 # in half the time.
 stage = _njit(fastmath=False, no_cpython_wrapper=True)
+
+# The same for what calls sums: always inlined, as they are, and for the same reason
+# (tests/kernels/test_jit.py).
+summing_stage = _njit(fastmath=False, no_cpython_wrapper=True, forceinline=True)
 
 # For sums: reassociation is what vectorises them (and arcp makes 1/x a fast
 # reciprocal with a Newton step).  Their order is fixed by the data they are given.

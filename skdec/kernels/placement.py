@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from skdec.kernels.jit import kernel, stage
+from skdec.kernels.jit import kernel, stage, summing_stage
 from skdec.kernels.similarity import (
     bending,
     dot,
@@ -27,7 +27,7 @@ LEFT_OUT = 1e300
 NONE = np.intp(-1)
 
 
-@stage
+@summing_stage
 def compared(v, own, Y, charges, kernel, D, T, S, G):
     """D, w s/s(D°) and 2g of a point and the fitted ones; D° and Σ w s/s(D°).
 

@@ -16,7 +16,7 @@ import numpy as np
 from numba import config
 from numba.extending import overload
 
-from skdec.kernels.jit import STRICT, lane_sum, reduction, stage
+from skdec.kernels.jit import STRICT, STRICT_INLINED, lane_sum, reduction, stage
 from skdec.kernels.similarity import fill
 from skdec.kernels.types import LaneRows, ProductRows, SparseRows
 
@@ -254,6 +254,6 @@ if not config.DISABLE_JIT:  # type: ignore[attr-defined]  # pragma: no cover
     def _measure(rows, centers, first, buffer, D):
         return MEASURES[rows.instance_class]
 
-    @overload(add_chunk_forces, jit_options=STRICT)
+    @overload(add_chunk_forces, jit_options=STRICT_INLINED)
     def _add_chunk_forces(rows, centers, first, width, C, buffer, force):
         return FORCES[rows.instance_class]

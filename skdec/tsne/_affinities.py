@@ -8,7 +8,7 @@ from scipy import sparse
 from scipy.special import xlogy
 
 from skdec.kernels import affinities
-from skdec.kernels.types import Scales
+from skdec.kernels.types import Scales, read_only
 from skdec.tsne._distances import ELEMENTS_PER_BLOCK
 from skdec.tsne._graph import symmetric_graph
 from skdec.utils.warn import warn
@@ -266,7 +266,7 @@ def calibrated_lists(neighbors, bandwidths, threads):
         b = slice(first, last)
         block, part = np.ascontiguousarray(D[b]), _part(scales, b)
         times = NO_COUNTS if counts is None else np.ascontiguousarray(counts[b])
-        affinities.calibrate_rows(block, own[b], times, bandwidths, part, reached[b])
+        calibrate(block, own[b], times, bandwidths, part, reached[b])
 
     _by_blocks(task, len(D), D.shape[1], threads)
     return Calibrated(scales, reached)
@@ -300,20 +300,27 @@ def truncated_mass(distances, neighbors, bandwidths, threads, weights=None):
     return max(0.0, 1 - np.average(kept, weights=share))
 
 
+def calibrate(D, own, counts, bandwidths, scales, calibrated):
+    """``affinities.calibrate_rows``, compiled once for arrays of a file and others."""
+    perplexities = read_only(bandwidths.perplexities)
+    bandwidths = bandwidths._replace(perplexities=perplexities)
+    affinities.calibrate_rows(read_only(D), own, counts, bandwidths, scales, calibrated)
+
+
 def _calibrate_block(D, own, weights, bandwidths, scales, calibrated):
     """Calibrate rows of all distances; returns D, that of a point to itself 0.
 
     With weights, the copies of a point are among its own neighbours.
     """
     if weights is None:
-        affinities.calibrate_rows(D, own, NO_COUNTS, bandwidths, scales, calibrated)
+        calibrate(D, own, NO_COUNTS, bandwidths, scales, calibrated)
         return D
     counts = np.tile(weights, (len(D), 1))
     itself = np.flatnonzero(own >= 0)
     D[itself, own[itself]] = 0
     counts[itself, own[itself]] = own_copies(weights[own[itself]])
     new = np.full(len(D), -1)
-    affinities.calibrate_rows(D, new, counts, bandwidths, scales, calibrated)
+    calibrate(D, new, counts, bandwidths, scales, calibrated)
     return D
 
 

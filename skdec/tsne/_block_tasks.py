@@ -33,14 +33,9 @@ def kept(block, best):
 
 def calibrated(block, best, bandwidths):
     """The ``Calibrated`` rows, whose lists these are."""
-    # what has been sent is read-only, and kernels would be compiled for that anew
-    D, perplexities = (
-        np.require(part, requirements="W")
-        for part in (best.distances, bandwidths.perplexities)
-    )
-    bandwidths = bandwidths._replace(perplexities=perplexities)
+    lists = Neighbors(best.columns, best.distances)
     with Threads(1) as threads:
-        return calibrated_lists(Neighbors(best.columns, D), bandwidths, threads)
+        return calibrated_lists(lists, bandwidths, threads)
 
 
 def chosen(block, wanted):

@@ -9,6 +9,7 @@ from sklearn.metrics import pairwise_distances
 from sklearn.metrics.pairwise import PAIRWISE_BOOLEAN_FUNCTIONS
 
 from skdec.kernels.affinities import squared_from_products
+from skdec.kernels.types import read_only
 from skdec.tsne._checks import finite_for, largest_distance, missing
 from skdec.tsne._metric_params import estimated_params
 from skdec.tsne._neighbors import (
@@ -342,7 +343,7 @@ class SquaredDistances:
         else:
             D = rows @ others.T
             D = D.toarray() if sparse.issparse(D) else D
-        squared_from_products(D, norms, their_norms, near)
+        squared_from_products(D, norms, read_only(their_norms), near)
         # the smallest distances are near the largest norms: most rows need no more
         bound = CANCELLATION * (norms + their_norms.max())
         for r in np.flatnonzero(near < bound):

@@ -11,7 +11,7 @@ import numpy as np
 
 from skdec.kernels.affinities import squared_distances_to
 from skdec.kernels.neighbors import GROUP, collect, cut
-from skdec.kernels.types import Candidates
+from skdec.kernels.types import Candidates, read_only
 
 # Products of so many rows with so many others are formed at a time, 512 kB of them.
 ROWS_PER_BLOCK, OTHERS_PER_BLOCK = 512, 256
@@ -199,7 +199,8 @@ def decided(rows, others, columns, n_neighbors, own):
 
 def _distances(rows, others, columns, own):
     D, none = np.empty(columns.shape), columns == len(others)
-    squared_distances_to(rows, others, np.minimum(columns, len(others) - 1), D)
+    columns = np.minimum(columns, len(others) - 1)
+    squared_distances_to(read_only(rows), read_only(others), columns, D)
     D[none] = np.inf
     if own is not None:
         D[columns == own[:, None]] = np.inf

@@ -3,7 +3,7 @@
 import numpy as np
 
 from skdec.kernels import grid, placement
-from skdec.kernels.types import STUDENT_T, Potential
+from skdec.kernels.types import STUDENT_T, Potential, read_only
 from skdec.tsne._grid import GridSum
 from skdec.tsne._plan import has_grid, spreading
 from skdec.tsne._split import DOUBLE
@@ -37,7 +37,7 @@ class PairField:
     """The same from every pair of a new and a fitted point."""
 
     def __init__(self, Y, kernel, charges=NO_CHARGES):
-        self.Y, self.kernel, self.charges = Y, kernel, charges
+        self.Y, self.kernel, self.charges = Y, kernel, read_only(charges)
 
     def __call__(self, V, threads, own=None):
         """At places V of (n_new, n_components), without the fitted points ``own``."""

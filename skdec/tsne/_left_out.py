@@ -7,7 +7,12 @@ import numpy as np
 
 from skdec.kernels import affinities, placement
 from skdec.kernels.types import Bandwidths, CSRGraph, Evaluation, PointTerms, Scales
-from skdec.tsne._affinities import NO_COUNTS, calibrated_lists, training_scales
+from skdec.tsne._affinities import (
+    NO_COUNTS,
+    calibrate,
+    calibrated_lists,
+    training_scales,
+)
 from skdec.tsne._bfgs import minimise_rows
 from skdec.tsne._placement import OUTSIDE, RIM
 
@@ -129,8 +134,7 @@ class LeftOut:
         scales = Scales(np.empty(len(D)), np.empty(shape), np.empty(shape))
         P, D = np.empty(D.shape), np.ascontiguousarray(D)
         calibrated = np.empty(len(D), bool)
-        bandwidths = self.bandwidths
-        affinities.calibrate_rows(D, own, NO_COUNTS, bandwidths, scales, calibrated)
+        calibrate(D, own, NO_COUNTS, self.bandwidths, scales, calibrated)
         affinities.conditional_rows(D, own, scales, P)
         return P
 

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from skdec.kernels import placement
-from skdec.kernels.types import Bandwidths, Evaluation, Kernel
+from skdec.kernels.types import Bandwidths, Evaluation, Kernel, read_only
 from skdec.tsne._affinities import conditional_rows, neighbour_rows
 from skdec.tsne._bfgs import minimise_rows
 from skdec.tsne._distances import SquaredDistances
@@ -136,7 +136,7 @@ class FittedMap:
     def __init__(self, embedding, kernel, weights=None):
         self.embedding = embedding.copy()  # by which a changed map is noticed
         points, self.weights = embedding.astype(np.float64), weights
-        self.charges = np.empty(0) if weights is None else weights
+        self.charges = read_only(np.empty(0) if weights is None else weights)
         self.center = np.average(points, axis=0, weights=weights)
         self.points = points - self.center
         self.Y = np.ascontiguousarray(self.points.T)

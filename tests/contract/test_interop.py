@@ -20,10 +20,9 @@ from skdec.kernels.first_use import compiled
 
 IRIS = np.unique(load_iris().data, axis=0)
 NAMES = ["sepal length", "sepal width", "petal length", "petal width"]
-ESTIMATORS = [
-    ExactTSNE(early_exaggeration_iter=50, max_iter=150, random_state=0),
-    StudentTClustering(3, random_state=0),
-]
+MAP = ExactTSNE(early_exaggeration_iter=50, max_iter=150, random_state=0)
+BY_NEIGHBORS = clone(MAP).set_params(affinities="neighbors")
+ESTIMATORS = [MAP, StudentTClustering(3, random_state=0)]
 both = pytest.mark.parametrize("estimator", ESTIMATORS, ids=["tsne", "clustering"])
 
 
@@ -69,8 +68,23 @@ def test_persistence(estimator, tmp_path):
     for copy in (pickle.loads(pickle.dumps(model)), joblib.load(tmp_path / "model")):
         for actual, wanted in zip(outputs(copy, IRIS + 0.01), expected, strict=True):
             assert_array_equal(actual, wanted)
+
+
+@pytest.mark.parametrize(
+    "estimator, weighted",
+    [(estimator, False) for estimator in ESTIMATORS]
+    + [(MAP, True), (BY_NEIGHBORS, False), (BY_NEIGHBORS, True)],
+)
+def test_a_model_that_stays_in_its_file(estimator, weighted, tmp_path):
+    weight = 1 + np.arange(len(IRIS)) % 3 if weighted else None
+    model = clone(estimator).fit(IRIS, sample_weight=weight)
+    expected = outputs(model, IRIS + 0.01)
+    joblib.dump(model, tmp_path / "model")
     mapped = joblib.load(tmp_path / "model", mmap_mode="r")
-    for actual, wanted in zip(outputs(mapped, IRIS + 0.01), expected, strict=True):
+    with compiled() as names:
+        given = outputs(mapped, IRIS + 0.01)
+    assert names == []
+    for actual, wanted in zip(given, expected, strict=True):
         assert_array_equal(actual, wanted)
 
 

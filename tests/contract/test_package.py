@@ -158,6 +158,9 @@ _, *gradients = skdec.clustering_loss(Z, Z[:3], dof=2.0)
 P = np.full((300, 300), 1 / (300 * 299))
 np.fill_diagonal(P, 0)
 gradients.append(skdec.embedding_loss(Z[:, :2], P, dof=2.0)[1])
+for weight in (None, np.arange(300) % 3 + 1.0):
+    tsne = skdec.ExactTSNE(learning_rate=1.0, max_iter=3, early_exaggeration_iter=0)
+    gradients.append(tsne.fit(Z, sample_weight=weight).transform(Z + 0.1))
 print(*(gradient.tobytes().hex() for gradient in gradients))
 """
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
