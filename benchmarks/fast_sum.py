@@ -1,5 +1,7 @@
 """Z and the forces of all pairs: by pairs, by a grid, and by the approximations."""
 
+import itertools
+
 import numpy as np
 
 from benchmarks.clock import median_seconds
@@ -25,13 +27,14 @@ def disc(n, radius):
     return np.array([r * np.cos(angle), r * np.sin(angle)])
 
 
-def of_pairs(Y, chosen):
-    """Σ_j s² (y_i − y_j) and Σ_j s of some points, in double precision."""
+def of_pairs(Y, chosen, dof=1.0):
+    """Σ_j 2g s (y_i − y_j) and Σ_j s of some points, in double precision."""
     forces, sums = np.empty((len(chosen), 2)), np.empty(len(chosen))
     for t, i in enumerate(chosen):
         differences = Y[:, i : i + 1] - Y
-        s = 1 / (1 + np.square(differences).sum(axis=0))
-        forces[t], sums[t] = differences @ (s * s), s.sum() - 1
+        D = np.square(differences).sum(axis=0)
+        s, weight = (1 + D / dof) ** (-(dof + 1) / 2), (dof + 1) / (dof + D)
+        forces[t], sums[t] = differences @ (weight * s), s.sum() - 1
     return forces, sums
 
 
@@ -112,6 +115,34 @@ def sums(options):
                 error = off / np.linalg.norm(expected)
                 table = table.plus(n, name, 1e3 * seconds, error)
                 yield table
+    yield from other_dof(options)
+
+
+def other_dof(options):
+    """The potential of an even disc and its slope, by ν and radius."""
+    n = 2000 if options.small else 70_000
+    columns = (
+        Column("dof", "", "{:g}"),
+        Column("radius", "", "{:g}"),
+        Column("time", "ms", "{:.1f}"),
+        Column("error of the slope, rms", "", "{:.1e}"),
+    )
+    title = f"an even disc of {n:,} points, single precision"
+    table = Table("dof", title, columns)
+    for dof, radius in itertools.product((0.25, 0.5, 1, 2, 3), (30, 100, 300)):
+        Y = disc(n, radius).astype(np.float32)
+        chosen = np.random.default_rng(1).choice(n, JUDGED, replace=False)
+        expected, _ = of_pairs(Y.astype(np.float64), chosen, dof)
+        with Threads(options.threads) as threads:
+            grid = GridSum(Kernel(STUDENT_T, np.float32(dof)), SINGLE, threads)
+
+            def evaluate(grid=grid, Y=Y):
+                return grid.at(Y, grid.plan(Y)).forces
+
+            off = np.linalg.norm(evaluate().T[chosen] - expected)
+            seconds = median_seconds(evaluate, options.rounds or ROUNDS)
+        table = table.plus(dof, radius, 1e3 * seconds, off / np.linalg.norm(expected))
+        yield table
 
 
 def exact_forces(Y, chosen, threads):
@@ -121,4 +152,4 @@ def exact_forces(Y, chosen, threads):
     grid = GridSum(Kernel(STUDENT_T, 1.0), DOUBLE, threads)
     value = grid.at(Y, grid.plan(Y)).value - 1
     assert np.allclose(value[chosen], some, rtol=1e-9)
-    return forces / value.sum()
+    return forces / (2 * value.sum())

@@ -21,7 +21,7 @@ from benchmarks.data import accuracy, digits, full_kl, kept_neighbors, mnist
 from benchmarks.tables import Column, Table
 
 SETTINGS = {"perplexity": 30.0, "random_state": 0}
-LINE = re.compile(r"\((\d+) iterations in ([\d.]+)s\)")
+LINE = re.compile(r"\((\d+) iterations in ([\d.]+)s\b")
 # beyond so many rows the slower peers are left out
 MOST_FOR_SLOW = 10_000
 ROUNDS = 3

@@ -6,10 +6,14 @@ what threads share: each spreads its points into a strip of the grid of its own,
 strips are added up in their order.
 """
 
+import math
+
 import numpy as np
+from numba import config
+from numba.extending import overload
 
 from skdec.kernels.elementary import exponential
-from skdec.kernels.jit import kernel, reduction, stage, summing_stage
+from skdec.kernels.jit import SUM, kernel, stage, summing_stage
 from skdec.kernels.lanes import add_patch, polynomials, sum_patch
 from skdec.kernels.similarity import (
     fill,
@@ -19,6 +23,10 @@ from skdec.kernels.similarity import (
     weighted_differences,
     weights,
 )
+from skdec.kernels.types import CauchyNear, StudentNear
+
+# Of the polynomial of N, for any ν but 1.
+N_TERMS = 11
 
 # A cell is half as wide as N reaches: near points are at most so many cells away.
 REACH = 2
@@ -104,24 +112,61 @@ def add_strips(strips, bands, start, stop, grid):
                     row[k] += strip[k]
 
 
-@reduction
-def near_sums(x, y, others_x, others_y, charges, tau):
+def cauchy_sums(x, y, others_x, others_y, charges, near):
     """Σ c N and Σ c (−dN/dD)(y_i − y_j); N = e^(−τu)/u with u = 1 + D, for ν = 1.
 
     −dN/dD = e^(−τu) (τ/u + 1/u²).
     """
-    one = others_x.dtype.type(1)
+    one, tau = others_x.dtype.type(1), others_x.dtype.type(near.tau)
     total = force_x = force_y = one - one
     for j in range(len(others_x)):
         dx, dy = x - others_x[j], y - others_y[j]
         u = one + dx * dx + dy * dy
         inverse = one / u
-        near = exponential(-tau * u, others_x) * inverse * charges[j]
-        total += near
-        near *= tau + inverse
-        force_x += near * dx
-        force_y += near * dy
+        N = exponential(-tau * u, others_x) * inverse * charges[j]
+        total += N
+        N *= tau + inverse
+        force_x += N * dx
+        force_y += N * dy
     return total, force_x, force_y
+
+
+def student_sums(x, y, others_x, others_y, charges, near):
+    """The same of any ν: N = e^(−τu) q(u) with u = 1 + D/ν.
+
+    −dN/dD = e^(−τu) (a q + C)/(νu), a = (ν + 1)/2, C = τ^a/Γ(a).
+    """
+    one, terms = others_x.dtype.type(1), near.terms
+    total = force_x = force_y = one - one
+    for j in range(len(others_x)):
+        dx, dy = x - others_x[j], y - others_y[j]
+        u = one + (dx * dx + dy * dy) * near.per_dof
+        inverse = one / math.sqrt(u)
+        z = near.scale * inverse + near.shift
+        q = terms[0]
+        for k in range(1, N_TERMS):
+            q = q * z + terms[k]
+        e = exponential(-near.tau * u, others_x) * charges[j]
+        total += e * q
+        slope = e * (near.power * q + near.factor) * (inverse * inverse * near.per_dof)
+        force_x += slope * dx
+        force_y += slope * dy
+    return total, force_x, force_y
+
+
+NEAR_SUMS = {CauchyNear: cauchy_sums, StudentNear: student_sums}
+
+
+def near_sums(x, y, others_x, others_y, charges, near):
+    """Σ c N and Σ c (−dN/dD)(y_i − y_j), of whichever N."""
+    return NEAR_SUMS[type(near)](x, y, others_x, others_y, charges, near)
+
+
+if not config.DISABLE_JIT:  # type: ignore[attr-defined]  # pragma: no cover
+
+    @overload(near_sums, jit_options=SUM)
+    def _near_sums(x, y, others_x, others_y, charges, near):
+        return NEAR_SUMS[near.instance_class]
 
 
 @stage
@@ -158,11 +203,11 @@ def most_near(edges, cells):
 
 
 @summing_stage
-def potential_at(x, y, near, m, tau, mesh, window, nodes, windows):
+def potential_at(x, y, others, m, near, mesh, window, nodes, windows):
     """Φ and −∇Φ at a place, from the first m of a list of near points and the nodes."""
     number, (v, slope_v, w, slope_w) = nodes.dtype.type, windows
     total, force_x, force_y = near_sums(
-        number(x), number(y), near[0][:m], near[1][:m], near[2][:m], number(tau)
+        number(x), number(y), others[0][:m], others[1][:m], others[2][:m], near
     )
     s, t = (x - mesh.x) * mesh.per_unit, (y - mesh.y) * mesh.per_unit
     column, row = int(s), int(t)
@@ -190,31 +235,31 @@ def room_for_windows(window):
 
 
 @kernel
-def potential_bands(points, bands, cells, mesh, window, nodes, tau, start, stop, out):
+def potential_bands(points, bands, cells, mesh, window, nodes, near, start, stop, out):
     """Φ and −∇Φ at every point; without near pairs if τ is 0."""
-    windows = room_for_windows(window)
-    near = np.empty((3, most_near(points.edges, cells) if tau > 0 else 0), nodes.dtype)
+    windows, paired = room_for_windows(window), near.tau > 0
+    others = np.empty((3, most_near(points.edges, cells) if paired else 0), nodes.dtype)
     for row in range(bands.rows[start], bands.rows[stop]):
         for column in range(cells.n_columns):
             c = row * cells.n_columns + column
             if points.edges[c] == points.edges[c + 1]:
                 continue
-            m = near_points(points, cells, row, column, near) if tau > 0 else 0
+            m = near_points(points, cells, row, column, others) if paired else 0
             for p in range(points.edges[c], points.edges[c + 1]):
                 i, x, y = points.order[p], points.x[p], points.y[p]
                 out.value[i], out.forces[0, i], out.forces[1, i] = potential_at(
-                    x, y, near, m, tau, mesh, window, nodes, windows
+                    x, y, others, m, near, mesh, window, nodes, windows
                 )
 
 
 @kernel
-def field_rows(V, points, cells, mesh, window, nodes, tau, most, start, stop, out):
+def field_rows(V, points, cells, mesh, window, nodes, near, most, start, stop, out):
     """Φ and −∇Φ at any places V of (2, n); infinite beyond the cells.
 
     ``most`` is what ``most_near`` finds, 0 if there are no near pairs.
     """
     windows = room_for_windows(window)
-    near = np.empty((3, most), nodes.dtype)
+    others = np.empty((3, most), nodes.dtype)
     cell = np.empty(V.shape[1], np.int32)
     cell_rows(V, cells, start, stop, cell)
     for i in range(start, stop):
@@ -222,9 +267,10 @@ def field_rows(V, points, cells, mesh, window, nodes, tau, most, start, stop, ou
             out.value[i] = np.inf
             continue
         row, column = cell[i] // cells.n_columns, cell[i] % cells.n_columns
-        m = near_points(points, cells, row, column, near) if tau > 0 else 0
+        paired = near.tau > 0
+        m = near_points(points, cells, row, column, others) if paired else 0
         out.value[i], out.forces[0, i], out.forces[1, i] = potential_at(
-            V[0, i], V[1, i], near, m, tau, mesh, window, nodes, windows
+            V[0, i], V[1, i], others, m, near, mesh, window, nodes, windows
         )
 
 

@@ -92,11 +92,9 @@ summing_stage = _njit(fastmath=False, no_cpython_wrapper=True, forceinline=True)
 # They are always inlined.  Otherwise a sum is compiled twice, alone and within its
 # kernel, with its terms in another order, and which of the two is called depends on
 # whether the kernel came from the cache (tests/contract/test_package.py).
-reduction = _njit(
-    fastmath={"reassoc", "contract", "arcp", "nsz"},
-    no_cpython_wrapper=True,
-    forceinline=True,
-)
+_SUM = {"fastmath": {"reassoc", "contract", "arcp", "nsz"}, "forceinline": True}
+reduction = _njit(no_cpython_wrapper=True, **_SUM)
+SUM: Any = {**_COMMON, **_SUM}  # what numba's ``overload`` chooses
 
 # The same without reassociation, for distances that each lane adds up by itself: only
 # a product and the sum it goes into may become one rounding.

@@ -218,6 +218,27 @@ class SortedPoints(NamedTuple):
     edges: np.ndarray  # cell c has those from edges[c] up to edges[c + 1]
 
 
+class CauchyNear(NamedTuple):
+    """N of ν = 1: e^(−τu)/u, u = 1 + D; of τ = 0 there are no near pairs."""
+
+    tau: float
+
+
+class StudentNear(NamedTuple):
+    """N of another ν: e^(−τu) q, u = 1 + D/ν, and q a polynomial in z.
+
+    All of the dtype of the points.
+    """
+
+    tau: float
+    per_dof: float  # 1/ν
+    power: float  # a = (ν + 1)/2
+    factor: float  # C = τ^a/Γ(a)
+    scale: float  # z = scale/√u + shift, from −1 to 1
+    shift: float
+    terms: np.ndarray  # of q, the highest power first, ``N_TERMS`` of them
+
+
 class Bands(NamedTuple):
     """Rows of cells in groups: where each begins, and the last one ends."""
 

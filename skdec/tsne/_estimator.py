@@ -174,7 +174,7 @@ class ExactTSNE(
         O(n_samples · perplexity); the repulsion still is that of all pairs.  "auto" is
         "exact" up to 3,000 samples, those that stand for copies counted once each, and
         "neighbors" for more and for a sparse graph of distances.  The neighbours are
-        exact, except of dense rows with the Euclidean metric where
+        exact, except of dense rows with the Euclidean or cosine metric where
         n_samples² · (n_features + 64) is above 10^13, one to two minutes of exact
         search: these are found by faiss, if it is installed
         (``pip install skdec[neighbors]``), until at least 95 % of those of a sample of

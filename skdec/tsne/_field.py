@@ -74,7 +74,7 @@ class GridField:
         self.plan, self.pairs = placed.plan, pairs
         self.prepared = sums.prepared(Y, placed, pairs.charges)
         self.window = spreading(self.plan.mesh.split.quality).polynomials
-        cells, near = self.plan.cells, self.plan.tau > 0
+        cells, near = self.plan.cells, self.plan.near.tau > 0
         edges = self.prepared.points.edges
         self.most = grid.most_near(edges, cells) if near else 0
         self.far = np.ascontiguousarray(Y[:, placed.cell < 0])
@@ -91,7 +91,7 @@ class GridField:
         out = Potential(np.empty(V.shape[1]), np.zeros(V.shape))
         threads.run_ranges(
             lambda start, stop: grid.field_rows(
-                V, points, plan.cells, plan.mesh.lattice, self.window, nodes, plan.tau,
+                V, points, plan.cells, plan.mesh.lattice, self.window, nodes, plan.near,
                 self.most, start, stop, out,
             ),
             V.shape[1],

@@ -102,7 +102,7 @@ class GridSum:
         window = spreading(plan.mesh.split.quality).polynomials
         self._run(
             lambda start, stop: grid.potential_bands(
-                points, bands, plan.cells, plan.mesh.lattice, window, nodes, plan.tau,
+                points, bands, plan.cells, plan.mesh.lattice, window, nodes, plan.near,
                 start, stop, out,
             ),
             len(bands.nodes),
@@ -166,7 +166,7 @@ class GridSum:
         cells, mesh = plan.cells, plan.mesh.lattice
         counts = np.diff(points.edges).reshape(cells.n_rows, cells.n_columns)
         work = POINT * counts.sum(axis=1, dtype=np.float64)
-        if plan.tau:
+        if plan.near.tau > 0:
             near = (2 * grid.REACH + 1) ** 2 * NEAR_PAIR
             work += near * np.square(counts, dtype=np.float64).sum(axis=1)
         done = np.cumsum(work)

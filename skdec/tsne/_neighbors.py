@@ -7,6 +7,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import gen_batches
 
+from skdec.tsne._cosine_search import CosineIndex, without_direction
 from skdec.tsne._exact_search import Found, ProductIndex
 
 # Dense Euclidean rows are searched approximately, if that is possible, above so many
@@ -45,7 +46,9 @@ class NeighborIndex(Protocol):
 
 
 def build_index(rows, metric, metric_params, n_neighbors, threads) -> NeighborIndex:
-    """By products for dense Euclidean rows, of many by faiss, or by scikit-learn.
+    """By products for dense rows, of many by faiss, or by scikit-learn.
+
+    The first two take Euclidean distances, and cosines of rows that are not 0.
 
     Parameters
     ----------
@@ -60,8 +63,16 @@ def build_index(rows, metric, metric_params, n_neighbors, threads) -> NeighborIn
     threads : Threads
         Of the search, with BLAS held.
     """
-    if sparse.issparse(rows) or metric != "euclidean" or metric_params:
+    if metric == "cosine" and not without_direction(rows).any():
+        return CosineIndex(rows, lambda u: _euclidean_index(u, n_neighbors, threads))
+    if metric != "euclidean" or metric_params:
         return ScikitLearnIndex(rows, metric, metric_params, threads)
+    return _euclidean_index(rows, n_neighbors, threads)
+
+
+def _euclidean_index(rows, n_neighbors, threads):
+    if sparse.issparse(rows):
+        return ScikitLearnIndex(rows, "euclidean", None, threads)
     if is_large(*rows.shape) and find_spec("faiss"):
         # importing faiss takes a tenth of a second
         from skdec.tsne._approximate_search import RECALL, ListIndex

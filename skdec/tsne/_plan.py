@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from scipy import fft
@@ -15,6 +15,7 @@ from skdec.tsne._split import (
     LEAST_DOF,
     Split,
     Spreading,
+    cuts,
     levelled,
 )
 
@@ -22,9 +23,6 @@ from skdec.tsne._split import (
 # stand for a rule, not for a clock: what they lead to is the same on every machine.
 NEAR_PAIR, FAR_PAIR, PAIR = 0.7, 2.0, 0.2  # of an ordered pair
 NODE, POINT = 10.0, 150.0
-
-# τ is tried in steps of √2 downwards from T.
-TAUS = 16
 
 # A plan leaves the map so much room on every side, in units of its extent.
 ROOM = 0.04
@@ -104,11 +102,10 @@ class Plan:
     n_far: int
     cost: float
 
-    @property
-    def tau(self):
-        """What the kernels are told: 0 for no near pairs."""
-        tau = self.mesh.split.tau
-        return tau if tau < np.inf else 0.0
+    @cached_property
+    def near(self):
+        """N as the kernels take it; τ = 0 for no near pairs."""
+        return self.mesh.split.near
 
 
 def make_plan(Y, kernel, quality):
@@ -119,12 +116,8 @@ def make_plan(Y, kernel, quality):
         quality = DOUBLE
     room = max(ROOM * extent, 1e-6 * kernel.width)
     low, high = low - room, high + room
-    taus = [np.inf]
-    if kernel.kind == STUDENT_T and kernel.dof == 1:
-        steps = 2.0 ** (-np.arange(1, TAUS) / 2)
-        taus = [*(quality.truncation * steps[::-1]), np.inf]
     best = None
-    for tau in taus:  # the grids cost more and more
+    for tau in cuts(kernel, quality):  # the grids cost more and more
         split = Split(kernel, tau, quality)
         cells = _cells(low, high, split)
         mesh = _mesh(cells, split)
@@ -171,7 +164,8 @@ def core(Y, kernel, quality):
     """
     center = np.median(Y, axis=1)
     distance = np.abs(Y - center[:, None]).max(axis=0)
-    n, spacing = len(distance), Split(kernel, JUDGED_TAU, quality).spacing
+    tau = JUDGED_TAU if len(cuts(kernel, quality)) > 1 else np.inf
+    n, spacing = len(distance), Split(kernel, tau, quality).spacing
     left_out = [0, *(2 ** np.arange(int(np.log2(max(1, n * MOST_FAR))) + 1))]
     largest = np.partition(distance, [n - 1 - m for m in left_out if m < n])
     costs = [

@@ -9,13 +9,26 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import betainc, kve
+from scipy.special import betainc, gammainc, gammaincc, kve
 
+from skdec.kernels.grid import N_TERMS
 from skdec.kernels.lanes import DEGREES, N_NODES
-from skdec.kernels.types import GAUSSIAN, Kernel, Window
+from skdec.kernels.types import (
+    GAUSSIAN,
+    STUDENT_T,
+    CauchyNear,
+    Kernel,
+    StudentNear,
+    Window,
+)
 
-# Degrees of freedom between which the transform of s is known to end where it should.
-LEAST_DOF, LARGEST_DOF = 0.25, 100.0
+# Degrees of freedom between which the transform of s is known to end where it should;
+# and up to which N is taken off: beyond, it reaches as far as s.
+LEAST_DOF, LARGEST_DOF, LARGEST_NEAR_DOF = 0.25, 100.0, 3.0
+
+# τ is tried in steps of √2 downwards from T, and below T/2, from where on F has the
+# frequencies of s.
+TAUS = 15
 
 
 @dataclass(frozen=True)
@@ -63,6 +76,15 @@ def steepest(kernel):
     return 2.0 if kernel.kind == GAUSSIAN else (dof + 1) / dof
 
 
+def cuts(kernel, quality):
+    """The τ that may be chosen, the cheapest grid first; ∞ is none."""
+    # the polynomial of N is one of single precision
+    has_near = kernel.dof == 1 or (quality == SINGLE and kernel.dof <= LARGEST_NEAR_DOF)
+    if kernel.kind != STUDENT_T or not has_near:
+        return [np.inf]
+    return [*quality.truncation * 2.0 ** (-np.arange(TAUS, 2, -1) / 2), np.inf]
+
+
 @dataclass(frozen=True)
 class Split:
     """s = N + F, cut at τ; with τ = ∞ all of s is in F."""
@@ -88,11 +110,14 @@ class Split:
         T, tau = self.quality.truncation, self.tau
         if self.kernel.kind == GAUSSIAN:
             return 2 * math.sqrt(T)  # of e^(−k²/4)
-        if tau < T:
-            k = 2 * math.sqrt(tau * (T - tau)) if tau < T / 2 else T
+        if tau < np.inf:
+            # where the integral of F ends, t^(a−1)/Γ(a) e^(−t − k²/4t) is e^(−T)
+            a = self._power
+            ends = T - tau + (a - 1) * math.log(tau) - math.lgamma(a)
+            k = 2 * math.sqrt(tau * ends)
         else:
             # the transform of s is k^m K_m(k) up to a factor, m = (ν − 1)/2
-            m = (float(self.kernel.dof) - 1) / 2
+            m = self._power - 1
 
             def height(k):
                 return m * math.log(k) + math.log(kve(abs(m), k)) - k
@@ -101,14 +126,37 @@ class Split:
             k = brentq(lambda k: height(k) - height(1.0) + T, 1.0, end)
         return k / self.kernel.width
 
+    @property
+    def _power(self):
+        """a = (ν + 1)/2 of s = u^(−a)."""
+        return (float(self.kernel.dof) + 1) / 2
+
     def far(self, D):
-        """F of squared distances, for τ < ∞ at ν = 1: (1 − e^(−τu))/u, u = 1 + D."""
+        """F of squared distances: u^(−a) P(a, τu), u = 1 + D/ν; all of s of τ = ∞."""
         if self.kernel.kind == GAUSSIAN:
             return np.exp(-D)
-        u = 1 + D / float(self.kernel.dof)
-        if self.tau < np.inf:
-            return -np.expm1(-self.tau * u) / u
-        return u ** (-(float(self.kernel.dof) + 1) / 2)
+        u, a, tau = 1 + D / float(self.kernel.dof), self._power, self.tau
+        if tau < np.inf and a == 1:
+            return -np.expm1(-tau * u) / u
+        return u**-a if tau == np.inf else u**-a * gammainc(a, tau * u)
+
+    @property
+    def near(self):
+        """N as the kernels take it."""
+        if self.tau == np.inf or self._power == 1:
+            return CauchyNear(self.tau if self.tau < np.inf else 0.0)
+        a, tau, number = self._power, self.tau, self.quality.dtype.type
+        # in 1/√u, of which few terms are exact to 5e-7; from where N ends
+        least = math.sqrt(tau / self.quality.truncation)
+        z = np.polynomial.chebyshev.chebpts1(4 * N_TERMS)
+        u = (least + (1 - least) * (z + 1) / 2) ** -2
+        q = np.exp(tau * u) * u**-a * gammaincc(a, tau * u)
+        series = np.polynomial.chebyshev.chebfit(z, q, N_TERMS - 1)
+        terms = np.polynomial.chebyshev.cheb2poly(series)[::-1]
+        scale = 2 / (1 - least)
+        factor = tau**a / math.gamma(a)
+        numbers = tau, 1 / float(self.kernel.dof), a, factor, scale, -1 - scale * least
+        return StudentNear(*map(number, numbers), terms.astype(number))
 
 
 class Spreading:

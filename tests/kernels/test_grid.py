@@ -11,10 +11,12 @@ from skdec.kernels.types import (
     GAUSSIAN,
     STUDENT_T,
     Bands,
+    CauchyNear,
     Kernel,
     Lattice,
     Potential,
     SortedPoints,
+    StudentNear,
     Window,
 )
 from tests import naive
@@ -143,22 +145,45 @@ def test_spreading(rng, dtype):
     assert_allclose(found, expected, atol=10 * RTOL[dtype] * scale)
 
 
-@pytest.mark.parametrize("tau", [0.0, 0.7])
+def student_near(dtype):
+    """N of ν = 0.5 with any polynomial."""
+    terms = np.random.default_rng(1).normal(size=grid.N_TERMS).astype(dtype)
+    return StudentNear(*map(dtype, (0.7, 2.0, 0.75, 0.6, 1.8, -0.9)), terms)
+
+
+def near_of(near, D):
+    """N and −dN/dD."""
+    tau = float(near.tau)
+    if isinstance(near, CauchyNear):
+        u = 1 + D
+        N = np.exp(-tau * u) / u
+        return N, N * (tau + 1 / u)
+    nu = 1 / float(near.per_dof)
+    u = 1 + D / nu
+    q = np.polyval(near.terms.astype(float), near.scale / np.sqrt(u) + near.shift)
+    e = np.exp(-tau * u)
+    return e * q, e * (near.power * q + near.factor) / (nu * u)
+
+
+@pytest.mark.parametrize("kind", ["none", "cauchy", "student"])
 @pytest.mark.parametrize("dtype", NODES)
-def test_near_and_far_potential(rng, dtype, tau):
+def test_near_and_far_potential(rng, dtype, kind):
+    near = {"none": CauchyNear(0.0), "cauchy": CauchyNear(0.7)}.get(kind)
+    near = near or student_near(dtype)
+    paired = near.tau > 0
     Y, charges, points, bands, cells, mesh, window = case(rng, dtype)
     nodes = rng.normal(size=(mesh.n_rows, mesh.n_columns)).astype(dtype)
     out = Potential(np.empty(30, dtype), np.empty((2, 30), dtype))
     for band in range(2):
         grid.potential_bands(
-            points, bands, cells, mesh, window, nodes, tau, band, band + 1, out
+            points, bands, cells, mesh, window, nodes, near, band, band + 1, out
         )
-    most = grid.most_near(points.edges, cells) if tau else 0
+    most = grid.most_near(points.edges, cells) if paired else 0
     V = np.concatenate([Y, [[-3], [2]]], axis=1).astype(dtype)
     field = Potential(np.empty(31, dtype), np.empty((2, 31), dtype))
     for start, stop in ((0, 12), (12, 31)):
         grid.field_rows(
-            V, points, cells, mesh, window, nodes, tau, most, start, stop, field
+            V, points, cells, mesh, window, nodes, near, most, start, stop, field
         )
     assert_allclose(field.value[:30], out.value, rtol=RTOL[dtype])
     assert_allclose(field.forces[:, :30], out.forces, rtol=RTOL[dtype])
@@ -174,14 +199,13 @@ def test_near_and_far_potential(rng, dtype, tau):
         patch = nodes[r : r + len(v), j : j + len(w)].astype(float)
         value[i] = v @ patch @ w
         forces[:, i] = -2 * (v @ patch @ slope_w), -2 * (slope_v @ patch @ w)
-        for k in range(30 if tau else 0):
+        for k in range(30 if paired else 0):
             if max(abs(column[i] - column[k]), abs(row[i] - row[k])) > 2:
                 continue
             D = naive.squared_distance(Y[:, i], Y[:, k])
-            near = charges[k] * np.exp(-tau * (1 + D)) / (1 + D)
-            value[i] += near
-            slope = near * (tau + 1 / (1 + D))
-            forces[:, i] += 2 * slope * (Y[:, i] - Y[:, k])
+            N, slope = near_of(near, D)
+            value[i] += charges[k] * N
+            forces[:, i] += 2 * charges[k] * slope * (Y[:, i] - Y[:, k])
     for found, expected in ((out.value, value), (out.forces, forces)):
         atol = 20 * RTOL[dtype] * np.abs(expected).max()
         assert_allclose(found, expected, rtol=RTOL[dtype], atol=atol)

@@ -128,7 +128,7 @@ def test_maps_as_small_as_one_likes(kernel, width):
 
 
 def test_both_near_pairs_and_none():
-    taus = [grid_sum(disc(N, r).astype(np.float32))[1].tau for r in (8, 60)]
+    taus = [grid_sum(disc(N, r).astype(np.float32))[1].near.tau for r in (8, 60)]
     assert taus[0] == 0 < taus[1]
 
 
@@ -142,6 +142,28 @@ def test_every_kernel(dof, radius):
         value, forces = pair_sums(Y.astype(dtype), *kernel)
         assert off(sums.forces, forces) < rounding
         assert off(sums.value, value) < rounding
+
+
+@pytest.mark.parametrize("dof", [0.25, 0.5, 0.9, 1.4, 2.0, 3.0])
+def test_near_pairs_of_other_degrees_of_freedom(dof):
+    least = np.inf
+    for radius in (30, 300):
+        Y = disc(N, radius).astype(np.float32)
+        sums, plan = grid_sum(Y, (STUDENT_T, dof))
+        value, forces = pair_sums(Y, STUDENT_T, dof)
+        assert off(sums.forces, forces) < ROUNDING
+        assert off(sums.value, value) < ROUNDING
+        assert plan.near.tau > 0
+        least = min(least, plan.near.tau)
+    assert least < 0.2
+    # on a heap, where N is all
+    Y = np.concatenate([disc(N // 2, 0.5), disc(N // 2, 100, seed=1)], axis=1)
+    Y = Y.astype(np.float32)
+    sums, plan = grid_sum(Y, (STUDENT_T, dof))
+    value, forces = pair_sums(Y, STUDENT_T, dof)
+    assert plan.near.tau > 0
+    assert off(sums.forces, forces) < ROUNDING
+    assert off(sums.value, value) < ROUNDING
 
 
 @pytest.mark.parametrize("radius", [5, 60])
