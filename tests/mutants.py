@@ -320,6 +320,15 @@ MUTANTS = [
         level=("z - z * beta + beyond / 2", "z - z * beta + beyond"),
     ),
     *mutants(
+        "tsne/_series.py",
+        (GRID,),
+        sign=("(-1) ** (p + q)", "(-1) ** p"),
+        ways=("math.comb(k, m) * ", ""),
+        too_few=("beside_first * D**n", "beside_first * D ** (n + 1)"),
+        charges=("x * c[b, None]", "x"),
+        power=("-((dof + 1) / 2 + k - 1)", "-((dof + 1) / 2)"),
+    ),
+    *mutants(
         "tsne/_grid.py",
         (GRID,),
         negative_frequencies=("F[half - 1 : 0 : -1]", "F[1:half]"),

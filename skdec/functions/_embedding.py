@@ -245,7 +245,7 @@ def embedding_loss(
         pairs.  So does "grid" too where a map is so far spread out that a grid would
         have too few digits, or too many nodes.  By the grid q's part of the gradient
         and Z have errors of 5e-6 (root mean square, relative) for float32, and of 1e-11
-        for float64, or 1e-8 for maps less than 1e-3 wide.
+        for float64.
     return_repulsion : bool, default=False
         Whether to return as well which way was gone.
 

@@ -7,6 +7,7 @@ from scipy import fft
 
 from skdec.kernels import grid
 from skdec.kernels.types import Bands, Potential, SortedPoints
+from skdec.tsne import _series as series
 from skdec.tsne._plan import (
     NEAR_PAIR,
     NODE,
@@ -16,15 +17,10 @@ from skdec.tsne._plan import (
     spreading,
     transform,
 )
-from skdec.tsne._split import steepest
 
 # A plan is made anew after so many evaluations, or when so many points more than it
 # expects, or twice as many, are off its grid.
 LIFETIME, STRAYS = 10, 8
-
-# Up to this gD the forces are those of s = 1 − gD, to 4e-9 of them: less than the grid
-# loses in the slope of a potential that hardly varies.
-TINY = 2e-9
 
 # Bands that threads share, and the nodes that are transformed at a time.
 N_BANDS, BLOCK = 32, 2**16
@@ -91,8 +87,9 @@ class GridSum:
 
         The point itself is one of the sum.
         """
-        if np.ptp(Y, axis=1).max() ** 2 * steepest(self.kernel) < TINY:
-            return self._of_tiny(Y, charges)
+        n = series.n_terms(Y, self.kernel, self.quality)
+        if n is not None:
+            return series.potential(Y, charges, self.kernel, n, self.threads)
         plan, cell = placement
         dtype = plan.mesh.split.quality.dtype
         Y = Y.astype(dtype, copy=False)  # one type for all: half as much to compile
@@ -111,16 +108,6 @@ class GridSum:
         out.value[points.order] += dtype.type(constant)
         self._add_far(Y, charges, cell, points.order, out)
         return out
-
-    def _of_tiny(self, Y, charges):
-        """The same of s = 1 − gD, 2g as at D = 0: Σ_j c_j (y_i − y_j) = C (y_i − ȳ)."""
-        Y = Y.astype(np.float64)
-        c = np.ones(Y.shape[1]) if charges is None else charges.astype(np.float64)
-        total, two_g = c.sum(), steepest(self.kernel)
-        away = Y - (Y * c).sum(axis=1, keepdims=True) / total
-        squares = np.square(away).sum(axis=0)
-        D = total * squares + (c * squares).sum()
-        return Potential(total - two_g / 2 * D, two_g * total * away)
 
     def prepared(self, Y, placement, charges):
         """The points by cells, their bands, and F summed up at the nodes."""

@@ -45,6 +45,8 @@ class Quality:
         Nodes over which F levels off between the largest distance and the half period.
     flatness : int
         Derivatives that vanish at both ends of it.
+    most_powers : int
+        Of D, where s is a series instead.
     dtype : dtype
         Of the grid.
     """
@@ -53,6 +55,7 @@ class Quality:
     oversampling: float
     margin: int
     flatness: int
+    most_powers: int
     dtype: np.dtype
 
     @property
@@ -66,14 +69,8 @@ class Quality:
         return DEGREES[self.dtype]
 
 
-SINGLE = Quality(14.0, 1.25, 24, 5, np.dtype(np.float32))
-DOUBLE = Quality(34.0, 1.5, 96, 7, np.dtype(np.float64))
-
-
-def steepest(kernel):
-    """2g at D = 0, where s falls most steeply: (ν + 1)/ν, or 2 of the Gaussian."""
-    dof = float(kernel.dof)
-    return 2.0 if kernel.kind == GAUSSIAN else (dof + 1) / dof
+SINGLE = Quality(14.0, 1.25, 24, 5, 3, np.dtype(np.float32))
+DOUBLE = Quality(34.0, 1.5, 96, 7, 12, np.dtype(np.float64))
 
 
 def cuts(kernel, quality):
