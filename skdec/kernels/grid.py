@@ -25,8 +25,8 @@ from skdec.kernels.similarity import (
 )
 from skdec.kernels.types import CauchyNear, StudentNear
 
-# Of the polynomial of N, for any ν but 1.
-N_TERMS = 11
+# Terms of the polynomial of N, for any ν but 1, in single and in double precision.
+TERMS, DOUBLE_TERMS = 11, 25
 
 # A cell is half as wide as N reaches: near points are at most so many cells away.
 REACH = 2
@@ -137,6 +137,7 @@ def student_sums(x, y, others_x, others_y, charges, near):
     −dN/dD = e^(−τu) (a q + C)/(νu), a = (ν + 1)/2, C = τ^a/Γ(a).
     """
     one, terms = others_x.dtype.type(1), near.terms
+    n_terms = TERMS if others_x.itemsize == 4 else DOUBLE_TERMS
     total = force_x = force_y = one - one
     for j in range(len(others_x)):
         dx, dy = x - others_x[j], y - others_y[j]
@@ -144,7 +145,7 @@ def student_sums(x, y, others_x, others_y, charges, near):
         inverse = one / math.sqrt(u)
         z = near.scale * inverse + near.shift
         q = terms[0]
-        for k in range(1, N_TERMS):
+        for k in range(1, n_terms):
             q = q * z + terms[k]
         e = exponential(-near.tau * u, others_x) * charges[j]
         total += e * q

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import betainc, gammainc, gammaincc, kve
 
-from skdec.kernels.grid import N_TERMS
+from skdec.kernels.grid import DOUBLE_TERMS, TERMS
 from skdec.kernels.lanes import DEGREES, N_NODES
 from skdec.kernels.types import (
     GAUSSIAN,
@@ -75,9 +75,7 @@ DOUBLE = Quality(34.0, 1.5, 96, 7, 12, np.dtype(np.float64))
 
 def cuts(kernel, quality):
     """The τ that may be chosen, the cheapest grid first; ∞ is none."""
-    # the polynomial of N is one of single precision
-    has_near = kernel.dof == 1 or (quality == SINGLE and kernel.dof <= LARGEST_NEAR_DOF)
-    if kernel.kind != STUDENT_T or not has_near:
+    if kernel.kind != STUDENT_T or kernel.dof > LARGEST_NEAR_DOF:
         return [np.inf]
     return [*quality.truncation * 2.0 ** (-np.arange(TAUS, 2, -1) / 2), np.inf]
 
@@ -143,12 +141,13 @@ class Split:
         if self.tau == np.inf or self._power == 1:
             return CauchyNear(self.tau if self.tau < np.inf else 0.0)
         a, tau, number = self._power, self.tau, self.quality.dtype.type
-        # in 1/√u, of which few terms are exact to 5e-7; from where N ends
+        # in 1/√u, of which few terms do: to 5e-7 and 1e-13; from where N ends
         least = math.sqrt(tau / self.quality.truncation)
-        z = np.polynomial.chebyshev.chebpts1(4 * N_TERMS)
+        n_terms = TERMS if self.quality.dtype.itemsize == 4 else DOUBLE_TERMS
+        z = np.polynomial.chebyshev.chebpts1(4 * n_terms)
         u = (least + (1 - least) * (z + 1) / 2) ** -2
         q = np.exp(tau * u) * u**-a * gammaincc(a, tau * u)
-        series = np.polynomial.chebyshev.chebfit(z, q, N_TERMS - 1)
+        series = np.polynomial.chebyshev.chebfit(z, q, n_terms - 1)
         terms = np.polynomial.chebyshev.cheb2poly(series)[::-1]
         scale = 2 / (1 - least)
         factor = tau**a / math.gamma(a)

@@ -147,7 +147,8 @@ def test_spreading(rng, dtype):
 
 def student_near(dtype):
     """N of ν = 0.5 with any polynomial."""
-    terms = np.random.default_rng(1).normal(size=grid.N_TERMS).astype(dtype)
+    n = grid.TERMS if dtype == np.float32 else grid.DOUBLE_TERMS
+    terms = np.random.default_rng(1).normal(size=n).astype(dtype)
     return StudentNear(*map(dtype, (0.7, 2.0, 0.75, 0.6, 1.8, -0.9)), terms)
 
 
