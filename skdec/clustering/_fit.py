@@ -148,9 +148,10 @@ def _automatic(params):
     return {name: getattr(params, name) == "auto" for name in Form._fields}
 
 
-def _watch(params, Z):
+def _watch(params, Z, training=0):
     """Who sees how rows z are fitted."""
-    return Watch(params.callback, params.callback_every, snapshots(params, Z))
+    look = snapshots(params, Z, training)
+    return Watch(params.callback, params.callback_every, look)
 
 
 # ------------------------------------------------------------------------ an encoder
@@ -159,7 +160,7 @@ def fit_encoder(X, weights, params, reports):
     trainings, errors = [], []
     for number, random_state in enumerate(_random_states(params)):
         try:
-            training = _train(X, weights, params, reports, random_state, number > 0)
+            training = _train(X, weights, params, reports, random_state, number)
         except FloatingPointError as error:
             training = None
             errors.append(error)
@@ -196,11 +197,11 @@ def _random_states(params):
         yield rng.randint(MAX_SEED)
 
 
-def _train(X, weights, params, reports, random_state, reseed):
+def _train(X, weights, params, reports, random_state, number):
     """A training: an encoder, the start on its embedding, and both learning."""
-    encoder = _pretrained(X, weights, params, random_state, reseed)
+    encoder = _pretrained(X, weights, params, random_state, number > 0)
     Z = encoded(X, encoder)
-    watch = _watch(params, Z)
+    watch = _watch(params, Z, number)
     clustered = _cluster(Z, weights, params, reports, watch, random_state)
     learned = _learn(X, weights, Z, clustered, encoder, params, reports, watch)
     form, Z = clustered.outcome.form, learned.Z

@@ -24,8 +24,8 @@ class Snapshot:
 
     Parameters
     ----------
-    rows, estimator : object
-        The rows being fitted, and the estimator that fits them.
+    rows, estimator, training : object
+        The rows being fitted, the estimator that fits them, and in which training.
     run, form, number, check : object
         Which run it is, with which ν, h and b, and what was found at which check.
 
@@ -46,6 +46,8 @@ class Snapshot:
     stage : {"sample", "rows", "encoder"}
         What this run goes over: a sample of large data, in which starts are tried
         first; all rows; or, while an encoder learns, their changing embedding.
+    training : int
+        Which of ``n_trainings`` an encoder is in; 0 is the first.
     start : int
         Which of the ``n_starts`` this run has begun from; 0 is the most promising.
         Others follow where a cluster has lost all its rows, and with an encoder.
@@ -61,6 +63,7 @@ class Snapshot:
         self,
         rows: Any,
         estimator: FittedClustering,
+        training: int,
         run: Run,
         form: Form,
         number: int,
@@ -68,6 +71,7 @@ class Snapshot:
     ) -> None:
         self.n_iter, self.kl_divergence = check.n_iter, check.kl
         self.label_changes, self.number = check.changed, number
+        self.training = training
         self.stage, self.start, self.n_starts = run
         self.dof, self.bandwidth, self.balance = form
         # copies: an embedding that learns is changed in place
@@ -137,11 +141,11 @@ class Snapshot:
         return model, rows
 
 
-def snapshots(estimator, rows):
+def snapshots(estimator, rows, training):
     """What makes the snapshots of a fit of rows: ``look`` of a ``Watch``."""
     asked = copy.copy(estimator)
     # of a fit before, and what may not be pickled
     for name in estimator._of_each_row:
         vars(asked).pop(name, None)
     asked.callback = None
-    return partial(Snapshot, rows, asked)
+    return partial(Snapshot, rows, asked, training)

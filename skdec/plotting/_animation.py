@@ -301,7 +301,8 @@ class _ClusterWatch(_Watch):
 
     def _add(self, clusters):
         """Add a frame of a snapshot."""
-        where = "a sample, " if clusters.stage == "sample" else ""
+        where = f"training {clusters.training + 1}, " if clusters.training else ""
+        where += "a sample, " if clusters.stage == "sample" else ""
         if clusters.start and clusters.stage != "encoder":
             where += f"start {clusters.start + 1} of {clusters.n_starts}, "
         changes = clusters.label_changes

@@ -167,6 +167,16 @@ def test_no_further_training_is_begun():
     assert np.isnan(model.training_agreement_).all()
 
 
+def test_which_training_it_is():
+    model, seen = watched(**DEEP, n_trainings=2)
+    trainings = [clusters.training for clusters in seen]
+    assert trainings == sorted(trainings)
+    assert {(s.training, s.stage) for s in seen} >= {(0, "encoder"), (1, "encoder")}
+    taken = int(np.argmax(model.training_agreement_))
+    kls = [s.kl_divergence for s in seen if (s.training, s.stage) == (taken, "encoder")]
+    assert_allclose(model.history_["kl_divergence"], kls)
+
+
 @pytest.fixture
 def small_samples(monkeypatch):
     monkeypatch.setattr("skdec.clustering._starts.MERGED_ENTRIES", 2**9)
