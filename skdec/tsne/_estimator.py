@@ -239,6 +239,11 @@ class ExactTSNE(
         last: "n_iter", the iterations done; "kl_divergence", KL(P‖Q) there without
         exaggeration, in nats; "grad_norm", the norm of the gradient, of P times
         "exaggeration".
+    converged_ : bool
+        Whether the map came to rest: by ``tol``, ``min_grad_norm`` or
+        ``n_iter_without_progress``, and without a ConvergenceWarning.  False where
+        ``max_iter`` or a callback ended the fit before, which is no fault by itself:
+        ``history_`` tells how much KL still fell.
     learning_rate_ : float
         The learning rate of the last iterations.
     perplexity_ : float, ndarray or None
@@ -518,7 +523,8 @@ class ExactTSNE(
             name: np.array([getattr(check, field) for check in fitted.history])
             for name, field in HISTORY.items()
         }
-        self.learning_rate_, self.dof_ = fitted.learning_rate, fitted.dof
+        self.converged_, self.learning_rate_ = fitted.converged, fitted.learning_rate
+        self.dof_ = fitted.dof
         self.perplexity_ = fitted.perplexity
         self.affinities_, self.repulsion_ = fitted.affinities, fitted.repulsion
         self.truncated_mass_ = fitted.truncated_mass

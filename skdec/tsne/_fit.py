@@ -50,6 +50,7 @@ class Fitted:
     kl_divergence: float
     n_iter: int
     history: list[Check]
+    converged: bool
     learning_rate: float
     dof: float
     perplexity: float | np.ndarray | None
@@ -131,6 +132,7 @@ def embed(X, params, sample_weight=None, previous=None, fixed=None):
         kl_divergence=ended.kl,
         n_iter=ended.n_iter,
         history=ended.history,
+        converged=ended.at_rest and not remarks,
         learning_rate=phases[-1].learning_rate,
         dof=kernel.dof,
         perplexity=_perplexity(perplexities),

@@ -38,6 +38,7 @@ class Descended(NamedTuple):
     kl: float
     n_iter: int
     history: list[Check]
+    at_rest: bool  # and not ended before it was, by max_iter or a callback
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,8 @@ class Descent:
         # from where on a fall of KL is that of one way of moving
         last = max((phase.stop for phase in phases[:-1]), default=0)
         phases, n_iter, history, checks = iter(phases), 0, [], []
-        stopped = self.held is not None and len(self.held) == Y.shape[1]
+        all_held = self.held is not None and len(self.held) == Y.shape[1]
+        stopped = all_held
         phase = next(phases)
         while True:
             while n_iter >= phase.stop and (following := next(phases, None)):
@@ -107,7 +109,8 @@ class Descent:
                 if reason := self._reason(history, norm, last):
                     progress.say(f"Iteration {n_iter}: {reason}. Finished.")
                 if stopped or (reason and not phase.early):
-                    return Descended(told, n_iter, checks)
+                    at_rest = all_held or bool(reason and not phase.early)
+                    return Descended(told, n_iter, checks, at_rest)
                 while reason and phase.early:
                     phase = next(phases)
             progress.begin_iteration()

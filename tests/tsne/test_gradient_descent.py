@@ -164,6 +164,7 @@ def test_no_progress_stops():
     )
     with pytest.warns(ConvergenceWarning, match="no more than points that all coin"):
         assert stuck.fit(IRIS).n_iter_ < 2000
+    assert not stuck.converged_  # it rests where points all but coincide
 
 
 def test_flat_divergence_stops():

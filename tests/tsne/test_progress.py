@@ -53,9 +53,18 @@ def test_callback_stops_the_fit(stop_at):
 
     tsne = ExactTSNE(callback=stop, tol=0, random_state=0).fit(IRIS)
     assert tsne.n_iter_ == stop_at == calls[-1]
+    assert not tsne.converged_
     P = skdec.joint_affinities(skdec.conditional_affinities(IRIS))
     kl = skdec.embedding_loss(tsne.embedding_, P)[0]
     assert_allclose(tsne.kl_divergence_, kl, rtol=1e-4)
+
+
+def test_whether_a_map_came_to_rest():
+    tsne = ExactTSNE(random_state=0).fit(IRIS)
+    assert tsne.converged_ and tsne.n_iter_ < tsne.max_iter
+    assert not ExactTSNE(random_state=0, max_iter=300, tol=0).fit(IRIS).converged_
+    held = ExactTSNE(init=tsne.embedding_).fit(IRIS, fixed=np.ones(len(IRIS), bool))
+    assert held.n_iter_ == 0 and held.converged_
 
 
 def test_history_and_what_a_callback_sees_agree():
