@@ -121,11 +121,11 @@ def map_methods(where, encoder, task, seed):
     yield run(name, labels, task.y, seconds + more, tsne.n_iter_)
 
 
-def all_methods(task, seed, options):
+def all_methods(task, seed, options, variants):
     """Every method on one seed."""
-    if options.rows:
+    if options.rows and "plain" in variants:
         yield from plain_methods("rows", task.X, task, seed)
-    for variant in options.variants:
+    for variant in variants:
         where = "" if variant == "plain" else f", {variant}"
         encoder = AutoencoderEncoder(
             epochs=task.epochs,
@@ -159,10 +159,11 @@ RUNS = (
 )
 
 
-def of_task(name):
-    """The part of one set of data."""
+def of_task(name, only=None):
+    """The part of one set of data, or of one variant of the networks on it."""
 
     def part(options):
+        variants = [v for v in options.variants if only in (None, v)]
         task, seeds = task_of(name, options), 2 if options.small else options.seeds
         title = (
             f"{name} {task.X.shape}, {task.k} classes, {task.epochs} epochs, "
@@ -170,7 +171,7 @@ def of_task(name):
         )
         table, labels = Table("runs", f"{title}, each run", RUNS), {}
         for seed in range(seeds):
-            for one in all_methods(task, seed, options):
+            for one in all_methods(task, seed, options, variants):
                 more = [one.more.get(key) for key in ("start kept", *MEASURES)]
                 table = table.plus(
                     one.method, seed, *one.scores, one.seconds, one.passes, *more
@@ -186,8 +187,10 @@ def of_task(name):
 
 
 digits = of_task("digits")
-mnist = of_task("mnist")
-mnist_10000 = of_task("mnist-10000")
+mnist = of_task("mnist", "plain")
+mnist_augmented = of_task("mnist", "augmented")
+mnist_10000 = of_task("mnist-10000", "plain")
+mnist_10000_augmented = of_task("mnist-10000", "augmented")
 texts = of_task("texts")
 counts = of_task("counts")
 iris = of_task("iris")

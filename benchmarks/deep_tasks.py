@@ -32,7 +32,7 @@ class Task:
 def digits(options):
     """scikit-learn's digits, 8×8."""
     X, y = load_digits(return_X_y=True)
-    augmentation = RandomAffine((8, 8), rotation=5, shift=0.05, scaling=0.05)
+    augmentation = RandomAffine((8, 8), rotation=5, shift=0.05)
     return Task(X.astype(np.float32), y, augmentation, 100, 50)
 
 

@@ -67,8 +67,12 @@ PARTS = {
         Part("clustering.quality", "quality:quality", 15),
         Part("clustering.forms", "quality:forms", 15),
         Part("deep.digits", "deep:digits", 4, ("torch",)),
-        Part("deep.mnist", "deep:mnist", 100, ("torch",)),
-        Part("deep.mnist-10000", "deep:mnist_10000", 40, ("torch",)),
+        Part("deep.mnist", "deep:mnist", 50, ("torch",)),
+        Part("deep.mnist-augmented", "deep:mnist_augmented", 50, ("torch",)),
+        Part("deep.mnist-10000", "deep:mnist_10000", 15, ("torch",)),
+        Part(
+            "deep.mnist-10000-augmented", "deep:mnist_10000_augmented", 15, ("torch",)
+        ),
         Part("deep.texts", "deep:texts", 10, ("torch",)),
         Part("deep.counts", "deep:counts", 10, ("torch",)),
         Part("deep.iris", "deep:iris", 3, ("torch",)),

@@ -34,8 +34,8 @@ class RandomAffine(BaseEstimator):
         Largest angle φ in degrees, in both directions.
     shift : float, default=0.1
         Largest move t as a share of height and of width, in both directions.
-    scaling : float, default=0.1
-        Sizes s go from 1 − scaling to 1 + scaling; less than 1.
+    scaling : float, default=0.0
+        Sizes s go from 1 − scaling to 1 + scaling; less than 1.  The paper has none.
     channels : {"first", "last"}, default="first"
         Whether a row has one channel after the other, or one pixel after the other.
     padding : {"zeros", "border", "reflection"}, default="zeros"
@@ -63,7 +63,7 @@ class RandomAffine(BaseEstimator):
         *,
         rotation: float = 10.0,
         shift: float = 0.1,
-        scaling: float = 0.1,
+        scaling: float = 0.0,
         channels: Literal["first", "last"] = "first",
         padding: Literal["zeros", "border", "reflection"] = "zeros",
     ) -> None:

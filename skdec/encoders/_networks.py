@@ -137,12 +137,15 @@ class Networks:
         self.train(False)
 
     def restore(self, x, weight, dropout, augment):
-        """One step of pre-training; returns the mean of ‖x − restored‖²/d."""
-        x = self._tensor(x)
-        given = x if augment is None else augment(x, self._generator)
+        """One step of pre-training; returns the mean of ‖x − restored‖²/d.
+
+        With ``augment`` x are the augmented rows; dropout is what is undone.
+        """
+        x = self._augmented(x, augment)
+        given = x
         if dropout:
             draws = torch.rand(x.shape, generator=self._generator, device=self.device)
-            given = given * (draws >= dropout) / (1 - dropout)
+            given = x * (draws >= dropout) / (1 - dropout)
         with self._autocast():
             restored = self.decoder(self.encoder(given))
         error = self._error(restored, x, weight)
@@ -154,29 +157,33 @@ class Networks:
     def follow(self, x, gradient, weight, reconstruction_weight, augment):
         """One step along ∂KL/∂Z, and γ times the error of reconstruction.
 
-        With ``augment`` both are of augmented rows, with the targets of the rows as
-        they are: the KL's is made of their z, the reconstruction's are themselves.
+        With ``augment`` both are of augmented rows, and the target of the KL is that of
+        the rows as they are, made of their z.
         """
-        x = self._tensor(x)
-        given = x if augment is None else augment(x, self._generator)
+        given = self._augmented(x, augment)
         with self._autocast():
             z = self.encoder(given)
             places = [z.detach()]
             if augment is not None:
                 with torch.no_grad():
-                    places.insert(0, self.encoder(x))
+                    places.insert(0, self.encoder(self._tensor(x)))
         toward = gradient(*(place.float().cpu().numpy() for place in places))
         toward = self._tensor(toward)
         outputs, slopes = [z], [toward.to(z.dtype)]
         if reconstruction_weight:
             with self._autocast():
                 restored = self.decoder(z)
-            error = self._error(restored, x, weight)
+            error = self._error(restored, given, weight)
             outputs.append(reconstruction_weight * error)
             slopes.append(None)
         self._optimizer.zero_grad()
         torch.autograd.backward(outputs, slopes)
         self._optimizer.step()
+
+    def _augmented(self, x, augment):
+        """Rows on the device, augmented if they are to be."""
+        x = self._tensor(x)
+        return x if augment is None else augment(x, self._generator)
 
     def encode(self, x):
         """f(x), single precision."""

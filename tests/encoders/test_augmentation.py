@@ -126,7 +126,8 @@ def scaled(encoder):
 
 
 def restoring(pair, encoder, x, weight):
-    errors = (pair[1](pair[0](augmented(encoder, x))) - x).square().mean(dim=1)
+    made = augmented(encoder, x)
+    errors = (pair[1](pair[0](made)) - made).square().mean(dim=1)
     return (weight * errors).mean()
 
 
