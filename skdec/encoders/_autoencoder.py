@@ -70,7 +70,9 @@ class AutoencoderEncoder(BaseEncoder):
         Share of the input that is set to the mean in pre-training, at least 0 and less
         than 1; the rest is divided by what remains of 1.
     augment : callable, default=None
-        Gives augmented rows, drawn anew in each step: ``augment(x, generator)``.  x is
+        Gives augmented rows, drawn anew in each step: ``augment(x, generator)``.  The
+        networks are trained on these, and restore them, while the targets of clusters
+        are those of the rows as they are (Guo et al. 2018).  x is
         a float32 tensor of shape (n_rows, n_features) on ``device``, which it may
         change, of dense rows in units of ``scale_`` but not centred, so that 0 is 0;
         generator is a torch.Generator there.  It returns a tensor of the same shape.
