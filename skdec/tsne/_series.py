@@ -29,7 +29,8 @@ def n_terms(Y, kernel, quality):
     allowed = max(LEFT_OUT, math.exp(-quality.truncation))
 
     def enough(D):
-        return n[beside_first * D**n <= allowed]
+        with np.errstate(over="ignore"):
+            return n[beside_first * D**n <= allowed]
 
     if not len(enough(float(np.ptp(Y, axis=1).max()) ** 2)):
         return None  # which most maps are, and are told in no time
@@ -56,7 +57,8 @@ def potential(Y, charges, kernel, n, threads):
     away = Y - (Y * c).sum(axis=1, keepdims=True) / total
     unit = np.abs(away).max() or 1.0
     away /= unit
-    terms = _series(kernel, n) * unit ** (2 * np.arange(1, n + 1))
+    # over the unit, so that no square of it vanishes that a force is made of
+    terms = _series(kernel, n) * unit ** (2 * np.arange(1, n + 1) - 1)
     value = _coefficients(_moments(away, c, 2 * n), terms)
     slopes = [np.polynomial.polynomial.polyder(value, axis=axis) for axis in (0, 1)]
     out = Potential(np.empty(len(c)), np.empty(Y.shape))
@@ -70,8 +72,8 @@ def potential(Y, charges, kernel, n, threads):
                 force[b] = np.polynomial.polynomial.polyval2d(x, y, slope)
 
     threads.run_ranges(task, len(c), 50 * n * n * len(c))
-    out.value[:] += total
-    out.forces[:] /= -unit
+    out.value[:] = total + unit * out.value
+    np.negative(out.forces, out=out.forces)
     return out
 
 

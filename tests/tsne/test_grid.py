@@ -14,6 +14,7 @@ from skdec.tsne._grid import LIFETIME, GridSum
 from skdec.tsne._objective import EmbeddingObjective
 from skdec.tsne._plan import has_grid, make_plan
 from skdec.tsne._repulsion import GridRepulsion
+from skdec.tsne._series import n_terms
 from skdec.tsne._split import DOUBLE, SINGLE, Split, Spreading, levelled
 from skdec.utils.threads import Threads
 from tests import naive
@@ -110,7 +111,7 @@ def test_sums_are_those_of_all_pairs(name, Y):
 
 
 @pytest.mark.parametrize(
-    "width", [1e-30, 1e-9, 1e-5, 3e-4, 1e-3, 0.01, 0.03, 0.06, 0.1, 0.5]
+    "width", [1e-200, 1e-30, 1e-9, 1e-5, 3e-4, 1e-3, 0.01, 0.03, 0.06, 0.1, 0.5]
 )
 @pytest.mark.parametrize(
     "kernel",
@@ -124,9 +125,17 @@ def test_maps_as_small_as_one_likes(kernel, width):
         assert off(sums.forces / width, forces / width) < 1e-11
         assert off(sums.value, value) < 1e-11
     single = Y.astype(np.float32)
+    if not single.any():
+        return
     sums, _ = grid_sum(single, kernel)
     forces = pair_sums(single, *kernel)[1]
     assert off(sums.forces / width, forces / width) < ROUNDING
+
+
+def test_a_map_as_wide_as_one_likes_has_no_series():
+    for width in (1e3, 1e30, 1e140):
+        Y = np.array([[0.0, width], [0.0, 0.0]])
+        assert n_terms(Y, Kernel(STUDENT_T, 1.0), DOUBLE) is None
 
 
 def test_both_near_pairs_and_none():
