@@ -107,7 +107,9 @@ class ScikitLearnIndex:
     def search(self, rows, n_neighbors, threads, own=None):
         """The nearest of rows, as ``NeighborIndex`` has it."""
         n_asked = n_neighbors if own is None else n_neighbors + 1
-        size, found = max(1, ELEMENTS_PER_SEARCH // self._n_samples), []
+        # a distance that is no product takes the longer, the longer its rows
+        each = 1 if sparse.issparse(rows) else min(max(1, rows.shape[1] // 8), 16)
+        size, found = max(1, ELEMENTS_PER_SEARCH // (self._n_samples * each)), []
         for b in gen_batches(rows.shape[0], size):
             part = Found(*self._index.kneighbors(rows[b], n_asked))
             found.append(part if own is None else besides_itself(part, own[b]))

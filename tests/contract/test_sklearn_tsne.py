@@ -62,6 +62,8 @@ DIFFERENT = [
      "points that all start in one place stay there"),
     ("test_sparse_precomputed_distance", "exact", None, "a graph needs 'neighbors'"),
     ("test_verbose", "exact", None, "no neighbours to report"),
+    ("test_tsne_with_different_distance_metrics", "neighbors", "cosine",
+     "distances to neighbours come of directions, and keep digits that 1 - cos loses"),
 ]  # fmt: skip
 
 
