@@ -148,11 +148,21 @@ class Split:
         u = (least + (1 - least) * (z + 1) / 2) ** -2
         q = np.exp(tau * u) * u**-a * gammaincc(a, tau * u)
         series = np.polynomial.chebyshev.chebfit(z, q, n_terms - 1)
-        terms = np.polynomial.chebyshev.cheb2poly(series)[::-1]
+        terms = in_powers(series)
         scale = 2 / (1 - least)
         factor = tau**a / math.gamma(a)
         numbers = tau, 1 / float(self.kernel.dof), a, factor, scale, -1 - scale * least
         return StudentNear(*map(number, numbers), terms.astype(number))
+
+
+def in_powers(series):
+    """Coefficients of powers, the highest first, of a Chebyshev series.
+
+    They are as many, although NumPy's conversion drops the highest where they are 0.
+    """
+    powers, found = np.polynomial.chebyshev.cheb2poly(series), np.zeros(len(series))
+    found[: len(powers)] = powers
+    return found[::-1]
 
 
 class Spreading:
@@ -185,8 +195,7 @@ class Spreading:
     @staticmethod
     def _fitted(z, values, degree):
         series = np.polynomial.chebyshev.chebfit(z, values, degree)
-        powers = [np.polynomial.chebyshev.cheb2poly(column) for column in series.T]
-        return np.ascontiguousarray(np.array(powers)[:, ::-1].T)
+        return np.ascontiguousarray(np.array([in_powers(c) for c in series.T]).T)
 
     def _root(self, t):
         return np.sqrt(np.maximum(1 - (2 * t / self.n_nodes) ** 2, 0))

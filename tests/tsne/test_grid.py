@@ -15,7 +15,7 @@ from skdec.tsne._objective import EmbeddingObjective
 from skdec.tsne._plan import has_grid, make_plan
 from skdec.tsne._repulsion import GridRepulsion
 from skdec.tsne._series import n_terms
-from skdec.tsne._split import DOUBLE, SINGLE, Split, Spreading, levelled
+from skdec.tsne._split import DOUBLE, SINGLE, Split, Spreading, in_powers, levelled
 from skdec.utils.threads import Threads
 from tests import naive
 from tests.tsne.common import DIGITS
@@ -381,6 +381,15 @@ def test_levelling():
     slope = np.gradient(level, t)
     assert np.all(np.diff(slope[t > 9]) < 1e-9)
     assert_allclose(slope[-1], 0, atol=1e-4)
+
+
+@pytest.mark.parametrize("series", [[1.0, 2.0, 0.0], [0.5, 0.25, 0.125]])
+def test_a_series_has_as_many_powers(series):
+    powers = in_powers(np.array(series))
+    assert len(powers) == 3
+    z = np.linspace(-1, 1, 5)
+    expected = np.polynomial.chebyshev.chebval(z, series)
+    assert_allclose(np.polyval(powers, z), expected)
 
 
 def test_far_points_are_left_off_when_a_grid_for_them_costs_more():
