@@ -188,13 +188,21 @@ class Centers(NamedTuple):
 
 
 class Lattice(NamedTuple):
-    """Squares in the plane, or the nodes of a grid."""
+    """Squares in the plane or cubes in space, or the nodes of a grid."""
 
     x: float  # the corner
     y: float
+    z: float  # 0 in the plane
     per_unit: float  # how many in a length of 1
     n_columns: int
     n_rows: int
+    n_layers: int  # 1 in the plane
+    n_axes: int  # 2 in the plane, 3 in space
+
+    @property
+    def shape(self):
+        """Of an array of them: along x last, along y or z, which bands share, first."""
+        return (self.n_layers, self.n_rows, self.n_columns)[-self.n_axes :]
 
 
 class Window(NamedTuple):
@@ -211,8 +219,8 @@ class Window(NamedTuple):
 class SortedPoints(NamedTuple):
     """Points in the order of their cells."""
 
-    x: np.ndarray
-    y: np.ndarray
+    # an array for each axis, so that their number is known where code is compiled
+    positions: tuple[np.ndarray, ...]
     charge: np.ndarray
     order: np.ndarray  # which points they are
     edges: np.ndarray  # cell c has those from edges[c] up to edges[c + 1]
@@ -240,16 +248,19 @@ class StudentNear(NamedTuple):
 
 
 class Bands(NamedTuple):
-    """Rows of cells in groups: where each begins, and the last one ends."""
+    """Slices of cells in groups: where each begins, and the last one ends.
 
-    rows: np.ndarray  # of cells
+    A slice is a row of cells in the plane, and a layer of them in space.
+    """
+
+    cells: np.ndarray
     points: np.ndarray
     strips: np.ndarray  # in one array that holds all
-    nodes: np.ndarray  # the row of the grid that is the first of its strip
+    nodes: np.ndarray  # the slice of the grid that is the first of its strip
 
 
 class Potential(NamedTuple):
-    """Φ of each point, and −∇Φ of (2, n_points)."""
+    """Φ of each point, and −∇Φ of (n_components, n_points)."""
 
     value: np.ndarray
     forces: np.ndarray

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skdec.kernels import grid, placement
+from skdec.kernels import grid, near_pairs, placement
 from skdec.kernels.types import STUDENT_T, Potential, read_only
 from skdec.tsne._grid import GridSum
 from skdec.tsne._plan import has_grid, spreading
@@ -24,9 +24,9 @@ def repulsion_of(Y, kernel, threads, charges=NO_CHARGES):
     It takes places and the threads to run on.  Each point counts as often as its charge
     says, if there are ``charges``.
     """
-    plane = len(Y) == 2 and kernel.kind == STUDENT_T and has_grid(kernel, 2)
+    gridded = len(Y) > 1 and kernel.kind == STUDENT_T and has_grid(kernel, len(Y))
     pairs = PairField(Y, kernel, charges)
-    if not plane or Y.shape[1] <= PAIRS_UP_TO:
+    if not gridded or Y.shape[1] <= PAIRS_UP_TO:
         return pairs
     sums = GridSum(kernel, DOUBLE, threads)
     placed = sums.plan(Y)
@@ -76,7 +76,7 @@ class GridField:
         self.window = spreading(self.plan.mesh.split.quality).polynomials
         cells, near = self.plan.cells, self.plan.near.tau > 0
         edges = self.prepared.points.edges
-        self.most = grid.most_near(edges, cells) if near else 0
+        self.most = near_pairs.most_near(edges, cells) if near else 0
         self.far = np.ascontiguousarray(Y[:, placed.cell < 0])
         self.far_charges = np.ones(self.far.shape[1])
         if len(pairs.charges) > 0:
@@ -86,7 +86,7 @@ class GridField:
         self.least = LEAST_SHARE * values.max(initial=0, where=values < np.inf)
 
     def _read(self, V, threads):
-        """Φ and −∇Φ at places V of (2, n_new); infinite off the grid."""
+        """Φ and −∇Φ at places V of (n_axes, n_new); infinite off the grid."""
         plan, (points, _, nodes, constant) = self.plan, self.prepared
         out = Potential(np.empty(V.shape[1]), np.zeros(V.shape))
         threads.run_ranges(

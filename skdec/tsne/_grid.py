@@ -1,11 +1,14 @@
-"""The potential of points of the plane in n log n: near pairs, a grid, far points."""
+"""The potential of the points of a map in n log n: near pairs, a grid, far points."""
 
+import math
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 from scipy import fft
 
 from skdec.kernels import grid
+from skdec.kernels.near_pairs import REACH
 from skdec.kernels.types import Bands, Potential, SortedPoints
 from skdec.tsne import _series as series
 from skdec.tsne._plan import (
@@ -22,8 +25,9 @@ from skdec.tsne._plan import (
 # expects, or twice as many, are off its grid.
 LIFETIME, STRAYS = 10, 8
 
-# Bands that threads share, and the nodes that are transformed at a time.
-N_BANDS, BLOCK = 32, 2**16
+# Bands that threads share, the nodes that are transformed at a time, and the fewest
+# frequencies of the last axis: so many lie beside each other in a line of the cache.
+N_BANDS, BLOCK, BESIDE = 32, 2**16, 8
 
 
 class Placement(NamedTuple):
@@ -40,6 +44,28 @@ class Prepared(NamedTuple):
     bands: Bands
     nodes: np.ndarray
     constant: float  # that Φ from the nodes is short of everywhere
+
+
+def through(waves, F, periods):
+    """Waves of the last axis, there and back along the others, with F between."""
+    shape = waves.shape
+    for axis, period in reversed(list(enumerate(periods))):
+        waves = fft.fft(waves, period, axis=axis)
+    # F is even: the upper half of frequencies, backwards, has its lower half
+    halves = [
+        (
+            (slice(n // 2 + 1), slice(None)),
+            (slice(n // 2 + 1, n), slice(n // 2 - 1, 0, -1)),
+        )
+        for n in periods
+    ]
+    for parts in product(*halves):
+        there, of = zip(*parts, strict=True)
+        waves[there] *= F[of]
+    for axis in range(len(periods)):
+        waves = fft.ifft(waves, axis=axis, overwrite_x=True)
+        waves = waves[(slice(None),) * axis + (slice(shape[axis]),)]
+    return waves
 
 
 class GridSum:
@@ -61,9 +87,9 @@ class GridSum:
         self._of, self._transform = None, None
 
     def plan(self, Y):
-        """The placement of a map Y of (2, n); None if every grid is too large.
+        """The placement of a map Y of (n_axes, n), of two axes or three.
 
-        A plan serves for some evaluations.
+        None if every grid is too large.  A plan serves for some evaluations.
         """
         plan, self._age = self._plan, self._age + 1
         if plan is not None and self._age < LIFETIME:
@@ -83,7 +109,7 @@ class GridSum:
         return self._transform
 
     def at(self, Y, placement, charges=None):
-        """The potential of points Y of (2, n), each with its charge c, or with 1.
+        """The potential of points Y of (n_axes, n), each with its charge c, or with 1.
 
         The point itself is one of the sum.
         """
@@ -131,41 +157,42 @@ class GridSum:
         return cell
 
     def _sorted(self, Y, charges, cell, plan):
-        n_cells = plan.cells.n_rows * plan.cells.n_columns
+        n_cells = math.prod(plan.cells.shape)
         counts, edges = np.empty(n_cells, np.int32), np.empty(n_cells + 1, np.int32)
         grid.count_cells(cell, counts)
         order = np.empty(counts.sum(), np.int32)
         grid.sort_cells(cell, counts, edges, order)
-        x, y = np.empty((2, len(order)), Y.dtype)
+        positions = np.empty((len(Y), len(order)), Y.dtype)
         charge = np.empty(len(order), plan.mesh.split.quality.dtype)
         self._run(
             lambda start, stop: grid.sorted_rows(
-                Y, charges, order, start, stop, x, y, charge
+                Y, charges, order, start, stop, positions, charge
             ),
             len(order),
             5 * len(order),
         )
-        return SortedPoints(x, y, charge, order, edges)
+        return SortedPoints(tuple(positions), charge, order, edges)
 
     @staticmethod
     def _bands(points, plan):
-        """Rows of cells in bands of about the same work."""
+        """Slices of cells in bands of about the same work."""
         cells, mesh = plan.cells, plan.mesh.lattice
-        counts = np.diff(points.edges).reshape(cells.n_rows, cells.n_columns)
-        work = POINT * counts.sum(axis=1, dtype=np.float64)
+        counts = np.diff(points.edges).reshape(cells.shape[0], -1)
+        work = POINT[cells.n_axes] * counts.sum(axis=1, dtype=np.float64)
         if plan.near.tau > 0:
-            near = (2 * grid.REACH + 1) ** 2 * NEAR_PAIR
+            near = (2 * REACH + 1) ** cells.n_axes * NEAR_PAIR[cells.n_axes]
             work += near * np.square(counts, dtype=np.float64).sum(axis=1)
         done = np.cumsum(work)
         shares = done[-1] * np.arange(1, N_BANDS) / N_BANDS
-        rows = np.unique(np.r_[0, np.searchsorted(done, shares), cells.n_rows])
+        slices = np.unique(np.r_[0, np.searchsorted(done, shares), len(counts)])
         # a node more on either side, for rounding
         beyond = plan.mesh.split.quality.n_nodes + 2
-        edges = (rows / cells.per_unit * mesh.per_unit).astype(int)
+        edges = (slices / cells.per_unit * mesh.per_unit).astype(int)
         first = np.maximum(edges[:-1] - 1, 0)
-        last = np.minimum(edges[1:] + beyond, mesh.n_rows)
-        strips = np.r_[0, np.cumsum((last - first) * mesh.n_columns)]
-        return Bands(rows, points.edges[rows * cells.n_columns], strips, first)
+        last = np.minimum(edges[1:] + beyond, mesh.shape[0])
+        strips = np.r_[0, np.cumsum((last - first) * math.prod(mesh.shape[1:]))]
+        cells = slices * counts.shape[1]
+        return Bands(cells, points.edges[cells], strips, first)
 
     def _spread(self, points, bands, plan):
         """The charges at the nodes."""
@@ -177,12 +204,13 @@ class GridSum:
                 points, bands, mesh, window, start, stop, strips
             ),
             len(bands.nodes),
-            POINT / 2 * len(points.x),
+            POINT[mesh.n_axes] / 2 * len(points.order),
         )
-        nodes = np.empty((mesh.n_rows, mesh.n_columns), quality.dtype)
+        nodes = np.empty(mesh.shape, quality.dtype)
+        slices = nodes.reshape(len(nodes), -1)
         self._run(
-            lambda start, stop: grid.add_strips(strips, bands, start, stop, nodes),
-            mesh.n_rows,
+            lambda start, stop: grid.add_strips(strips, bands, start, stop, slices),
+            len(slices),
             nodes.size,
         )
         return nodes
@@ -190,46 +218,46 @@ class GridSum:
     def _convolved(self, nodes, plan):
         """What is at the nodes, convolved with F and made ready for φ; and a constant.
 
-        The half of the rows that are zero, or not wanted, are never transformed; one
-        range of columns goes there and back while it is in the cache.  A constant is
-        taken off before the last transform, so that its rounding, which φ′ enlarges, is
-        that of how the potential varies.
+        The half of the lines that are zero, or not wanted, are never transformed; one
+        range of frequencies of the last axis goes there and back along the others while
+        it is in the cache.  A constant is taken off before the last transform, so that
+        its rounding, which φ′ enlarges, is that of how the potential varies.
         """
-        (n_rows, n_columns), (rows, columns) = nodes.shape, plan.mesh.periods
-        F, half = self._transformed(plan.mesh), rows // 2
-        by_rows = np.empty((n_rows, columns // 2 + 1), np.result_type(F, 1j * F[0, 0]))
+        n_columns, periods = nodes.shape[-1], plan.mesh.periods
+        F, columns = self._transformed(plan.mesh), periods[-1]
+        lines = nodes.reshape(-1, n_columns)
+        waves = np.empty(
+            (*nodes.shape[:-1], columns // 2 + 1), np.result_type(F.dtype, np.complex64)
+        )
+        by_lines = waves.reshape(len(lines), -1)
 
         def forward(b):
-            by_rows[b] = fft.rfft(nodes[b], columns, axis=1)
-
-        def through(lines, F):
-            waves = fft.fft(lines, rows, axis=0)
-            waves[: half + 1] *= F
-            waves[half + 1 :] *= F[half - 1 : 0 : -1]
-            return fft.ifft(waves, axis=0, overwrite_x=True)[:n_rows]
+            by_lines[b] = fft.rfft(lines[b], columns, axis=1)
 
         def convolve(b):
-            by_rows[:, b] = through(by_rows[:, b], F[:, b])
+            waves[..., b] = through(waves[..., b], F[..., b], periods[:-1])
 
         def backward(b):
-            nodes[b] = fft.irfft(by_rows[b], columns, axis=1)[:, :n_columns]
+            lines[b] = fft.irfft(by_lines[b], columns, axis=1)[:, :n_columns]
 
-        self._by_lines(forward, n_rows, columns)
-        # the sums of the rows, which hold the constant
-        sums = through(by_rows[:, :1].astype(complex), F[:, :1].astype(float))
-        self._by_lines(convolve, by_rows.shape[1], rows)
-        middle = fft.irfft(by_rows[n_rows // 2].astype(complex), columns)[:n_columns]
+        self._by_lines(forward, len(lines), columns)
+        # the sums along the last axis, which hold the constant
+        sums = waves[..., :1].astype(complex)
+        sums = through(sums, F[..., :1].astype(float), periods[:-1])
+        self._by_lines(convolve, waves.shape[-1], math.prod(periods[:-1]), BESIDE)
+        middle = waves[tuple(n // 2 for n in nodes.shape[:-1])]
+        middle = fft.irfft(middle.astype(complex), columns)[:n_columns]
         constant = float(middle.mean())
-        by_rows[:, :1] = sums - constant * columns
-        self._by_lines(backward, n_rows, columns)
+        waves[..., :1] = sums - constant * columns
+        self._by_lines(backward, len(lines), columns)
         # in the sum with φ, whose values at the nodes add up to its integral
         quality = plan.mesh.split.quality
         integral = spreading(quality).transform(np.zeros(1))[0]
-        return nodes, constant * integral**2
+        return nodes, constant * integral**nodes.ndim
 
-    def _by_lines(self, transform, n_lines, period):
+    def _by_lines(self, transform, n_lines, period, fewest=1):
         """Call it with slices of lines, as many as stay in the cache."""
-        size = max(1, BLOCK // period)
+        size = max(fewest, BLOCK // period)
 
         def task(start, stop):
             for block in range(start, stop):

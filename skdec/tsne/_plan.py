@@ -2,12 +2,13 @@
 
 import math
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, reduce
 
 import numpy as np
 from scipy import fft
 
 from skdec.kernels import grid
+from skdec.kernels.near_pairs import REACH
 from skdec.kernels.types import GAUSSIAN, STUDENT_T, Lattice
 from skdec.tsne._split import (
     DOUBLE,
@@ -21,8 +22,10 @@ from skdec.tsne._split import (
 
 # What work costs, in nanoseconds of a thread on the machines it was measured on.  They
 # stand for a rule, not for a clock: what they lead to is the same on every machine.
-NEAR_PAIR, FAR_PAIR, PAIR = 0.7, 2.0, 0.2  # of an ordered pair
-NODE, POINT = 10.0, 150.0
+FAR_PAIR, PAIR = 2.0, 0.2  # of an ordered pair
+NODE = 10.0
+# by the number of axes
+NEAR_PAIR, POINT = {2: 0.7, 3: 1.2}, {2: 150.0, 3: 900.0}
 
 # A plan leaves the map so much room on every side, in units of its extent.
 ROOM = 0.04
@@ -52,23 +55,23 @@ def has_grid(kernel, n_components):
     """Whether a similarity has a grid."""
     if kernel.kind == STUDENT_T and not LEAST_DOF <= float(kernel.dof) <= LARGEST_DOF:
         return False
-    return n_components <= 2 and kernel.kind in (GAUSSIAN, STUDENT_T)
+    return n_components <= 3 and kernel.kind in (GAUSSIAN, STUDENT_T)
 
 
 @dataclass(frozen=True)
 class Mesh:
-    """Nodes in the plane, and the cyclic grid of at least twice as many."""
+    """Nodes, and the cyclic grid of at least twice as many along every axis."""
 
     lattice: Lattice
     split: Split
 
     @property
     def periods(self):
-        """Rows and columns of the cyclic grid, both even."""
+        """The shape of the cyclic grid, of even numbers."""
         margin = self.split.quality.margin
         return tuple(
             2 * fft.next_fast_len(n + margin // 2, real=True)
-            for n in (self.lattice.n_rows, self.lattice.n_columns)
+            for n in self.lattice.shape
         )
 
     @property
@@ -79,17 +82,21 @@ class Mesh:
 
 
 def transform(split, periods):
-    """F̂/φ̂² at the frequencies of a cyclic grid: one quarter, the rest is even."""
+    """F̂/φ̂² at the frequencies of a cyclic grid: from 0 up, the rest is even."""
     quality, window = split.quality, spreading(split.quality)
-    squares, windows = [], []
+    squares, windows, frequencies = [], [], []
     for period in periods:
         t = np.arange(period // 2 + 1.0)
         level = levelled(t, (period - quality.margin) / 2, period / 2, quality.flatness)
         squares.append(np.square(split.spacing * level))
-        windows.append(np.square(window.transform(2 * np.pi / period * t)))
-    F = split.far(squares[0][:, None] + squares[1])
+        k = 2 * np.pi / period * t
+        frequencies.append(np.square(k))
+        windows.append(np.square(window.transform(k)))
+    F = split.far(reduce(np.add.outer, squares))
     F = fft.dctn(F, type=1, overwrite_x=True)
-    F /= windows[0][:, None] * windows[1]
+    F /= reduce(np.multiply.outer, windows)
+    # nothing but rounding is left there, and 1/φ̂² would enlarge it beyond all else
+    F[reduce(np.add.outer, frequencies) > np.pi**2] = 0
     return F.astype(quality.dtype)
 
 
@@ -109,52 +116,59 @@ class Plan:
 
 
 def make_plan(Y, kernel, quality):
-    """The cheapest plan for a map Y of (2, n); None if all grids are too large."""
+    """The cheapest plan for a map Y of (n_axes, n); None if all grids are too large.
+
+    There are two axes or three.
+    """
     low, high, n_far = core(Y.astype(np.float64), kernel, quality)
     extent = (high - low).max()
     if extent < SMALL * kernel.width:
         quality = DOUBLE
     room = max(ROOM * extent, 1e-6 * kernel.width)
     low, high = low - room, high + room
-    best = None
+    (n_axes, n), best = Y.shape, None
     for tau in cuts(kernel, quality):  # the grids cost more and more
         split = Split(kernel, tau, quality)
         cells = _cells(low, high, split)
         mesh = _mesh(cells, split)
-        too_large = mesh.lattice.n_rows * mesh.lattice.n_columns > MOST_NODES / 4
+        too_large = math.prod(mesh.lattice.shape) > MOST_NODES / 2**n_axes
         if too_large or (best is not None and mesh.cost >= best.cost):
             break
-        cost = mesh.cost + n_far * FAR_PAIR * 2 * Y.shape[1] + POINT * Y.shape[1]
+        cost = mesh.cost + n_far * FAR_PAIR * 2 * n + POINT[n_axes] * n
         if tau < np.inf:
-            cost += NEAR_PAIR * near_pairs(Y, cells)
+            cost += NEAR_PAIR[n_axes] * near_pairs(Y, cells)
         if best is None or cost < best.cost:
             best = Plan(mesh, cells, n_far, cost)
     return best
 
 
 def _cells(low, high, split):
-    side = split.reach / grid.REACH if split.reach else CELL_NODES * split.spacing
-    columns, rows = (int(extent / side) + 1 for extent in high - low)
-    return Lattice(float(low[0]), float(low[1]), 1 / side, columns, rows)
+    side = split.reach / REACH if split.reach else CELL_NODES * split.spacing
+    return _lattice(low, 1 / side, [int(extent / side) + 1 for extent in high - low])
 
 
 def _mesh(cells, split):
     """The nodes whose windows hold the points of all cells."""
     per_unit, beyond = 1 / split.spacing, split.quality.n_nodes + 1
-    columns, rows = (
-        int(n / cells.per_unit * per_unit) + beyond
-        for n in (cells.n_columns, cells.n_rows)
-    )
-    return Mesh(Lattice(cells.x, cells.y, per_unit, columns, rows), split)
+    numbers = [int(n / cells.per_unit * per_unit) + beyond for n in cells.shape[::-1]]
+    return Mesh(_lattice((cells.x, cells.y, cells.z), per_unit, numbers), split)
+
+
+def _lattice(corner, per_unit, numbers):
+    """The lattice with so many along x, y, and z if there is one."""
+    x, y, z = (*map(float, corner), 0.0)[:3]
+    n_columns, n_rows, n_layers = (*numbers, 1)[:3]
+    n_axes = len(numbers)
+    return Lattice(x, y, z, per_unit, n_columns, n_rows, n_layers, n_axes)
 
 
 def near_pairs(Y, cells):
     """About how many pairs are met in neighbouring cells."""
     cell = np.empty(Y.shape[1], np.int32)
     grid.cell_rows(Y, cells, 0, len(cell), cell)
-    counts = np.empty(cells.n_rows * cells.n_columns, np.int32)
+    counts = np.empty(math.prod(cells.shape), np.int32)
     grid.count_cells(cell, counts)
-    return (2 * grid.REACH + 1) ** 2 * np.square(counts, dtype=np.float64).sum()
+    return (2 * REACH + 1) ** len(Y) * np.square(counts, dtype=np.float64).sum()
 
 
 def core(Y, kernel, quality):
@@ -169,7 +183,7 @@ def core(Y, kernel, quality):
     left_out = [0, *(2 ** np.arange(int(np.log2(max(1, n * MOST_FAR))) + 1))]
     largest = np.partition(distance, [n - 1 - m for m in left_out if m < n])
     costs = [
-        NODE * (4 * largest[n - 1 - m] / spacing) ** 2 + 2 * FAR_PAIR * n * m
+        NODE * (4 * largest[n - 1 - m] / spacing) ** len(Y) + 2 * FAR_PAIR * n * m
         for m in left_out
     ]
     n_far = left_out[int(np.argmin(costs))]

@@ -22,7 +22,7 @@ def check_grid(kernel, n_components):
     """Raise if a similarity has no grid in a map of so many components."""
     if not has_grid(kernel, n_components):
         raise ValueError(
-            "repulsion='grid' needs 1 or 2 components and dof from "
+            "repulsion='grid' needs 1 to 3 components and dof from "
             f"{LEAST_DOF:g} to {LARGEST_DOF:g}, or kernel='gaussian'; got "
             f"{n_components} components, dof={kernel.dof:g}"
         )

@@ -11,8 +11,8 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import betainc, gammainc, gammaincc, kve
 
-from skdec.kernels.grid import DOUBLE_TERMS, TERMS
 from skdec.kernels.lanes import DEGREES, N_NODES
+from skdec.kernels.near_pairs import DOUBLE_TERMS, TERMS
 from skdec.kernels.types import (
     GAUSSIAN,
     STUDENT_T,

@@ -1,12 +1,14 @@
 """Points to a grid and back, and near pairs, against plain loops."""
 
+from functools import reduce
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skdec.kernels import grid
+from skdec.kernels import grid, near_pairs
 from skdec.kernels.jit import kernel
-from skdec.kernels.lanes import add_patch, polynomials, sum_patch
+from skdec.kernels.lanes import add_patch, polynomials, sum_block, sum_patch
 from skdec.kernels.types import (
     GAUSSIAN,
     STUDENT_T,
@@ -40,6 +42,27 @@ def summed(flat, at, width, v, slope_v, w, slope_w):
     return sum_patch(flat, at, width, v, slope_v, w, slope_w)
 
 
+@kernel
+def summed_in_space(flat, at, width, size, u, slope_u, v, slope_v, w, slope_w):
+    return sum_block(flat, at, width, size, u, slope_u, v, slope_v, w, slope_w)
+
+
+@pytest.mark.parametrize("dtype", NODES)
+def test_windows_in_space_as_vectors(rng, dtype):
+    n, rtol = NODES[dtype][0], RTOL[dtype]
+    u, v, w, slope_u, slope_v, slope_w = rng.normal(size=(6, n)).astype(dtype)
+    shape = n + 1, n + 2, n + 3
+    flat = rng.normal(size=shape).astype(dtype)
+    patch = flat[1:, 2:, 1 : n + 1].astype(float)
+    at, width, size = ((n + 2) + 2) * (n + 3) + 1, n + 3, (n + 2) * (n + 3)
+    windows = u, slope_u, v, slope_v, w, slope_w
+    sums = summed_in_space(flat.reshape(-1), at, width, size, *windows)
+    expected = (u, v, w), (u, v, slope_w), (u, slope_v, w), (slope_u, v, w)
+    for found, factors in zip(sums, expected, strict=True):
+        terms = reduce(np.multiply.outer, [f.astype(float) for f in factors]) * patch
+        assert_allclose(found, terms.sum(), atol=rtol * np.abs(terms).sum())
+
+
 @pytest.mark.parametrize("dtype", NODES)
 def test_windows_as_vectors(rng, dtype):
     n, degree = NODES[dtype]
@@ -63,91 +86,107 @@ def test_windows_as_vectors(rng, dtype):
     assert_allclose(flat.reshape(n + 2, width), before, rtol=rtol, atol=rtol)
 
 
-def test_points_in_the_order_of_their_cells(rng):
-    Y = rng.uniform(-1.2, 3.3, size=(2, 50))
-    cells = Lattice(-1.0, -1.0, 1.0, 3, 4)
-    cell, counts = np.empty(50, np.int32), np.empty(12, np.int32)
+@pytest.mark.parametrize("n_axes", [2, 3])
+def test_points_in_the_order_of_their_cells(rng, n_axes):
+    Y = rng.uniform(-1.2, 3.3, size=(n_axes, 50))
+    n_layers = 2 if n_axes == 3 else 1
+    cells = Lattice(-1.0, -1.0, -1.0, 1.0, 3, 4, n_layers, n_axes)
+    n_cells = 12 * n_layers
+    cell, counts = np.empty(50, np.int32), np.empty(n_cells, np.int32)
     grid.cell_rows(Y, cells, 0, 20, cell)
     grid.cell_rows(Y, cells, 20, 50, cell)
     expected = []
-    for x, y in Y.T:
-        column, row = int(np.floor(x + 1)), int(np.floor(y + 1))
-        inside = 0 <= column < 3 and 0 <= row < 4
-        expected.append(3 * row + column if inside else -1)
+    for place in Y.T:
+        column, row, layer = (*np.floor(place + 1).astype(int), 0)[:3]
+        inside = 0 <= column < 3 and 0 <= row < 4 and 0 <= layer < n_layers
+        expected.append(12 * layer + 3 * row + column if inside else -1)
     assert_array_equal(cell, expected)
     assert -1 in expected
+    assert max(expected) >= 12 * (n_layers - 1)
     grid.count_cells(cell, counts)
-    assert_array_equal(counts, [expected.count(c) for c in range(12)])
-    edges, order = np.empty(13, np.int32), np.empty(counts.sum(), np.int32)
+    assert_array_equal(counts, [expected.count(c) for c in range(n_cells)])
+    edges, order = np.empty(n_cells + 1, np.int32), np.empty(counts.sum(), np.int32)
     grid.sort_cells(cell, counts, edges, order)
-    in_order = [i for c in range(12) for i in range(50) if expected[i] == c]
+    in_order = [i for c in range(n_cells) for i in range(50) if expected[i] == c]
     assert_array_equal(order, in_order)
     assert edges[0] == 0
-    assert_array_equal(np.diff(edges), [expected.count(c) for c in range(12)])
-    x, y, charge = np.empty((3, len(order)))
-    grid.sorted_rows(Y, Y[0], order, 0, len(order), x, y, charge)
-    assert_array_equal([x, y, charge], Y[:, order][[0, 1, 0]])
-    grid.sorted_rows(Y, Y[0][:0], order, 0, len(order), x, y, charge)
+    assert_array_equal(np.diff(edges), [expected.count(c) for c in range(n_cells)])
+    positions, charge = np.empty((n_axes, len(order))), np.empty(len(order))
+    grid.sorted_rows(Y, Y[0], order, 0, len(order), positions, charge)
+    assert_array_equal(positions, Y[:, order])
+    assert_array_equal(charge, Y[0, order])
+    grid.sorted_rows(Y, Y[0][:0], order, 0, len(order), positions, charge)
     assert_array_equal(charge, 1)
 
 
-def case(rng, dtype):
-    """Some points in cells, bands of two rows of cells, and a window of any shape."""
+CORNER, EXTENT = np.array([-2.0, 1.0, 0.5]), np.array([7.3, 8.8, 5.8])
+
+
+def case(rng, dtype, n_axes):
+    """Some points in cells, two bands of cells, and a window of any shape."""
     n, degree = NODES[dtype]
-    cells = Lattice(-2.0, 1.0, 1 / 1.5, 5, 6)
-    mesh = Lattice(-2.0, 1.0, 2.0, 16 + n, 19 + n)
-    Y = np.array([[-1.9], [1.1]]) + rng.uniform(0, 1, (2, 30)) * [[7.3], [8.8]]
-    Y = Y.astype(dtype)
-    cell, counts = np.empty(30, np.int32), np.empty(30, np.int32)
-    edges, order = np.empty(31, np.int32), np.empty(30, np.int32)
+    x, y, z = CORNER * [1, 1, n_axes == 3]
+    layers = (4, 13 + n) if n_axes == 3 else (1, 1)
+    cells = Lattice(x, y, z, 1 / 1.5, 5, 6, layers[0], n_axes)
+    mesh = Lattice(x, y, z, 2.0, 16 + n, 19 + n, layers[1], n_axes)
+    n_cells = 30 * layers[0]
+    Y = CORNER[:n_axes, None] + 0.1
+    Y = (Y + rng.uniform(0, 1, (n_axes, 30)) * EXTENT[:n_axes, None]).astype(dtype)
+    cell, counts = np.empty(30, np.int32), np.empty(n_cells, np.int32)
+    edges, order = np.empty(n_cells + 1, np.int32), np.empty(30, np.int32)
     grid.cell_rows(Y, cells, 0, 30, cell)
     grid.count_cells(cell, counts)
     grid.sort_cells(cell, counts, edges, order)
-    x, y = np.empty((2, 30), dtype)
-    charge = np.empty(30, dtype)
+    positions, charge = np.empty((n_axes, 30), dtype), np.empty(30, dtype)
     charges = rng.uniform(1, 2, 30).astype(dtype)
-    grid.sorted_rows(Y, charges, order, 0, 30, x, y, charge)
-    points = SortedPoints(x, y, charge, order, edges)
+    grid.sorted_rows(Y, charges, order, 0, 30, positions, charge)
+    points = SortedPoints(tuple(positions), charge, order, edges)
     # cells 1.5 wide are three nodes wide
-    rows, first = np.array([0, 2, 6]), np.array([0, 5])
-    last = np.array([8 + n, mesh.n_rows])
-    strips = np.r_[0, np.cumsum((last - first) * mesh.n_columns)]
-    bands = Bands(rows, edges[rows * 5], strips, first)
+    slices, first = np.array([0, 2, cells.shape[0]]), np.array([0, 5])
+    last = np.array([8 + n, mesh.shape[0]])
+    strips = np.r_[0, np.cumsum((last - first) * np.prod(mesh.shape[1:]))]
+    of_bands = slices * (n_cells // cells.shape[0])
+    bands = Bands(of_bands, edges[of_bands], strips, first)
     window = Window(*rng.normal(size=(2, degree + 1, n)).astype(dtype))
     return Y, charges, points, bands, cells, mesh, window
 
 
-def windows_at(t, coefficients):
-    """The first node that a point at t reaches, and its window there."""
-    j = int(np.floor(t))
-    z = 2 * (t - j) - 1
-    return j, [np.polyval(column.astype(float), z) for column in coefficients.T]
+def windows_at(place, coefficients):
+    """The nodes that a place reaches, and the windows there: those of the slowest axis,
+    which is the last, first.
+    """
+    nodes, windows = [], []
+    for x, corner in zip(place, CORNER, strict=False):
+        t = 2 * (float(x) - corner)
+        j = int(np.floor(t))
+        z = 2 * (t - j) - 1
+        windows.append([np.polyval(c.astype(float), z) for c in coefficients.T])
+        nodes.append(slice(j, j + coefficients.shape[1]))
+    return tuple(nodes[::-1]), windows[::-1]
 
 
+@pytest.mark.parametrize("n_axes", [2, 3])
 @pytest.mark.parametrize("dtype", NODES)
-def test_spreading(rng, dtype):
-    Y, charges, points, bands, _, mesh, window = case(rng, dtype)
+def test_spreading(rng, dtype, n_axes):
+    Y, charges, points, bands, _, mesh, window = case(rng, dtype, n_axes)
     strips = np.full(bands.strips[-1], np.nan, dtype)
     for band in range(2):
         grid.spread_bands(points, bands, mesh, window, band, band + 1, strips)
-    found = np.full((mesh.n_rows, mesh.n_columns), np.nan, dtype)
-    grid.add_strips(strips, bands, 0, 7, found)
-    grid.add_strips(strips, bands, 7, len(found), found)
+    found = np.full(mesh.shape, np.nan, dtype)
+    slices = found.reshape(len(found), -1)
+    grid.add_strips(strips, bands, 0, 7, slices)
+    grid.add_strips(strips, bands, 7, len(found), slices)
     expected = np.zeros(found.shape)
     for i in range(30):
-        s, t = 2 * (Y[0, i].astype(float) + 2), 2 * (Y[1, i].astype(float) - 1)
-        j, w = windows_at(s, window.values)
-        r, v = windows_at(t, window.values)
-        for a, v_a in enumerate(v):
-            for b, w_b in enumerate(w):
-                expected[r + a, j + b] += charges[i] * v_a * w_b
+        nodes, windows = windows_at(Y[:, i], window.values)
+        expected[nodes] += charges[i] * reduce(np.multiply.outer, windows)
     scale = np.abs(expected).max()
     assert_allclose(found, expected, atol=10 * RTOL[dtype] * scale)
 
 
 def student_near(dtype):
     """N of ν = 0.5 with any polynomial."""
-    n = grid.TERMS if dtype == np.float32 else grid.DOUBLE_TERMS
+    n = near_pairs.TERMS if dtype == np.float32 else near_pairs.DOUBLE_TERMS
     terms = np.random.default_rng(1).normal(size=n).astype(dtype)
     return StudentNear(*map(dtype, (0.7, 2.0, 0.75, 0.6, 1.8, -0.9)), terms)
 
@@ -166,22 +205,23 @@ def near_of(near, D):
     return e * q, e * (near.power * q + near.factor) / (nu * u)
 
 
+@pytest.mark.parametrize("n_axes", [2, 3])
 @pytest.mark.parametrize("kind", ["none", "cauchy", "student"])
 @pytest.mark.parametrize("dtype", NODES)
-def test_near_and_far_potential(rng, dtype, kind):
+def test_near_and_far_potential(rng, dtype, kind, n_axes):
     near = {"none": CauchyNear(0.0), "cauchy": CauchyNear(0.7)}.get(kind)
     near = near or student_near(dtype)
     paired = near.tau > 0
-    Y, charges, points, bands, cells, mesh, window = case(rng, dtype)
-    nodes = rng.normal(size=(mesh.n_rows, mesh.n_columns)).astype(dtype)
-    out = Potential(np.empty(30, dtype), np.empty((2, 30), dtype))
+    Y, charges, points, bands, cells, mesh, window = case(rng, dtype, n_axes)
+    nodes = rng.normal(size=mesh.shape).astype(dtype)
+    out = Potential(np.empty(30, dtype), np.empty((n_axes, 30), dtype))
     for band in range(2):
         grid.potential_bands(
             points, bands, cells, mesh, window, nodes, near, band, band + 1, out
         )
-    most = grid.most_near(points.edges, cells) if paired else 0
-    V = np.concatenate([Y, [[-3], [2]]], axis=1).astype(dtype)
-    field = Potential(np.empty(31, dtype), np.empty((2, 31), dtype))
+    most = near_pairs.most_near(points.edges, cells) if paired else 0
+    V = np.concatenate([Y, np.full((n_axes, 1), -3)], axis=1).astype(dtype)
+    field = Potential(np.empty(31, dtype), np.empty((n_axes, 31), dtype))
     for start, stop in ((0, 12), (12, 31)):
         grid.field_rows(
             V, points, cells, mesh, window, nodes, near, most, start, stop, field
@@ -190,18 +230,20 @@ def test_near_and_far_potential(rng, dtype, kind):
     assert_allclose(field.forces[:, :30], out.forces, rtol=RTOL[dtype])
     assert field.value[30] == np.inf
     Y = Y.astype(float)
-    value, forces = np.zeros(30), np.zeros((2, 30))
-    column, row = np.floor((Y[0] + 2) / 1.5), np.floor((Y[1] - 1) / 1.5)
+    value, forces = np.zeros(30), np.zeros((n_axes, 30))
+    cell = np.floor((Y.T - CORNER[:n_axes]) / 1.5)
     for i in range(30):
-        j, w = windows_at(2 * (Y[0, i] + 2), window.values)
-        r, v = windows_at(2 * (Y[1, i] - 1), window.values)
-        _, slope_w = windows_at(2 * (Y[0, i] + 2), window.slopes)
-        _, slope_v = windows_at(2 * (Y[1, i] - 1), window.slopes)
-        patch = nodes[r : r + len(v), j : j + len(w)].astype(float)
-        value[i] = v @ patch @ w
-        forces[:, i] = -2 * (v @ patch @ slope_w), -2 * (slope_v @ patch @ w)
+        patch, windows = windows_at(Y[:, i], window.values)
+        _, slopes = windows_at(Y[:, i], window.slopes)
+        patch = nodes[patch].astype(float)
+        value[i] = (reduce(np.multiply.outer, windows) * patch).sum()
+        for axis in range(n_axes):
+            at = n_axes - 1 - axis
+            factors = [*windows[:at], slopes[at], *windows[at + 1 :]]
+            slope = (reduce(np.multiply.outer, factors) * patch).sum()
+            forces[axis, i] = -2 * slope
         for k in range(30 if paired else 0):
-            if max(abs(column[i] - column[k]), abs(row[i] - row[k])) > 2:
+            if np.abs(cell[i] - cell[k]).max() > 2:
                 continue
             D = naive.squared_distance(Y[:, i], Y[:, k])
             N, slope = near_of(near, D)

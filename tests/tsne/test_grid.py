@@ -30,6 +30,13 @@ def disc(n, radius, seed=0):
     return np.array([r * np.cos(angle), r * np.sin(angle)])
 
 
+def ball(n, radius, seed=0):
+    rng = np.random.default_rng(seed)
+    directions = rng.normal(size=(3, n))
+    r = radius * np.cbrt(rng.random(n))
+    return r * directions / np.linalg.norm(directions, axis=0)
+
+
 def maps():
     """Maps as a descent meets them, and as it should not."""
     yield "early", disc(N, 1e-4)
@@ -50,6 +57,32 @@ def maps():
     yield "lattice", np.reshape(lattice, (2, -1))
     yield "duplicates", np.repeat(disc(N // 10, 20), 10, axis=1)
     yield "far from 0", disc(N, 10) + np.array([[1e3], [-1e3]])
+
+
+def maps_in_space():
+    """The same with a third component."""
+    for name, radius in (("early", 1e-4), ("unfolding", 0.8), ("unfolded", 1.2),
+                         ("middle", 5), ("final", 25)):  # fmt: skip
+        yield name, ball(N, radius)
+    heap = ball(N * 9 // 10, 0.5), ball(N // 10, 20, seed=1)
+    yield "one heap", np.concatenate(heap, axis=1)
+    yield "outliers", np.concatenate([ball(N - 4, 8), ball(4, 800, seed=1)], axis=1)
+    centers = ball(10, 25, seed=1)
+    clusters = [ball(N // 10, 1, seed) + c[:, None] for seed, c in enumerate(centers.T)]
+    yield "clusters", np.concatenate(clusters, axis=1)
+    along = np.linspace(-40, 40, N)
+    yield "line", np.array([0 * along, 0 * along, along])
+    yield "plane", np.concatenate([disc(N, 20), np.ones((1, N))])
+    yield "upright plane", np.concatenate([np.ones((1, N)), disc(N, 20)])
+    lattice = np.meshgrid(*[np.arange(11.0)] * 3)
+    yield "lattice", np.reshape(lattice, (3, -1))
+    yield "duplicates", np.repeat(ball(N // 10, 8), 10, axis=1)
+    yield "far from 0", ball(N, 5) + np.array([[1e3], [-1e3], [300]])
+
+
+def named(some):
+    """Parameters of a test, one a map."""
+    return [pytest.param(name, Y, id=f"{name}, {len(Y)}") for name, Y in some]
 
 
 def pair_sums(Y, kind=STUDENT_T, dof=1.0, charges=1.0):
@@ -96,7 +129,7 @@ def test_pair_sums_are_those_of_the_formulas():
             assert_allclose(forces[:, i], force, atol=1e-12)
 
 
-@pytest.mark.parametrize(("name", "Y"), maps(), ids=[name for name, _ in maps()])
+@pytest.mark.parametrize(("name", "Y"), named([*maps(), *maps_in_space()]))
 def test_sums_are_those_of_all_pairs(name, Y):
     single = Y.astype(np.float32)
     sums, plan = grid_sum(single)
@@ -117,8 +150,9 @@ def test_sums_are_those_of_all_pairs(name, Y):
     "kernel",
     [(STUDENT_T, 1.0), (STUDENT_T, 0.25), (STUDENT_T, 30.0), (GAUSSIAN, 1.0)],
 )
-def test_maps_as_small_as_one_likes(kernel, width):
-    Y, charges = disc(300, width), np.random.default_rng(0).uniform(0.5, 2, 300)
+@pytest.mark.parametrize("shape", [disc, ball])
+def test_maps_as_small_as_one_likes(shape, kernel, width):
+    Y, charges = shape(300, width), np.random.default_rng(0).uniform(0.5, 2, 300)
     for c in (None, charges):
         sums, _ = grid_sum(Y, kernel, c)
         value, forces = pair_sums(Y, *kernel, charges=1.0 if c is None else c)
@@ -143,11 +177,13 @@ def test_both_near_pairs_and_none():
     assert taus[0] == 0 < taus[1]
 
 
-@pytest.mark.parametrize("radius", [5, 25])
+@pytest.mark.parametrize(
+    ("shape", "radius"), [(disc, 5), (disc, 25), (ball, 1), (ball, 6)]
+)
 @pytest.mark.parametrize("dof", [0.25, 2.0, 30.0, 100.0, "gaussian"])
-def test_every_kernel(dof, radius):
+def test_every_kernel(dof, shape, radius):
     kernel = (GAUSSIAN, 1.0) if dof == "gaussian" else (STUDENT_T, dof)
-    Y = disc(600, radius)
+    Y = shape(600, radius)
     for dtype, rounding in ((np.float32, ROUNDING), (np.float64, 1e-11)):
         sums, _ = grid_sum(Y.astype(dtype), kernel)
         value, forces = pair_sums(Y.astype(dtype), *kernel)
@@ -174,10 +210,10 @@ def test_near_pairs_of_other_degrees_of_freedom(dof):
         assert 0 < min(taus) < least
 
 
-@pytest.mark.parametrize("radius", [5, 60])
-def test_charges(radius):
-    Y, charges = disc(N, radius), np.random.default_rng(0).uniform(0.1, 3, N)
-    Y = np.concatenate([Y, [[4e3], [0.0]]], axis=1)
+@pytest.mark.parametrize(("shape", "radius"), [(disc, 5), (disc, 60), (ball, 9)])
+def test_charges(shape, radius):
+    Y, charges = shape(N, radius), np.random.default_rng(0).uniform(0.1, 3, N)
+    Y = np.concatenate([Y, 4e3 * np.eye(len(Y))[:, :1]], axis=1)
     charges = np.append(charges, 2.0)
     sums, plan = grid_sum(Y, charges=charges)
     assert plan.n_far > 0
@@ -186,9 +222,9 @@ def test_charges(radius):
     assert off(sums.forces, forces) < 1e-11
 
 
-@pytest.mark.parametrize("radius", [30, 60])
-def test_the_same_for_every_number_of_threads_and_order(radius):
-    Y = disc(6000, radius).astype(np.float32)
+@pytest.mark.parametrize(("shape", "radius"), [(disc, 30), (disc, 60), (ball, 9)])
+def test_the_same_for_every_number_of_threads_and_order(shape, radius):
+    Y = shape(6000, radius).astype(np.float32)
     Y[:, :3] *= 200
     one, _ = grid_sum(Y, n_jobs=1)
     for n_jobs in (2, 3):
@@ -215,12 +251,19 @@ def objectives(Y, name, dof, joint, dtype, threads):
 @pytest.mark.parametrize("joint", [True, False])
 @pytest.mark.parametrize(
     ("name", "dof", "n_components"),
-    [("student_t", 1.0, 2), ("student_t", 3.0, 1), ("gaussian", 1.0, 2)],
+    [
+        ("student_t", 1.0, 2),
+        ("student_t", 3.0, 1),
+        ("gaussian", 1.0, 2),
+        ("student_t", 1.0, 3),
+        ("student_t", 0.5, 3),
+    ],
 )
 def test_gradients(name, dof, n_components, joint):
-    for radius in (1e-2, 15):
+    for radius in (1e-2, 15 if n_components < 3 else 7):
         for dtype, rounding in ((np.float32, ROUNDING), (np.float64, 1e-9)):
-            Y = disc(500, radius)[:n_components].astype(dtype)
+            shape = disc if n_components < 3 else ball
+            Y = shape(500, radius)[:n_components].astype(dtype)
             with Threads(2) as threads:
                 pairs, grid = objectives(Y, name, dof, joint, dtype, threads)
                 expected, log_Z = pairs.gradient(Y.astype(np.float64), 4.0)
@@ -233,7 +276,12 @@ def test_gradients(name, dof, n_components, joint):
 @pytest.mark.parametrize("normalization", ["joint", "conditional"])
 @pytest.mark.parametrize(
     ("kernel", "dof", "n_components"),
-    [("student_t", 1.0, 2), ("student_t", 3.0, 1), ("gaussian", 1.0, 2)],
+    [
+        ("student_t", 1.0, 2),
+        ("student_t", 3.0, 1),
+        ("gaussian", 1.0, 2),
+        ("student_t", 1.0, 3),
+    ],
 )
 def test_the_loss_of_an_embedding(kernel, dof, n_components, normalization):
     """By the formulas, which no part of the fast sum has; P is not symmetric."""
@@ -245,7 +293,7 @@ def test_the_loss_of_an_embedding(kernel, dof, n_components, normalization):
     graph = sparse.csr_array(P)
     form = {"kernel": kernel, "dof": dof, "normalization": normalization}
     for radius in (1e-30, 1.5, 6):
-        Y = disc(n, radius)[:n_components].T
+        Y = (disc if n_components < 3 else ball)(n, radius)[:n_components].T
         arguments = Y, P, dof, kernel, normalization
         kl = naive.embedding_kl(*arguments)
         expected = naive.embedding_gradient(*arguments)
@@ -298,7 +346,12 @@ def test_points_all_far_apart_are_a_matter_of_pairs():
 def test_the_rule():
     """A grid if it costs less than pairs, by n and the extent of the map alone."""
     with Threads(1) as threads:
-        for n, radius, expected in ((1000, 10, None), (30_000, 60, "grid")):
+        for Y, expected in (
+            (disc(1000, 10), "pairs"),
+            (disc(30_000, 60), "grid"),
+            (ball(3000, 6), "pairs"),
+            (ball(60_000, 15), "grid"),
+        ):
             repulsion = GridRepulsion(
                 Kernel(STUDENT_T, 1.0),
                 True,
@@ -306,11 +359,11 @@ def test_the_rule():
                 threads,
                 always=False,
             )
-            found = repulsion(disc(n, radius).astype(np.float32))
-            assert (found is None) == (expected is None)
+            found = repulsion(Y.astype(np.float32))
+            assert (found is None) == (expected == "pairs")
         far_apart = disc(1500, 3e4).astype(np.float32)
         assert repulsion(far_apart) is None
-        assert repulsion(np.zeros((3, 5), np.float32)) is None
+        assert repulsion(np.zeros((4, 5), np.float32)) is None
 
 
 def test_a_plan_serves_while_the_map_is_within():
@@ -410,8 +463,10 @@ def test_no_grid_is_larger_than_memory():
             assert GridRepulsion(*form, always=True)(Y) is None
 
 
-def test_a_fit_by_a_grid():
+@pytest.mark.parametrize("n_components", [2, 3])
+def test_a_fit_by_a_grid(n_components):
     settings = {"affinities": "neighbors", "max_iter": 12, "random_state": 0}
+    settings["n_components"] = n_components
     X = DIGITS[:600]
     grid = ExactTSNE(repulsion="grid", **settings).fit(X)
     pairs = ExactTSNE(repulsion="pairs", **settings).fit(X)
@@ -426,7 +481,7 @@ def test_a_fit_by_a_grid():
     [
         {},
         {"affinities": "exact"},
-        {"affinities": "neighbors", "n_components": 3},
+        {"affinities": "neighbors", "n_components": 4},
         {"affinities": "neighbors", "dof": 0.1},
         {"affinities": "neighbors", "dof": 1e3},
     ],
@@ -440,7 +495,8 @@ def test_only_known_kernels_have_a_grid():
     assert has_grid(Kernel(STUDENT_T, 1.0), 2)
     assert has_grid(Kernel(GAUSSIAN, 1e6), 1)
     assert not has_grid(Kernel(STUDENT_T, 1e6), 2)
-    assert not has_grid(Kernel(GAUSSIAN, 1.0), 3)
+    assert has_grid(Kernel(GAUSSIAN, 1.0), 3)
+    assert not has_grid(Kernel(GAUSSIAN, 1.0), 4)
     assert not has_grid(Kernel(max(KERNELS.values()) + 1, 1.0), 2)
 
 

@@ -1,0 +1,145 @@
+"""The part of the similarity that falls off fast, summed over near points.
+
+    N and −dN/dD, and from them  Σ_j c_j N(D_ij),  Σ_j c_j (−dN/dD)(y_i − y_j)
+
+docs/tsne.md has the split s = N + F.  Points are sorted by cells, row after row and
+layer after layer, so that those of neighbouring cells of a row follow each other.
+Whether they lie in the plane or in space is told by the length of tuples, which numba
+knows when it compiles.
+"""
+
+import math
+
+from numba import config
+from numba.extending import overload
+
+from skdec.kernels.elementary import exponential
+from skdec.kernels.jit import SUM, kernel, reduction, stage
+from skdec.kernels.types import CauchyNear, StudentNear
+
+# Terms of the polynomial of N, for any ν but 1, in single and in double precision.
+TERMS, DOUBLE_TERMS = 11, 25
+
+# A cell is half as wide as N reaches: near points are at most so many cells away.
+REACH = 2
+
+# Lists of near points end with so many at a time, some without a charge: LLVM's loops
+# take as many at once, and the others one by one.
+AT_ONCE = 32
+
+
+def cauchy_term(D, near, like):
+    """N = e^(−τu)/u and −dN/dD = e^(−τu) (τ/u + 1/u²), u = 1 + D, for ν = 1."""
+    one, tau = like.dtype.type(1), like.dtype.type(near.tau)
+    u = one + D
+    inverse = one / u
+    N = exponential(-tau * u, like) * inverse
+    return N, N * (tau + inverse)
+
+
+def student_term(D, near, like):
+    """The same of any ν: N = e^(−τu) q(u) with u = 1 + D/ν.
+
+    −dN/dD = e^(−τu) (a q + C)/(νu), a = (ν + 1)/2, C = τ^a/Γ(a).
+    """
+    one, terms = like.dtype.type(1), near.terms
+    n_terms = TERMS if like.itemsize == 4 else DOUBLE_TERMS
+    u = one + D * near.per_dof
+    inverse = one / math.sqrt(u)
+    z = near.scale * inverse + near.shift
+    q = terms[0]
+    for k in range(1, n_terms):
+        q = q * z + terms[k]
+    e = exponential(-near.tau * u, like)
+    return e * q, e * (near.power * q + near.factor) * (
+        inverse * inverse * near.per_dof
+    )
+
+
+NEAR_TERM = {CauchyNear: cauchy_term, StudentNear: student_term}
+
+
+def near_term(D, near, like):
+    """N and −dN/dD, of whichever N, in the precision of an array."""
+    return NEAR_TERM[type(near)](D, near, like)
+
+
+if not config.DISABLE_JIT:  # type: ignore[attr-defined]  # pragma: no cover
+
+    @overload(near_term, jit_options=SUM)
+    def _near_term(D, near, like):
+        return NEAR_TERM[near.instance_class]
+
+
+@reduction
+def near_sums(place, found, m, near):
+    """Σ c N, and Σ c (−dN/dD)(y_i − y_j) along each axis, of the first m found."""
+    others_x, others_y, charges = found[0][:m], found[1][:m], found[len(place)][:m]
+    zero = charges.dtype.type(0)
+    total = force_x = force_y = zero
+    if len(place) == 2:
+        for j in range(m):
+            dx, dy = place[0] - others_x[j], place[1] - others_y[j]
+            N, slope = near_term(dx * dx + dy * dy, near, charges)
+            total += charges[j] * N
+            slope *= charges[j]
+            force_x += slope * dx
+            force_y += slope * dy
+        return total, (force_x, force_y)
+    force_z, others_z = zero, found[2][:m]
+    for j in range(m):
+        dx, dy = place[0] - others_x[j], place[1] - others_y[j]
+        dz = place[2] - others_z[j]
+        N, slope = near_term(dx * dx + dy * dy + dz * dz, near, charges)
+        total += charges[j] * N
+        slope *= charges[j]
+        force_x += slope * dx
+        force_y += slope * dy
+        force_z += slope * dz
+    return total, (force_x, force_y, force_z)
+
+
+@stage
+def copy_points(positions, charge, first, last, found, n):
+    """Copy some points to the list found, from its entry n on."""
+    for p in range(first, last):
+        found[0, n] = positions[0][p]
+        found[1, n] = positions[1][p]
+        if len(positions) == 3:
+            found[2, n] = positions[2][p]
+        found[len(positions), n] = charge[p]
+        n += 1
+
+
+@stage
+def near_points(points, cells, cell, found):
+    """Copy the points of the cells around one; how many, with those without charge."""
+    n, column, line = 0, cell % cells.n_columns, cell // cells.n_columns
+    row, layer = line % cells.n_rows, line // cells.n_rows
+    left, right = max(column - REACH, 0), min(column + REACH + 1, cells.n_columns)
+    low, high = max(row - REACH, 0), min(row + REACH + 1, cells.n_rows)
+    for k in range(max(layer - REACH, 0), min(layer + REACH + 1, cells.n_layers)):
+        for r in range(k * cells.n_rows + low, k * cells.n_rows + high):
+            first = points.edges[r * cells.n_columns + left]
+            last = points.edges[r * cells.n_columns + right]
+            copy_points(points.positions, points.charge, first, last, found, n)
+            n += last - first
+    n_axes = len(found) - 1
+    while n % AT_ONCE > 0:
+        for axis in range(n_axes):
+            found[axis, n] = found[axis, 0]
+        found[n_axes, n] = 0
+        n += 1
+    return n
+
+
+@kernel
+def most_near(edges, cells):
+    """A number of points that no surroundings of a cell exceed."""
+    most, width = 0, 2 * REACH + 1
+    for line in range(cells.n_rows * cells.n_layers):
+        first = line * cells.n_columns
+        for c in range(first, first + cells.n_columns):
+            last = min(c + width, first + cells.n_columns)
+            most = max(most, edges[last] - edges[c])
+    return min(width ** (cells.n_axes - 1) * most, edges[len(edges) - 1]) + AT_ONCE
