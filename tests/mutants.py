@@ -364,7 +364,8 @@ MUTANTS = [
         itself_in_z=("sums.value - (1.0 if", "sums.value - (0.0 if"),
         half_of_psi=(".forces) / 2\n", ".forces)\n"),
         charge_of_rows=("charges = 1 / Z if", "charges = Z if"),
-        never_pairs=("if cost > PAIR * n * n and not self.always", "if False"),
+        never_pairs=("if cost > pair * n * n and not self.always", "if False"),
+        pairs_of_one_price=("FUSED_PAIR if fused else PAIR", "PAIR"),
     ),
     *mutants(
         "tsne/_repulsion.py",

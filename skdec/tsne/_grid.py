@@ -264,7 +264,7 @@ class GridSum:
                 first = block * size
                 transform(slice(first, min(first + size, n_lines)))
 
-        self._run(task, -(-n_lines // size), NODE / 2 * n_lines * period)
+        self._run(task, -(-n_lines // size), NODE[2] / 2 * n_lines * period)
 
     def _add_far(self, Y, charges, cell, near, out):
         """Every pair of a point off the grid and any other."""

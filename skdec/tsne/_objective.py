@@ -95,7 +95,9 @@ class EmbeddingObjective:
         pull = number(2 * exaggeration)
         if self.graph is not None:
             self._attract(Y, gradient)
-        by_grid = self._grid(Y) if self._grid is not None else None
+        by_grid = None
+        if self._grid is not None:
+            by_grid = self._grid(Y, self._fused(Y))
         self.repulsion = "pairs" if by_grid is None else "grid"
         repulsion = by_grid
         if self._copies is not None:

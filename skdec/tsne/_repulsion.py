@@ -7,7 +7,7 @@ import numpy as np
 from skdec.kernels import embedding
 from skdec.tsne._affinities import own_copies
 from skdec.tsne._grid import GridSum
-from skdec.tsne._plan import PAIR, has_grid
+from skdec.tsne._plan import FUSED_PAIR, PAIR, has_grid
 from skdec.tsne._split import DOUBLE, LARGEST_DOF, LEAST_DOF, SINGLE
 
 # What a sum by a grid costs however few the points, in the units of ``_plan``.
@@ -60,8 +60,11 @@ class GridRepulsion:
         self.sum = GridSum(kernel, SINGLE if single else DOUBLE, threads)
         self.joint, self.always, self.weights = joint, always, weights
 
-    def __call__(self, Y):
-        """The repulsion at Y of (n_components, n), or None where pairs are better."""
+    def __call__(self, Y, fused=False):
+        """The repulsion at Y of (n_components, n), or None where pairs are better.
+
+        ``fused`` tells whether a fused loop would take them.
+        """
         if not has_grid(self.sum.kernel, len(Y)):
             return None
         plane, n = Y, Y.shape[1]
@@ -71,7 +74,8 @@ class GridRepulsion:
         if placement is None:
             return None
         cost = placement.plan.cost * (1 if self.joint else 2) + SETTING_OUT
-        if cost > PAIR * n * n and not self.always:
+        pair = FUSED_PAIR if fused else PAIR
+        if cost > pair * n * n and not self.always:
             return None
         weights = self.weights
         sums = self.sum.at(plane, placement, weights)

@@ -359,11 +359,15 @@ def test_the_rule():
                 threads,
                 always=False,
             )
-            found = repulsion(Y.astype(np.float32))
+            found = repulsion(Y.astype(np.float32), fused=True)
             assert (found is None) == (expected == "pairs")
         far_apart = disc(1500, 3e4).astype(np.float32)
         assert repulsion(far_apart) is None
         assert repulsion(np.zeros((4, 5), np.float32)) is None
+        # pairs that no fused loop takes cost more
+        some = disc(2500, 20).astype(np.float32)
+        assert repulsion(some, fused=True) is None
+        assert repulsion(some, fused=False) is not None
 
 
 def test_a_plan_serves_while_the_map_is_within():
