@@ -3,11 +3,14 @@
 import itertools
 
 import numpy as np
+from scipy import sparse
 
 from benchmarks.clock import median_seconds
 from benchmarks.tables import Column, Table
 from skdec.kernels.types import STUDENT_T, Kernel
+from skdec.tsne._affinities import from_graph
 from skdec.tsne._grid import GridSum
+from skdec.tsne._objective import EmbeddingObjective
 from skdec.tsne._split import DOUBLE, SINGLE
 from skdec.utils.threads import Threads
 
@@ -29,7 +32,7 @@ def disc(n, radius):
 
 def of_pairs(Y, chosen, dof=1.0):
     """Σ_j 2g s (y_i − y_j) and Σ_j s of some points, in double precision."""
-    forces, sums = np.empty((len(chosen), 2)), np.empty(len(chosen))
+    forces, sums = np.empty((len(chosen), len(Y))), np.empty(len(chosen))
     for t, i in enumerate(chosen):
         differences = Y[:, i : i + 1] - Y
         D = np.square(differences).sum(axis=0)
@@ -116,6 +119,7 @@ def sums(options):
                 table = table.plus(n, name, 1e3 * seconds, error)
                 yield table
     yield from other_dof(options)
+    yield from in_space(options)
 
 
 def other_dof(options):
@@ -142,6 +146,65 @@ def other_dof(options):
             off = np.linalg.norm(evaluate().T[chosen] - expected)
             seconds = median_seconds(evaluate, options.rounds or ROUNDS)
         table = table.plus(dof, radius, 1e3 * seconds, off / np.linalg.norm(expected))
+        yield table
+
+
+def ball(n, radius):
+    """Points spread evenly over a ball, (3, n)."""
+    rng = np.random.default_rng(0)
+    directions = rng.normal(size=(3, n))
+    return (
+        radius
+        * np.cbrt(rng.random(n))
+        * directions
+        / np.linalg.norm(directions, axis=0)
+    )
+
+
+def by_pairs(Y, dof, threads):
+    """The gradient of a map by its pairs, beside an attraction that hardly counts."""
+    n = Y.shape[1]
+    following = np.arange(n), (np.arange(n) + 1) % n
+    P = from_graph(sparse.csr_array((np.full(n, 1 / n), following)), Y.dtype)
+    kernel = Kernel(STUDENT_T, dof)
+    objective = EmbeddingObjective(P, kernel, True, threads, repulsion="pairs")
+    return lambda: objective.gradient(Y)
+
+
+# The radius of a ball of so many points, and whether their pairs are summed as well.
+BALLS = {20_000: (10, True), 70_000: (15, True), 300_000: (25, False)}
+
+
+def in_space(options):
+    """The sum in three dimensions, by pairs and by a grid."""
+    columns = (
+        Column("n", "", "{:,}"),
+        Column("dof", "", "{:g}"),
+        Column("pairs", "ms", "{:,.0f}"),
+        Column("grid", "ms", "{:,.0f}"),
+        Column("error of the slope, rms", "", "{:.1e}"),
+    )
+    table = Table("space", "an even ball, single precision", columns)
+    balls = {2000: (5, True)} if options.small else BALLS
+    for (n, (radius, paired)), dof in itertools.product(balls.items(), (1.0, 0.5)):
+        Y = ball(n, radius).astype(np.float32)
+        chosen = np.random.default_rng(1).choice(n, min(n, JUDGED), replace=False)
+        expected, _ = of_pairs(Y.astype(np.float64), chosen, dof)
+        rounds = options.rounds or ROUNDS
+        with Threads(options.threads) as threads:
+            grid = GridSum(Kernel(STUDENT_T, np.float32(dof)), SINGLE, threads)
+
+            def evaluate(grid=grid, Y=Y):
+                return grid.at(Y, grid.plan(Y)).forces
+
+            error = np.linalg.norm(evaluate().T[chosen] - expected)
+            seconds = median_seconds(evaluate, rounds)
+            pairs = by_pairs(Y, np.float32(dof), threads) if paired else None
+            if paired:
+                pairs()  # compiled outside the clock
+            theirs = 1e3 * median_seconds(pairs, rounds) if paired else None
+        error /= np.linalg.norm(expected)
+        table = table.plus(n, dof, theirs, 1e3 * seconds, error)
         yield table
 
 

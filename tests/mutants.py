@@ -472,8 +472,12 @@ MUTANTS = [
     *mutants(
         "kernels/embedding_fused.py",
         (EMBEDDING, CHUNKS, EXTREMES),
-        graph_square=("force = values[t] / (one + dx", "force = values[t] / (one - dx"),
-        graph_not_twice=("= two * force_y", "= force_y"),
+        graph_square=("(dof + (dx * dx + dy * dy))", "(dof + dx * dx)"),
+        graph_cube=(
+            "(dx * dx + dy * dy + dz * dz))\n        force_x",
+            "(dx * dx))\n        force_x",
+        ),
+        graph_without_factor=("attraction[2, i] = factor * ", "attraction[2, i] = "),
         chunk_place=("first * n_columns + k * CHUNK", "k * CHUNK"),
         chunk_factor=(
             "min(CHUNK, slot.shape[1] - first)],\n                factor,",

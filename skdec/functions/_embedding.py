@@ -240,7 +240,7 @@ def embedding_loss(
         pair, or in n log n by an exact split into near pairs and a Fourier grid.  Of a
         dense P every pair is met, whatever this says but "grid", which is an error.
         Of a sparse P "auto" takes the cheaper way by a fixed rule, which depends on n
-        and on the extent of Y: above some thousand rows the grid.  It needs 1 or 2
+        and on the extent of Y: above some thousand rows the grid.  It needs 1 to 3
         components, and dof from 0.25 to 100 or the Gaussian; without it "auto" takes
         pairs.  So does "grid" too where a map is so far spread out that a grid would
         have too few digits, or too many nodes.  By the grid q's part of the gradient

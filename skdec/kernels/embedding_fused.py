@@ -246,30 +246,58 @@ def space_blocks(Y, P, dof, size, start, stop, slots, Z):
 
 
 @reduction
-def graph_force(x, y, points, columns, values):
-    """Σ_t s_t p_t (y_i − y_t) over the entries of a row of P; s = 1/(1 + D)."""
-    one = points.dtype.type(1)
-    total_x = total_y = one - one
+def graph_force(place, dof, points, columns, values):
+    """Σ_t p_t (y_i − y_t)/(ν + D_it) along each axis, over the entries of a row of P.
+
+    2g = (ν + 1)/(ν + D), its factor left to the caller.
+    """
+    zero = points.dtype.type(0)
+    force_x = force_y = zero
+    if len(place) == 2:
+        for t in range(len(columns)):
+            j = columns[t]
+            dx, dy = place[0] - points[j, 0], place[1] - points[j, 1]
+            force = values[t] / (dof + (dx * dx + dy * dy))
+            force_x += force * dx
+            force_y += force * dy
+        return force_x, force_y
+    force_z = zero
     for t in range(len(columns)):
         j = columns[t]
-        dx, dy = x - points[j, 0], y - points[j, 1]
-        force = values[t] / (one + dx * dx + dy * dy)
-        total_x += force * dx
-        total_y += force * dy
-    return total_x, total_y
+        dx, dy = place[0] - points[j, 0], place[1] - points[j, 1]
+        dz = place[2] - points[j, 2]
+        force = values[t] / (dof + (dx * dx + dy * dy + dz * dz))
+        force_x += force * dx
+        force_y += force * dy
+        force_z += force * dz
+    return force_x, force_y, force_z
 
 
 @kernel
-def plane_graph_rows(points, graph, start, stop, attraction):
-    """``graph_rows`` for two dimensions and ν = 1.
+def plane_graph_rows(points, graph, dof, start, stop, attraction):
+    """``graph_rows`` for two dimensions and Student-t of any ν.
 
     ``points`` is (n, 2): both coordinates of a neighbour come with one load.
     """
-    two = points.dtype.type(2)
+    factor = dof + points.dtype.type(1)
     for i in range(start, stop):
         entries = slice(graph.edges[i], graph.edges[i + 1])
-        x, y = points[i, 0], points[i, 1]
         columns, values = graph.columns[entries], graph.values[entries]
-        force_x, force_y = graph_force(x, y, points, columns, values)
-        attraction[0, i] = two * force_x
-        attraction[1, i] = two * force_y
+        place = points[i, 0], points[i, 1]
+        force_x, force_y = graph_force(place, dof, points, columns, values)
+        attraction[0, i] = factor * force_x
+        attraction[1, i] = factor * force_y
+
+
+@kernel
+def space_graph_rows(points, graph, dof, start, stop, attraction):
+    """The same for three dimensions."""
+    factor = dof + points.dtype.type(1)
+    for i in range(start, stop):
+        entries = slice(graph.edges[i], graph.edges[i + 1])
+        columns, values = graph.columns[entries], graph.values[entries]
+        place = points[i, 0], points[i, 1], points[i, 2]
+        force_x, force_y, force_z = graph_force(place, dof, points, columns, values)
+        attraction[0, i] = factor * force_x
+        attraction[1, i] = factor * force_y
+        attraction[2, i] = factor * force_z

@@ -189,9 +189,9 @@ class ExactTSNE(
         grid (docs/tsne.md).  Z and the forces of a grid agree with those of the pairs
         to 5e-6 in single and 1e-11 in double precision (root mean square).  "auto"
         takes a grid where a fixed rule in n_samples and the extent of the map says
-        that it costs less.  A grid needs one or two components, a dof from 0.25 to 100,
-        or the Gaussian kernel, and affinities over neighbours: with all of P, every
-        pair is met in any case.  Where the sum is but rounding beside the points
+        that it costs less.  A grid needs one to three components, a dof from 0.25 to
+        100, or the Gaussian kernel, and affinities over neighbours: with all of P,
+        every pair is met in any case.  Where the sum is but rounding beside the points
         themselves, because all of them are far apart, pairs take its place.
     exaggeration : float, default=None
         Factor on P, from 1e-12 to 1e12, after the early exaggeration; None means 1.  A

@@ -126,11 +126,15 @@ class EmbeddingObjective:
     def _attract(self, Y, attraction):
         """A of a sparse P."""
         graph, kernel = self.graph, self.kernel
-        if len(Y) == 2 and self._fused(Y):
+        by_rows = {
+            2: embedding_fused.plane_graph_rows,
+            3: embedding_fused.space_graph_rows,
+        }.get(len(Y))
+        if by_rows and self.fused and kernel.kind == STUDENT_T:
             points = np.ascontiguousarray(Y.T)
             self._run(
-                lambda start, stop: embedding_fused.plane_graph_rows(
-                    points, graph, start, stop, attraction
+                lambda start, stop: by_rows(
+                    points, graph, kernel.dof, start, stop, attraction
                 )
             )
         else:

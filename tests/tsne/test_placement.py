@@ -166,12 +166,14 @@ def test_a_row_alone_is_placed_as_in_a_batch():
     assert_array_equal(single, batch)
 
 
-@pytest.mark.parametrize("radius", [0.3, 6, 60])
-def test_the_field_of_a_map_by_a_grid(radius, monkeypatch):
+@pytest.mark.parametrize(
+    ("n_components", "radius"), [(2, 0.3), (2, 6), (2, 60), (3, 0.3), (3, 6)]
+)
+def test_the_field_of_a_map_by_a_grid(n_components, radius, monkeypatch):
     """At any place, within the map, at its rim and far from it."""
     rng = np.random.default_rng(0)
-    Y = radius * rng.normal(size=(2, 1500)) / 2
-    V = radius * rng.uniform(-1, 1, (60, 2))
+    Y = radius * rng.normal(size=(n_components, 1500)) / 2
+    V = radius * rng.uniform(-1, 1, (60, n_components))
     V[:8] *= 5
     V[8] = Y[:, 0]
     with Threads(2) as threads:
@@ -207,9 +209,11 @@ def test_a_field_with_few_digits_is_taken_from_pairs(dof, monkeypatch):
     assert_allclose(found.forces, expected.forces, rtol=1e-6, atol=1e-7 * scale)
 
 
-def test_new_points_by_a_grid_and_by_pairs(monkeypatch):
+@pytest.mark.parametrize("n_components", [2, 3])
+def test_new_points_by_a_grid_and_by_pairs(n_components, monkeypatch):
     X = DIGITS[:800]
-    tsne = ExactTSNE(affinities="neighbors", max_iter=300, random_state=0).fit(X)
+    settings = {"n_components": n_components, "max_iter": 300, "random_state": 0}
+    tsne = ExactTSNE(affinities="neighbors", **settings).fit(X)
     new = DIGITS[800:900]
     by_pairs = tsne.transform(new)
     monkeypatch.setattr("skdec.tsne._field.PAIRS_UP_TO", 100)
