@@ -312,7 +312,11 @@ MUTANTS = [
     *mutants(
         "kernels/near_pairs.py",
         (GRID,),
-        charge_of_plane=("total += charges[j] * N", "total += N"),
+        axes_of_the_plane=(
+            "return total, (force_x, force_y)",
+            "return total, (force_y, force_x)",
+        ),
+        last_terms=("terms[21:26])", "terms[16:21])"),
         near_slope=("N * (tau + inverse)", "N * (tau - inverse)"),
         student_slope=("near.power * q + near.factor", "q + near.factor"),
         student_scale=("inverse * inverse * near.per_dof", "inverse"),

@@ -18,7 +18,7 @@ from skdec.kernels.jit import SUM, kernel, reduction, stage
 from skdec.kernels.types import CauchyNear, StudentNear
 
 # Terms of the polynomial of N, for any ν but 1, in single and in double precision.
-TERMS, DOUBLE_TERMS = 11, 25
+TERMS, DOUBLE_TERMS = 11, 26
 
 # A cell is half as wide as N reaches: near points are at most so many cells away.
 REACH = 2
@@ -37,19 +37,36 @@ def cauchy_term(D, near, like):
     return N, N * (tau + inverse)
 
 
+@reduction
+def five_more(q, z, terms):
+    """q z^5 + t_0 z^4 + … + t_4."""
+    a, b, c, d, e = terms
+    return ((((q * z + a) * z + b) * z + c) * z + d) * z + e
+
+
+@reduction
+def polynomial(terms, z):
+    """Σ_k t_k z^(n − k) of as many terms as there are in either precision.
+
+    Of numbers and not of an array, and no loop: LLVM would not see that the pairs for
+    which it is evaluated are lanes.
+    """
+    q = five_more(five_more(terms[0], z, terms[1:6]), z, terms[6:11])
+    if len(terms) == TERMS:
+        return q
+    q = five_more(five_more(q, z, terms[11:16]), z, terms[16:21])
+    return five_more(q, z, terms[21:26])
+
+
 def student_term(D, near, like):
     """The same of any ν: N = e^(−τu) q(u) with u = 1 + D/ν.
 
     −dN/dD = e^(−τu) (a q + C)/(νu), a = (ν + 1)/2, C = τ^a/Γ(a).
     """
-    one, terms = like.dtype.type(1), near.terms
-    n_terms = TERMS if like.itemsize == 4 else DOUBLE_TERMS
+    one = like.dtype.type(1)
     u = one + D * near.per_dof
     inverse = one / math.sqrt(u)
-    z = near.scale * inverse + near.shift
-    q = terms[0]
-    for k in range(1, n_terms):
-        q = q * z + terms[k]
+    q = polynomial(near.terms, near.scale * inverse + near.shift)
     e = exponential(-near.tau * u, like)
     return e * q, e * (near.power * q + near.factor) * (
         inverse * inverse * near.per_dof

@@ -244,7 +244,7 @@ class StudentNear(NamedTuple):
     factor: float  # C = τ^a/Γ(a)
     scale: float  # z = scale/√u + shift, from −1 to 1
     shift: float
-    terms: np.ndarray  # of q, the highest power first
+    terms: tuple[float, ...]  # of q, the highest power first
 
 
 class Bands(NamedTuple):

@@ -152,7 +152,7 @@ class Split:
         scale = 2 / (1 - least)
         factor = tau**a / math.gamma(a)
         numbers = tau, 1 / float(self.kernel.dof), a, factor, scale, -1 - scale * least
-        return StudentNear(*map(number, numbers), terms.astype(number))
+        return StudentNear(*map(number, numbers), tuple(map(number, terms)))
 
 
 def in_powers(series):

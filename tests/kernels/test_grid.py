@@ -188,7 +188,8 @@ def student_near(dtype):
     """N of ν = 0.5 with any polynomial."""
     n = near_pairs.TERMS if dtype == np.float32 else near_pairs.DOUBLE_TERMS
     terms = np.random.default_rng(1).normal(size=n).astype(dtype)
-    return StudentNear(*map(dtype, (0.7, 2.0, 0.75, 0.6, 1.8, -0.9)), terms)
+    numbers = map(dtype, (0.7, 2.0, 0.75, 0.6, 1.8, -0.9))
+    return StudentNear(*numbers, tuple(terms))
 
 
 def near_of(near, D):
@@ -200,7 +201,7 @@ def near_of(near, D):
         return N, N * (tau + 1 / u)
     nu = 1 / float(near.per_dof)
     u = 1 + D / nu
-    q = np.polyval(near.terms.astype(float), near.scale / np.sqrt(u) + near.shift)
+    q = np.polyval(np.array(near.terms, float), near.scale / np.sqrt(u) + near.shift)
     e = np.exp(-tau * u)
     return e * q, e * (near.power * q + near.factor) / (nu * u)
 
