@@ -17,6 +17,7 @@ from skdec.encoders._base import BaseEncoder, mean_gradient
 from skdec.utils.sklearn_compat import StrOptions, fit_context
 from skdec.utils.state import unchanged_on_error
 from skdec.utils.validation import POSITIVE, Range
+from skdec.utils.warn import warn
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -51,8 +52,8 @@ class AutoencoderEncoder(BaseEncoder):
     the KL instead: its 0.1 is γ = 10 here.
 
     With ``augment`` the networks are given augmented rows T(x) in both, and z is that
-    of T(x).  What is restored is x, and the target of the KL is made of f(x): the
-    embedding of a row and of its augmentations become the same (DEC-DA).
+    of T(x).  T(x) is restored as well, but the target of the KL is made of f(x):
+    a row and its augmentations come to the same cluster (DEC-DA).
 
     Parameters
     ----------
@@ -102,7 +103,8 @@ class AutoencoderEncoder(BaseEncoder):
         Weight γ of the error of reconstruction while clusters form.
     precision : {"single", "mixed"}, default="single"
         With "mixed" the matrix products of training are in bfloat16, faster where the
-        processor has it; those of ``transform`` are always in single precision.
+        processor has it, and several times slower, with a warning, where it has not;
+        those of ``transform`` are always in single precision.
     device : {"auto", "cpu", "cuda"} or str, default="auto"
         Where to compute, as PyTorch names it; "auto" is a GPU if there is one.
     random_state : int, RandomState instance or None, default=None
@@ -241,6 +243,11 @@ class AutoencoderEncoder(BaseEncoder):
             self.device,
             self.precision == "mixed",
         )
+        if self.precision == "mixed" and not self._networks.has_bfloat16():
+            warn(
+                "precision='mixed' is several times slower than 'single' on this "
+                "processor, which has no products in bfloat16"
+            )
         self._augmentation = None
         if self.augment is not None:
             center = self.mean_ / self.scale_

@@ -110,6 +110,13 @@ class Networks:
         self.decoder = copy.deepcopy(decoder).to(self.device)
         self._optimizer = self._generator = None
 
+    def has_bfloat16(self):
+        """Whether the device multiplies in bfloat16, as far as PyTorch tells."""
+        if self.device.type != "cpu":
+            return True
+        told = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
+        return bool(told())
+
     def set_optimizer(self, optimizer, rate, seed=0):
         """Take an optimiser for the next steps, and a seed of what is random."""
         parameters = [*self.encoder.parameters(), *self.decoder.parameters()]

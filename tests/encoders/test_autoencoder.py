@@ -228,6 +228,21 @@ def test_divergence_in_the_last_step():
         encoder.fit(BLOBS)
 
 
+@pytest.mark.parametrize("has", [True, False])
+def test_mixed_precision_warns_where_it_is_emulated(has, monkeypatch):
+    monkeypatch.setattr(
+        torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: has, raising=False
+    )
+    encoder = small(epochs=1, precision="mixed")
+    if has:
+        encoder.fit(BLOBS)
+        return
+    with pytest.warns(UserWarning, match="no products in bfloat16"):
+        encoder.fit(BLOBS)
+    small(epochs=1).fit(BLOBS)
+
+
+@pytest.mark.filterwarnings("ignore:precision='mixed' is several times slower")
 def test_mixed_precision():
     single = small(epochs=50).fit(BLOBS)
     mixed = small(epochs=50, precision="mixed", reconstruction_weight=0.0).fit(BLOBS)
