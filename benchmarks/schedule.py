@@ -22,24 +22,33 @@ from skdec.tsne._affinities import dense_affinities, graph_affinities
 from skdec.tsne._distances import SquaredDistances
 from skdec.tsne._initialization import INITIAL_SCALE, principal_components
 from skdec.tsne._objective import EmbeddingObjective
+from skdec.tsne._schedule import USUAL_SIZE, spreading_momentum
 from skdec.utils.threads import Threads
 
-MARKS = (300, 500, 1000)
+MARKS, LARGE_MARKS = (300, 500, 1000), (300, 500, 750)
 ROOT = 12**0.5
+# until the map has unfolded
+BEGINNING = [(50, 12, 1 / 48, 0.8), (30, ROOT, 1 / 4 / ROOT, 0.8), (75, 1, 1 / 2, 0.8)]
 
 # (iterations, exaggeration, learning rate / n or None for scikit-learn's, momentum)
 SCHEDULES = {
     "scikit-learn's": [(250, 12, None, 0.5), (750, 1, None, 0.8)],
     "100 at 12, then momentum 0.9": [(100, 12, 1 / 48, 0.8), (900, 1, 1 / 4, 0.9)],
-    "ours": [(50, 12, 1 / 48, 0.8), (30, ROOT, 1 / 4 / ROOT, 0.8), (75, 1, 1 / 2, 0.8),
-             (845, 1, 1, 0.95)],
+    "ours, up to 3,000 rows": [*BEGINNING, (845, 1, 1, 0.95)],
     "ours without the transition": [(80, 12, 1 / 48, 0.8), (75, 1, 1 / 2, 0.8),
                                     (845, 1, 1, 0.95)],
     "ours without the unfolding": [(50, 12, 1 / 48, 0.8), (30, ROOT, 1 / 4 / ROOT, 0.8),
                                    (920, 1, 1, 0.95)],
-    "ours with 0.9 at last": [(50, 12, 1 / 48, 0.8), (30, ROOT, 1 / 4 / ROOT, 0.8),
-                              (75, 1, 1 / 2, 0.8), (845, 1, 1, 0.9)],
+    "ours with 0.9 at last": [*BEGINNING, (845, 1, 1, 0.9)],
 }  # fmt: skip
+
+
+def ours(n):
+    """The schedule of n rows."""
+    if n <= USUAL_SIZE:
+        return SCHEDULES["ours, up to 3,000 rows"]
+    momentum = spreading_momentum(Kernel(STUDENT_T, 1.0), n)
+    return [*BEGINNING, (250, 1, 1, momentum), (595, 1, 1, 0.95)]
 
 
 def data(options):
@@ -87,18 +96,58 @@ def schedules(options):
             objective = EmbeddingObjective(P, Kernel(STUDENT_T, 1.0), True, threads)
             start = principal_components(X, 2, 0).T.astype(np.float32, order="C")
             table = Table(name, f"{name} {X.shape}", columns)
-            for title, phases in SCHEDULES.items():
+            forms = SCHEDULES
+            if len(X) > USUAL_SIZE:
+                forms = forms | {"ours, above 3,000 rows": ours(len(X))}
+            for title, phases in forms.items():
                 found, Y = run(objective, start, phases)
                 kept = trustworthiness(X, Y.T, n_neighbors=12)
                 table = table.plus(title, *(found[mark] for mark in MARKS), kept)
                 yield table
+        yield from larger(options, threads)
+
+
+def larger(options, threads):
+    """KL at some iterations, by the momentum after the unfolding."""
+    columns = (
+        Column("momentum after the unfolding"),
+        *(Column(f"KL at {mark:,}", "", "{:.4f}") for mark in LARGE_MARKS),
+        Column("neighbours kept", "", "{:.4f}"),
+    )
+    gaussian = np.random.default_rng(0).normal(size=(20_000, 10))
+    data = {"one Gaussian, 20,000": gaussian}
+    if options.small:
+        data = {"one Gaussian, 3,500": gaussian[:3500]}
+    else:
+        data["MNIST, 70,000"] = mnist(options.mnist, 70_000)[0]
+    for name, X in data.items():
+        objective, start = over_neighbors(X, threads)
+        momentum = spreading_momentum(Kernel(STUDENT_T, 1.0), len(X))
+        table = Table(name, f"{name} {X.shape}", columns)
+        for title, last in {
+            "0.95": [(845, 1, 1, 0.95)],
+            f"{momentum:.3f}": [(845, 1, 1, momentum)],
+            f"{momentum:.3f} for 250 iterations, then 0.95": ours(len(X))[3:],
+        }.items():
+            found, Y = run(objective, start, BEGINNING + last, LARGE_MARKS)
+            kept = kept_neighbors(X, Y.T)
+            table = table.plus(title, *(found[mark] for mark in LARGE_MARKS), kept)
+            yield table
+
+
+def over_neighbors(X, threads):
+    """The objective over 90 neighbours, and components to start from."""
+    found = SquaredDistances(X).nearest(90, threads)
+    scales = Bandwidths(np.array([30.0]), np.nan)
+    P = graph_affinities(found, scales, True, np.float32, threads)
+    kernel = Kernel(STUDENT_T, 1.0)
+    objective = EmbeddingObjective(P, kernel, True, threads, repulsion="auto")
+    return objective, principal_components(X, 2, 0).T.astype(np.float32, order="C")
 
 
 # ------------------------------------------------------------------- starts at large n
 EARLY_MARKS = (200, 300, 500)
 ITERATIONS = EARLY_MARKS[-1]
-OURS = SCHEDULES["ours"]
-UNFOLDING, SPREADING = OURS[2], OURS[3]
 SAMPLED = 10  # one row of so many is embedded first
 
 
@@ -108,7 +157,7 @@ def attracted(P, Y):
     This is what a closed form by eigenvectors gives.  The products of the descent's 50
     steps cost less than the eigenvectors would.
     """
-    (steps, exaggeration, share, momentum), n = OURS[0], len(Y)
+    (steps, exaggeration, share, momentum), n = BEGINNING[0], len(Y)
     mass, velocity = np.asarray(P.sum(axis=1))[:, None], np.zeros_like(Y)
     for _ in range(steps):
         attraction = mass * Y - P @ Y
@@ -148,26 +197,27 @@ def starting(X, P, options):
     clock = process_time()
     pca = principal_components(X, 2, 0)
     seconds = process_time() - clock
-    yield "components", seconds, pca, OURS
-    later = [UNFOLDING, SPREADING]
+    all_of_it = ours(len(X))
+    yield "components", seconds, pca, all_of_it
+    later = all_of_it[2:]
     yield "components, no exaggeration", seconds, pca, later
     clock = process_time()
     Y = attracted(P, pca)
     seconds += process_time() - clock
-    yield "components, linear exaggeration", seconds, Y, OURS[1:]
+    yield "components, linear exaggeration", seconds, Y, all_of_it[1:]
     clock = process_time()
     Y = eigenvectors(P)
     seconds = process_time() - clock
-    yield "eigenvectors", seconds, INITIAL_SCALE * Y, OURS
+    yield "eigenvectors", seconds, INITIAL_SCALE * Y, all_of_it
     yield "eigenvectors of deviation 1, no exaggeration", seconds, Y, later
     clock = process_time()
     Y = placed(X, options)
     seconds = process_time() - clock
     one = Y / Y.std()
-    yield "a tenth and the rest placed", seconds, INITIAL_SCALE * one, OURS
+    yield "a tenth and the rest placed", seconds, INITIAL_SCALE * one, all_of_it
     yield "placed, of deviation 1, no exaggeration", seconds, one, later
     # a map of more points is wider
-    yield "placed, as wide as a map", seconds, Y * SAMPLED**0.25, [SPREADING]
+    yield "placed, as wide as a map", seconds, Y * SAMPLED**0.25, all_of_it[3:]
 
 
 def starts(options):
@@ -186,14 +236,10 @@ def starts(options):
         }
     with Threads(options.threads, hold_blas=True) as threads:
         for name, X in data.items():
-            found = SquaredDistances(X).nearest(90, threads)
-            scales = Bandwidths(np.array([30.0]), np.nan)
-            P = graph_affinities(found, scales, True, np.float32, threads)
-            objective = EmbeddingObjective(
-                P, Kernel(STUDENT_T, 1.0), True, threads, repulsion="auto"
-            )
+            objective, _ = over_neighbors(X, threads)
+            P = objective.affinities.P
             table = Table(name, f"{name} {X.shape}", columns)
-            for title, seconds, Y, phases in starting(X, P.P, options):
+            for title, seconds, Y, phases in starting(X, P, options):
                 Y = np.ascontiguousarray((Y - Y.mean(axis=0)).T, dtype=np.float32)
                 clock = process_time()
                 kl, Y = run(objective, Y, phases, EARLY_MARKS)

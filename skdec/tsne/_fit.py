@@ -28,7 +28,7 @@ from skdec.tsne._placement import FittedCopies, Placing, warn_if_lost
 from skdec.tsne._progress import Progress
 from skdec.tsne._remarks import on_descent
 from skdec.tsne._repulsion import check_grid
-from skdec.tsne._schedule import schedule, stable_rate
+from skdec.tsne._schedule import schedule, spreading_momentum, stable_rate
 from skdec.tsne._start import computed_start, given_start
 from skdec.utils.blocks import Blocks
 from skdec.utils.threads import Threads
@@ -299,6 +299,7 @@ def _phases(params, n_samples, kernel):
         params.early_exaggeration_iter,
         params.max_iter,
         learning_rate,
+        spreading_momentum(kernel, n_samples),
     )
 
 

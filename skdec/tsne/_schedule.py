@@ -11,6 +11,10 @@ from skdec.kernels.types import GAUSSIAN
 # points stays folded from some random starts.
 MOMENTUM, LATE_MOMENTUM = 0.8, 0.95
 
+# Maps of more points are wider, and spread out for a while with more momentum.  To the
+# end it would throw points out of maps without clusters, and at ν > 1 of any: KL rises.
+USUAL_SIZE, POWER, SPREADING = 3000, 0.3, 250
+
 # Similarity of neighbours at ν = 1 in a map made in short steps, exp Σ_ij p_ij log s_ij
 # (measured in tests/tsne/test_schedule.py); longer ones spread it further.
 NEIGHBOUR_SIMILARITY = 1 / 8
@@ -57,23 +61,38 @@ def stable_rate(kernel, n_components, exaggeration=1.0):
     return rate / 2 if n_components == 1 and not gaussian else rate
 
 
-def schedule(early, late, early_iter, max_iter, learning_rate):
+def spreading_momentum(kernel, n_samples):
+    """m = 1 − 0.05 (3,000/n)^0.3 above 3,000 samples, and 0.95 up to there.
+
+    It is 0.95 for ν > 1 and for the Gaussian, whose tails bring back no point that has
+    been thrown out.
+    """
+    if kernel.kind == GAUSSIAN or kernel.dof > 1:
+        return LATE_MOMENTUM
+    share = min(1.0, USUAL_SIZE / n_samples)
+    return 1 - (1 - LATE_MOMENTUM) * share**POWER
+
+
+def schedule(early, late, early_iter, max_iter, learning_rate, momentum):
     """The phases of a fit.
 
     ``early`` exaggeration for ``early_iter`` iterations and the geometric mean of
     ``early`` and ``late`` for 30 more; then ``late``, 75 iterations with little
     momentum, while the map unfolds, and the rest with much, which spreads it out.
     ``learning_rate`` is a function of the share of the full rate, the exaggeration, and
-    whether that is early.
+    whether that is early.  ``momentum`` is that of the first 250 iterations of the
+    rest, if it is more than that of the others.
     """
     middle = (early * late) ** 0.5
     unfolded = unfolded_after(early_iter)
-    stops = early_iter, unfolded - UNFOLDING, unfolded, max_iter
+    spread = unfolded + (SPREADING if momentum > LATE_MOMENTUM else 0)
+    stops = early_iter, unfolded - UNFOLDING, unfolded, spread, max_iter
     stops = np.minimum(stops, max_iter)
     settings = [
         (early, MOMENTUM, 1 / 4, True),
         (middle, MOMENTUM, 1 / 4, True),
         (late, MOMENTUM, 1 / 2, False),
+        (late, momentum, 1, False),
         (late, LATE_MOMENTUM, 1, False),
     ]
     return [

@@ -14,35 +14,49 @@ from sklearn.preprocessing import StandardScaler
 import skdec
 from skdec import ExactTSNE, conditional_affinities, joint_affinities
 from skdec.kernels.types import GAUSSIAN, STUDENT_T, Kernel
-from skdec.tsne._schedule import schedule, stable_rate
+from skdec.tsne._schedule import schedule, spreading_momentum, stable_rate
 from tests import naive
 from tests.tsne.common import DIGITS, IRIS, full_kl
 
 
 @pytest.mark.parametrize(
-    "early_iter, max_iter, stops",
+    "early_iter, max_iter, momentum, stops",
     [
-        (250, 1000, [250, 280, 355, 1000]),
-        (250, 260, [250, 260, 260, 260]),
-        (0, 1000, [0, 0, 75, 1000]),
+        (250, 1000, 0.95, [250, 280, 355, 355, 1000]),
+        (250, 1000, 0.97, [250, 280, 355, 605, 1000]),
+        (250, 260, 0.97, [250, 260, 260, 260, 260]),
+        (0, 1000, 0.95, [0, 0, 75, 75, 1000]),
+        (0, 300, 0.97, [0, 0, 75, 300, 300]),
     ],
 )
-def test_phases(early_iter, max_iter, stops):
+def test_phases(early_iter, max_iter, momentum, stops):
     phases = schedule(
         16.0,
         4.0,
         early_iter,
         max_iter,
         lambda share, exaggeration, early: share / exaggeration,
+        momentum,
     )
     assert [phase.stop for phase in phases] == stops
     # between them the geometric mean
-    assert_allclose([phase.exaggeration for phase in phases], [16, 8, 4, 4])
+    assert_allclose([phase.exaggeration for phase in phases], [16, 8, 4, 4, 4])
     assert_allclose(
         [phase.learning_rate for phase in phases],
-        [1 / 64, 1 / 32, 1 / 8, 1 / 4],
+        [1 / 64, 1 / 32, 1 / 8, 1 / 4, 1 / 4],
     )
-    assert [phase.early for phase in phases] == [True, True, False, False]
+    assert [phase.early for phase in phases] == [True, True] + [False] * 3
+    assert [phase.momentum for phase in phases] == [0.8, 0.8, 0.8, momentum, 0.95]
+
+
+def test_larger_maps_have_more_momentum():
+    n, kernel = 3000 * 2**10, Kernel(STUDENT_T, 1.0)
+    for few in (2, 3000):
+        assert spreading_momentum(kernel, few) == 0.95
+    for dof in (0.5, 1.0):
+        assert_allclose(spreading_momentum(Kernel(STUDENT_T, dof), n), 1 - 0.05 / 8)
+    for other in (Kernel(STUDENT_T, 1.1), Kernel(GAUSSIAN, 1.0)):
+        assert spreading_momentum(other, n) == 0.95
 
 
 def test_rates_of_one_component_and_of_the_gaussian():
