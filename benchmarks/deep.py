@@ -132,7 +132,7 @@ def all_methods(task, seed, options, variants):
             augment=task.augmentation if variant == "augmented" else None,
             dropout=task.dropout if variant == "augmented" else 0.2,
             batch_size=task.batch_size,
-            precision="mixed",
+            precision=options.precision,
             device=options.device,
             random_state=seed,
         )

@@ -120,6 +120,8 @@ def add_options(parser):
     deep.add_argument("--variants", nargs="+", choices=["plain", "augmented"],
                       default=["plain", "augmented"])  # fmt: skip
     deep.add_argument("--device", default="auto", help="where networks train")
+    deep.add_argument("--precision", choices=["single", "mixed"], default="mixed",
+                      help="of training; mixed is slow without bfloat16")  # fmt: skip
     deep.add_argument("--epochs", type=int, help="of pre-training")
     deep.add_argument("--passes", type=int, help="of clustering, at most")
     deep.add_argument("--dropout", type=float, help="where rows are augmented")
