@@ -206,7 +206,7 @@ def near_of(near, D):
     return e * q, e * (near.power * q + near.factor) / (nu * u)
 
 
-# in space Student's is met in tests/tsne/test_grid.py: each one takes seconds to compile
+# Student's in space is met in tests/tsne/test_grid.py: each takes seconds to compile
 @pytest.mark.parametrize(
     ("kind", "n_axes"),
     [("none", 2), ("cauchy", 2), ("student", 2), ("none", 3), ("cauchy", 3)],
