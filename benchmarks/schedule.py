@@ -115,11 +115,9 @@ def larger(options, threads):
         Column("neighbours kept", "", "{:.4f}"),
     )
     gaussian = np.random.default_rng(0).normal(size=(20_000, 10))
-    data = {"one Gaussian, 20,000": gaussian}
-    if options.small:
-        data = {"one Gaussian, 3,500": gaussian[:3500]}
-    else:
-        data["MNIST, 70,000"] = mnist(options.mnist, 70_000)[0]
+    data = {"Gaussian": gaussian[: 3500 if options.small else None]}
+    if not options.small:
+        data["MNIST"] = mnist(options.mnist, 70_000)[0]
     for name, X in data.items():
         objective, start = over_neighbors(X, threads)
         momentum = spreading_momentum(Kernel(STUDENT_T, 1.0), len(X))
