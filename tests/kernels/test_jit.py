@@ -57,6 +57,7 @@ def test_what_calls_a_sum_is_inlined_wherever_it_is_called():
 
 
 @pytest.mark.skipif(config.DISABLE_JIT, reason="there is no machine code")
+@pytest.mark.skipif(bool(config.BOUNDSCHECK), reason="no loop with checks is a vector")
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="its names are x86's")
 @pytest.mark.parametrize("kind", ["cauchy", "student"])
 @pytest.mark.parametrize("n_axes", [2, 3])
