@@ -13,10 +13,12 @@ shows how far such a score can be followed.
 """
 
 import tempfile
+import warnings
 
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import Pipeline
@@ -46,7 +48,9 @@ def agreement(pipeline, X, y):
     return adjusted_rand_score(y, pipeline.predict(X))
 
 
-with tempfile.TemporaryDirectory() as cache:
+with tempfile.TemporaryDirectory() as cache, warnings.catch_warnings():
+    # of a map of perplexity 5, one row in five hundred may find no place, which warns
+    warnings.simplefilter("ignore", ConvergenceWarning)
     pipeline = Pipeline(
         [
             ("map", ExactTSNE(random_state=0)),
