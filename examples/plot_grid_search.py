@@ -49,7 +49,7 @@ def agreement(pipeline, X, y):
 
 
 with tempfile.TemporaryDirectory() as cache, warnings.catch_warnings():
-    # of a map of perplexity 5, one row in five hundred may find no place, which warns
+    # a row of some map may find no place in it, and which one depends on the processor
     warnings.simplefilter("ignore", ConvergenceWarning)
     pipeline = Pipeline(
         [
