@@ -15,6 +15,7 @@ from sklearn.neighbors import (
 from skdec import ExactTSNE
 from skdec.kernels.types import STUDENT_T, Kernel
 from skdec.tsne import _distances, _field, _placement
+from skdec.tsne._bfgs import minimise_rows
 from skdec.tsne._field import GridField, PairField, repulsion_of
 from skdec.tsne._placement import AllPairsObjective, FittedMap, place_points
 from skdec.utils.threads import Threads
@@ -113,6 +114,23 @@ def test_points_without_a_place_are_reported():
     with pytest.warns(ConvergenceWarning, match="1 of 1 new points found no place"):
         new = tsne.transform(near_corners)
     assert 9 * np.sqrt(2) < np.linalg.norm(new) <= 10 * np.sqrt(2)
+
+
+def test_rows_that_have_not_come_to_rest_start_once_more(monkeypatch):
+    tsne = ExactTSNE(max_iter=300, random_state=0).fit(DIGITS[:400])
+    expected = tsne.transform(DIGITS[400:450])
+    left = []
+
+    def cut_off(*arguments, **options):
+        left.append(minimise_rows(*arguments, max_iter=300 if left else 6, **options))
+        return left[-1]
+
+    monkeypatch.setattr("skdec.tsne._placement.minimise_rows", cut_off)
+    # which would warn of rows without a place
+    assert_allclose(tsne.transform(DIGITS[400:450]), expected, rtol=1e-4, atol=1e-4)
+    assert len(left) == 2
+    assert 0 < len(left[0]) < 50
+    assert len(left[1]) == 0
 
 
 def test_transform_before_fit():
