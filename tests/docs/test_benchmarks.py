@@ -339,8 +339,6 @@ def timings(suite):
 
 
 @pytest.mark.slow
-# of a map that has not settled, on some processors; it is no matter to a clock
-@pytest.mark.filterwarnings("ignore:.*found no place in the map")
 @pytest.mark.parametrize("suite", asv_classes(), ids=lambda suite: suite.__name__)
 def test_the_asv_suite_runs(suite):
     assert len(suite.params) == len(suite.param_names)
