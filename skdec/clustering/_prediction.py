@@ -14,7 +14,7 @@ from sklearn.base import (
     TransformerMixin,
 )
 from sklearn.utils import gen_batches, get_tags
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skdec.clustering._memberships import memberships, most_probable, target
 from skdec.clustering._objective import ClusteringObjective, Mixture
@@ -23,7 +23,7 @@ from skdec.clustering._spread import simplified_silhouette
 from skdec.clustering._training import DIVERGED
 from skdec.utils.blocks import check_blocks, for_workers, in_memory, is_dask, row_by_row
 from skdec.utils.threads import Threads
-from skdec.utils.validation import FLOATS, check_matrix, with_merged_entries
+from skdec.utils.validation import check_matrix, validate_rows, with_merged_entries
 from skdec.utils.weights import Weights, check_weights
 
 if TYPE_CHECKING:
@@ -321,14 +321,8 @@ class FittedClustering(
 
     def _validate(self, X, encoder, reset=False):
         takes_sparse = encoder is None or get_tags(encoder).input_tags.sparse
-        X = validate_data(
-            self,
-            X,
-            dtype=FLOATS,
-            order="C",
-            accept_sparse="csr" if takes_sparse else False,
-            reset=reset,
-        )
+        accepted = "csr" if takes_sparse else False
+        X = validate_rows(self, X, accept_sparse=accepted, reset=reset)
         return with_merged_entries(X)
 
     def __sklearn_is_fitted__(self):

@@ -17,7 +17,7 @@ from skdec.tsne._distances import SquaredDistances
 from skdec.tsne._exact_search import ProductIndex
 from skdec.tsne._neighbors import ScikitLearnIndex, nearest_in_matrix
 from skdec.utils.threads import Threads
-from skdec.utils.validation import FLOATS, with_short_indices
+from skdec.utils.validation import FLOATS, check_unmasked, with_short_indices
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -366,6 +366,7 @@ def spaces_of(X, embedding, metric, metric_params, rows):
 
 def _spaces(X, embedding, metric, sample_size, random_state):
     X = checked(X, metric)
+    check_unmasked(embedding, "embedding")
     embedding = check_array(embedding, dtype=FLOATS, input_name="embedding")
     check_consistent_length(X, embedding)
     rows = chosen_rows(sample_size, X.shape[0], random_state, "sample_size")
@@ -381,6 +382,7 @@ def checked(X, metric):
             "among all others count; a sparse graph has those of neighbours alone"
         )
     finite = "allow-nan" if metric == "nan_euclidean" else True
+    check_unmasked(X, "X")
     X = check_array(
         X, accept_sparse="csr", dtype=FLOATS, input_name="X", ensure_all_finite=finite
     )

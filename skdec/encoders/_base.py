@@ -13,10 +13,10 @@ from sklearn.base import (
 )
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import gen_batches
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skdec.utils.numbers import LARGEST, largest_magnitude, power_of_two
-from skdec.utils.validation import FLOATS, check_matrix, with_merged_entries
+from skdec.utils.validation import check_matrix, validate_rows, with_merged_entries
 from skdec.utils.weights import check_weights
 
 if TYPE_CHECKING:
@@ -39,9 +39,7 @@ class BaseEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _check(self, X, reset=False):
         if not reset:
             check_is_fitted(self)
-        X = validate_data(
-            self, X, dtype=FLOATS, order="C", accept_sparse="csr", reset=reset
-        )
+        X = validate_rows(self, X, accept_sparse="csr", reset=reset)
         return with_merged_entries(X)
 
     def _check_fit(self, X, sample_weight):

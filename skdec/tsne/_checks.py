@@ -4,12 +4,12 @@ from numbers import Real
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils.validation import check_non_negative, validate_data
+from sklearn.utils.validation import check_non_negative
 
 from skdec.utils.blocks import Blocks
 from skdec.utils.memory import available
 from skdec.utils.sklearn_compat import VALID_METRICS, StrOptions
-from skdec.utils.validation import FLOATS, Range, with_short_indices
+from skdec.utils.validation import Range, validate_rows, with_short_indices
 
 # without those that SciPy has removed
 METRICS = StrOptions(
@@ -34,11 +34,9 @@ def check_rows(estimator, X, metric, *, exact, reset=True):
     finite = finite_for(metric)
     if precomputed and _may_be_distances(X, n_known):
         finite = False
-    X = validate_data(
+    X = validate_rows(
         estimator,
         X,
-        dtype=FLOATS,
-        order="C",
         accept_sparse="csr",
         ensure_all_finite=finite,
         ensure_min_samples=2 if reset else 1,

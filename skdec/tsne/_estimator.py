@@ -199,10 +199,10 @@ class ExactTSNE(
     early_exaggeration_iter : int, default=50
         Iterations with ``early_exaggeration``.
     tol : float, default=3e-3
-        In the last phase, from iteration 155 on at the defaults, stop when KL has
-        fallen by less than ``tol`` times itself in 50 iterations.  The default
-        stops about 1 to 2 % above the KL that a smaller ``tol`` would reach; 0 goes on
-        until ``max_iter``.
+        In the last phase, at the defaults from iteration 155 on and above 3,000 rows
+        from 405, stop when KL has fallen by less than ``tol`` times itself in 50
+        iterations.  The default stops about 1 to 2 % above the KL that a smaller
+        ``tol`` would reach; 0 goes on until ``max_iter``.
     precision : {"single", "double"}, default="single"
         Floating-point precision of the optimisation.  P takes 2 or 4 bytes for an
         ordered pair.

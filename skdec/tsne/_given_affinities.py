@@ -4,17 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils.validation import validate_data
 
 from skdec.tsne._affinities import from_graph, from_matrix
-from skdec.utils.validation import FLOATS, check_distribution, check_square
+from skdec.utils.validation import check_distribution, check_square, validate_rows
 
 
 def check_affinities(estimator, X, joint):
     """X as a P: square, with a zero diagonal, all of it or each row summing to 1."""
-    X = validate_data(
-        estimator, X, dtype=FLOATS, order="C", accept_sparse="csr", ensure_min_samples=2
-    )
+    X = validate_rows(estimator, X, accept_sparse="csr", ensure_min_samples=2)
     check_square(X, "X", X.shape[0])
     X = check_distribution(X, "X", rows=not joint, accept_sparse="csr")
     if X.diagonal().any():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 from sklearn.utils import check_array
+from sklearn.utils.validation import validate_data
 
 from skdec.utils.numbers import largest_magnitude, working_dtype
 from skdec.utils.sklearn_compat import Interval
@@ -48,9 +49,25 @@ N_JOBS = [None, Range(Integral, None, None, closed="neither")]
 
 def check_matrix(array: Any, name: str, **kwargs: Any) -> FloatArray:
     """A finite 2-D C-ordered float32 or float64 array, or an error naming ``name``."""
+    check_unmasked(array, name)
     with naming(name):
         X = check_array(array, dtype=FLOATS, order="C", input_name=name, **kwargs)
     return with_merged_entries(X)
+
+
+def validate_rows(estimator: Any, X: Any, **kwargs: Any) -> FloatArray:
+    """X of an estimator: C-ordered float32 or float64, its features checked or set."""
+    check_unmasked(X, "X")
+    return validate_data(estimator, X, dtype=FLOATS, order="C", **kwargs)
+
+
+def check_unmasked(array: Any, name: str) -> None:
+    """Raise where entries are masked: what lies under a mask would be read."""
+    if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
+        raise ValueError(
+            f"{name} must have no masked entries; got {np.ma.count_masked(array)}: "
+            "fill them in, or leave their rows out"
+        )
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import numpy as np
 
 from skdec.utils.numbers import power_of_two
 from skdec.utils.sklearn_compat import check_sample_weight
-from skdec.utils.validation import naming
+from skdec.utils.validation import check_unmasked, naming
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -62,6 +62,7 @@ def check_weights(sample_weight: ArrayLike | None, X: Any) -> Weights:
     """
     if sample_weight is None:
         return Weights(None)
+    check_unmasked(sample_weight, "sample_weight")
     with naming("sample_weight"):
         # checked first, because scikit-learn names no argument here, or lets it pass
         # (1.6)

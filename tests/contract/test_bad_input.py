@@ -23,6 +23,7 @@ ARRAYS = {
     "no columns": (np.empty((20, 0)), "0 feature"),
     "complex": (X + 1j, "Complex data not supported"),
     "3-D": (X[None], "dim 3"),
+    "masked": (np.ma.masked_greater(X, 1), "must have no masked entries; got"),
 }
 # no estimator may reach its loops before it complains
 ESTIMATORS = [ExactTSNE(max_iter=10**9), StudentTClustering(max_iter=10**9)]
@@ -63,7 +64,7 @@ def test_functions_refuse_arrays(call, name, kind):
     bad, message = ARRAYS[kind]
     with pytest.raises(ValueError, match=f"Input {name} contains {message}"):
         call(bad)
-    for other in ("1-D", "empty", "3-D"):
+    for other in ("1-D", "empty", "3-D", "masked"):
         bad, message = ARRAYS[other]
         with pytest.raises(ValueError, match=message) as caught:
             call(bad)
@@ -212,6 +213,7 @@ def test_metrics_that_give_no_distances():
         (np.full(20, np.nan), "sample_weight"),
         (np.full(20, 1e307), r"sample_weight must have a sum of at most 1e\+307"),
         (["a"] * 20, "^sample_weight: could not convert"),
+        (np.ma.masked_less(np.arange(20.0), 2), "sample_weight must have no masked"),
     ],
 )
 def test_weights_are_checked(weight, message):

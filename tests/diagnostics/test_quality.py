@@ -103,6 +103,13 @@ def test_bad_sizes_are_refused(pair):
         neighbor_recall(X, Y[:-1])
 
 
+def test_masked_entries_are_refused(pair):
+    for masked, name in enumerate(("X", "embedding")):
+        hidden = [np.ma.masked_greater(A, 1) if A is pair[masked] else A for A in pair]
+        with pytest.raises(ValueError, match=f"{name} must have no masked entries"):
+            trustworthiness(*hidden)
+
+
 @pytest.mark.parametrize(
     "score", [neighbor_recall, trustworthiness, distance_rank_correlation]
 )
