@@ -299,7 +299,7 @@ def _phases(params, n_samples, kernel):
         params.early_exaggeration_iter,
         params.max_iter,
         learning_rate,
-        spreading_momentum(kernel, n_samples),
+        spreading_momentum(kernel, n_samples, _late(params)),
     )
 
 

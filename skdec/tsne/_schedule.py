@@ -13,6 +13,7 @@ MOMENTUM, LATE_MOMENTUM = 0.8, 0.95
 
 # Maps of more points are wider, and spread out for a while with more momentum.  To the
 # end it would throw points out of maps without clusters, and at ν > 1 of any: KL rises.
+# What an exaggeration draws together it would throw apart, and more iterations go by.
 USUAL_SIZE, POWER, SPREADING = 3000, 0.3, 250
 
 # Similarity of neighbours at ν = 1 in a map made in short steps, exp Σ_ij p_ij log s_ij
@@ -61,13 +62,13 @@ def stable_rate(kernel, n_components, exaggeration=1.0):
     return rate / 2 if n_components == 1 and not gaussian else rate
 
 
-def spreading_momentum(kernel, n_samples):
+def spreading_momentum(kernel, n_samples, exaggeration=1.0):
     """m = 1 − 0.05 (3,000/n)^0.3 above 3,000 samples, and 0.95 up to there.
 
     It is 0.95 for ν > 1 and for the Gaussian, whose tails bring back no point that has
-    been thrown out.
+    been thrown out, and with a lasting ``exaggeration`` above 1, whose map is not wide.
     """
-    if kernel.kind == GAUSSIAN or kernel.dof > 1:
+    if kernel.kind == GAUSSIAN or kernel.dof > 1 or exaggeration > 1:
         return LATE_MOMENTUM
     share = min(1.0, USUAL_SIZE / n_samples)
     return 1 - (1 - LATE_MOMENTUM) * share**POWER

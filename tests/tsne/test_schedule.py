@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 import skdec
 from skdec import ExactTSNE, conditional_affinities, joint_affinities
 from skdec.kernels.types import GAUSSIAN, STUDENT_T, Kernel
+from skdec.tsne._fit import _phases
 from skdec.tsne._schedule import schedule, spreading_momentum, stable_rate
 from tests import naive
 from tests.tsne.common import DIGITS, IRIS, full_kl
@@ -57,6 +58,18 @@ def test_larger_maps_have_more_momentum():
         assert_allclose(spreading_momentum(Kernel(STUDENT_T, dof), n), 1 - 0.05 / 8)
     for other in (Kernel(STUDENT_T, 1.1), Kernel(GAUSSIAN, 1.0)):
         assert spreading_momentum(other, n) == 0.95
+    assert spreading_momentum(kernel, n, 0.5) == spreading_momentum(kernel, n)
+    assert spreading_momentum(kernel, n, 1.1) == 0.95
+
+
+def test_an_exaggerated_map_has_no_phase_that_spreads_it():
+    stops = {}
+    for exaggeration in (None, 4.0):
+        phases = _phases(
+            ExactTSNE(exaggeration=exaggeration), 10_000, Kernel(STUDENT_T, 1.0)
+        )
+        stops[exaggeration] = [phase.stop for phase in phases]
+    assert stops == {None: [50, 80, 155, 405, 1000], 4.0: [50, 80, 155, 155, 1000]}
 
 
 def test_rates_of_one_component_and_of_the_gaussian():
