@@ -19,7 +19,7 @@ from benchmarks import plots, results
 from benchmarks.parts import PARTS
 from benchmarks.views import VIEWS
 
-MARK = re.compile(r"(<!-- results: (\S+) -->)(.*?)(<!-- end -->)", re.S)
+MARK = re.compile(r"(<!-- results: ([^\n]+?) -->)(.*?)(<!-- end -->)", re.S)
 OPENING = re.compile(r"<!-- results: ")
 # of a part, what is for a program to read
 EACH_RUN = re.compile("(^|: )runs$")

@@ -256,7 +256,8 @@ def whole(options):
     X, y = mnist(options.mnist, 2000 if options.small else 70_000)
     warm_up(affinities="neighbors")
     columns = (
-        Column("schedule"),
+        Column("exaggeration", "", "{:.0f}"),
+        Column("perplexity", "", "{:.0f}"),
         Column("iterations"),
         Column("fit", "s", "{:.0f}"),
         Column("KL on its P", "", "{:.3f}"),
@@ -269,17 +270,15 @@ def whole(options):
         "GaussianMixture(10), full": GaussianMixture(10, n_init=5, random_state=0),
         "StudentTClustering(10)": skdec.StudentTClustering(10, random_state=0),
     }
-    for name, more in (
-        ("late exaggeration 4", {"exaggeration": 4.0, "max_iter": 400}),
-        ("plain", {"max_iter": 500, "tol": 0}),
-    ):
+    until_rest = [(4.0, perplexity, 400, 3e-3) for perplexity in (10, 15, 20, 30)]
+    for exaggeration, perplexity, max_iter, tol in (*until_rest, (1.0, 30, 500, 0.0)):
         tsne = skdec.ExactTSNE(
-            affinities="neighbors", n_jobs=options.threads, **SETTINGS, **more
-        )
+            affinities="neighbors", perplexity=perplexity, exaggeration=exaggeration,
+            max_iter=max_iter, tol=tol, n_jobs=options.threads, random_state=0,
+        )  # fmt: skip
         seconds, embedding, _ = timed(lambda e=tsne: e.fit_transform(X))
         known = tsne.n_iter_, seconds, tsne.kl_divergence_, tsne.truncated_mass_
         for clusterer, model in clusterers.items():
-            table = table.plus(
-                name, *known, clusterer, accuracy(model.fit_predict(embedding), y)
-            )
+            found = accuracy(model.fit_predict(embedding), y)
+            table = table.plus(exaggeration, perplexity, *known, clusterer, found)
             yield table

@@ -175,12 +175,111 @@ def fit_and_loss(row):
     return f"{row['whole fit']:.1f} s, KL {row['KL, full P']:.2f}"
 
 
+# --------------------------------------------------------------- docs/scaling.md
+def scaling_tsne(entries):
+    """Times and memory of ExactTSNE by size: of MNIST, and of mixtures above it."""
+    columns = (
+        Column("rows", "", "{:,}"),
+        Column("P over"),
+        Column("500 iterations", "s", "{:.1f}"),
+        Column("of which the neighbours", "s", "{:.0f}"),
+        Column("neighbours found", "%", "{:.1f}"),
+        Column("memory"),
+    )
+    table = Table("tsne", "", columns)
+    memory = {
+        (row["affinities"], row["n"]): f"{row['memory']:.0f} MB beyond X"
+        for row in entries["tsne.memory"].table("memory").rows
+    }
+    fits = entries["tsne.approximations"].tables
+    for n, found in ((len_of(found), found) for found in fits):
+        seconds = found.row("method", "ExactTSNE, 500 iterations")["whole fit"]
+        over = "neighbors" if n > ALL_PAIRS else "exact"
+        known = memory.get((over, n))
+        table = table.plus(n, PAIRS[over], seconds, None, None, known)
+    for row in entries["tsne.large"].table("large").rows:
+        if row["n"] > max(cell["rows"] for cell in table.rows):
+            known = f"{row['peak memory with X']:.1f} GB with X"
+            times = row["whole fit"], row["neighbours"], 100 * row["recall"]
+            table = table.plus(row["n"], PAIRS["neighbors"], *times, known)
+    return table.markdown()
+
+
+# the rule of affinities="auto"
+ALL_PAIRS = 3000
+PAIRS = {"exact": "all pairs", "neighbors": "neighbours"}
+
+
+def len_of(table):
+    """The rows of a set of ``tsne.approximations``, by its title: (n, d)."""
+    return int(table.title.partition("(")[2].partition(",")[0])
+
+
+# the sets of ``clustering.memory`` as ``clustering.whole`` calls them
+WHOLE = {
+    "200,000, 10, 10": "200,000 x 10, float32",
+    "200,000, 50, 20": "200,000 x 50, float32",
+}
+
+
+def scaling_clustering(entries):
+    """Times and memory of StudentTClustering by size."""
+    columns = (
+        Column("n, d, k"),
+        Column("X"),
+        Column("one pass", "ms", "{:.1f}"),
+        Column("a whole fit at the defaults", "s", "{:.2f}"),
+        Column("memory beyond X", "MB", "{:.0f}"),
+    )
+    table = Table("clustering", "", columns)
+    steps = entries["clustering.steps"].table("steps").rows
+    whole = entries["clustering.whole"].table("whole")
+    digits = whole.row("data", "digits")["at the defaults"] / 1e3
+    table = table.plus("1,797, 64, 10", "float64", None, digits, None)
+    for row in entries["clustering.memory"].table("memory").rows:
+        size, dtype = row["n, d, k"], row["dtype"]
+        passes = [
+            step["StudentTClustering"]
+            for step in steps
+            if (step["n, d, k"], step["dtype"]) == (size, dtype)
+        ]
+        fit = None
+        if size in WHOLE:
+            fit = whole.row("data", WHOLE[size])["at the defaults"] / 1e3
+        step = passes[0] if passes else None
+        table = table.plus(size, dtype, step, fit, row["beyond it"])
+    return table.markdown()
+
+
+def predicting(entries):
+    """What predict takes of a million rows."""
+    table = entries["clustering.predictions"].table("predictions")
+    return f"{table.row('dtype', 'float32')['predict']:.0f} ms"
+
+
+def new_rows(entries):
+    """What placing new rows takes that does not grow with the map."""
+    table = entries["tsne.new_rows"].table("new_rows")
+    few, many = (table.row("n", n) for n in (100_000, 1_000_000))
+    return (
+        f"1,000 new rows take {few['1,000 rows']:.2f} s among 100,000 x 50 rows by the "
+        f"exact search, and {many['1,000 rows']:.2f} s among 1,000,000 by faiss; one "
+        f"row takes {few['1 row']:.0f} and {many['1 row']:.0f} ms. The grid, the reach "
+        "of the map and the hashes by which identical rows are found are made by the "
+        f"first call ({few['first call']:.1f} and {many['first call']:.1f} s)"
+    )
+
+
 VIEWS = {
     "readme": readme,
     "tsne.headline": tsne_headline,
     "tsne.iteration": tsne_iteration,
     "tsne.times": tsne_times,
     "tsne.placing.ratio": tsne_placing,
+    "tsne.new_rows.times": new_rows,
+    "scaling.tsne": scaling_tsne,
+    "scaling.clustering": scaling_clustering,
+    "scaling.predict": predicting,
     "clustering.headline": clustering_headline,
     "clustering.steps.ratios": clustering_steps,
     "deep.headline": deep_headline,
