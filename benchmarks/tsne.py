@@ -270,8 +270,9 @@ def whole(options):
         "GaussianMixture(10), full": GaussianMixture(10, n_init=5, random_state=0),
         "StudentTClustering(10)": skdec.StudentTClustering(10, random_state=0),
     }
-    until_rest = [(4.0, perplexity, 400, 3e-3) for perplexity in (10, 15, 20, 30)]
-    for exaggeration, perplexity, max_iter, tol in (*until_rest, (1.0, 30, 500, 0.0)):
+    exaggerated = [(4.0, perplexity, 400, 3e-3) for perplexity in (10, 15, 20, 30)]
+    plain = [(1.0, 30, 500, 0.0), (1.0, 30, 1000, 3e-3)]
+    for exaggeration, perplexity, max_iter, tol in exaggerated + plain:
         tsne = skdec.ExactTSNE(
             affinities="neighbors", perplexity=perplexity, exaggeration=exaggeration,
             max_iter=max_iter, tol=tol, n_jobs=options.threads, random_state=0,
