@@ -49,6 +49,8 @@ TRANSFORM = "tests/tsne/test_placement.py -k 'transform or place'"
 CONTINUED = "tests/tsne/test_continued.py"
 HISTORY = "tests/tsne/test_progress.py -k history"
 RATE = "tests/tsne/test_schedule.py -k pull_of_neighbours"
+SPREAD = "tests/tsne/test_schedule.py -k 'more_momentum or spreads'"
+MASKED = "tests/contract/test_bad_input.py -k 'masked or functions_refuse_arrays'"
 WATCH = "tests/clustering/test_watch.py -k 'are_given or often or large_data'"
 
 
@@ -679,6 +681,24 @@ MUTANTS = [
         middle=("(early * late) ** 0.5", "(early + late) / 2"),
         stops=("early_iter, unfolded - UNFOLDING,", "early_iter, UNFOLDING,"),
         no_transition=("TRANSITION if early_iter else 0", "TRANSITION"),
+    ),
+    *mutants(
+        "tsne/_schedule.py",
+        (SPREAD,),
+        spread_exaggerated=(" or exaggeration > 1:", ":"),
+        spread_light_tails=("or kernel.dof > 1 ", ""),
+        spread_few=("min(1.0, USUAL_SIZE / n_samples)", "USUAL_SIZE / n_samples"),
+    ),
+    *mutants(
+        "tsne/_fit.py",
+        (SPREAD,),
+        spread_unasked=("n_samples, _late(params))", "n_samples)"),
+    ),
+    *mutants(
+        "utils/validation.py",
+        (MASKED,),
+        masked_rows=('check_unmasked(X, "X")', "pass"),
+        masked_arguments=("check_unmasked(array, name)", "pass"),
     ),
     *mutants(
         "tsne/_held.py",
