@@ -181,7 +181,7 @@ def scaling_tsne(entries):
     columns = (
         Column("rows", "", "{:,}"),
         Column("P over"),
-        Column("500 iterations", "s", "{:.1f}"),
+        Column("500 iterations", "s"),
         Column("of which the neighbours", "s", "{:.0f}"),
         Column("neighbours found", "%", "{:.1f}"),
         Column("memory"),
@@ -194,13 +194,15 @@ def scaling_tsne(entries):
     fits = entries["tsne.approximations"].tables
     for n, found in ((len_of(found), found) for found in fits):
         seconds = found.row("method", "ExactTSNE, 500 iterations")["whole fit"]
+        seconds = f"{seconds:.1f}"
         over = "neighbors" if n > ALL_PAIRS else "exact"
         known = memory.get((over, n))
         table = table.plus(n, PAIRS[over], seconds, None, None, known)
     for row in entries["tsne.large"].table("large").rows:
         if row["n"] > max(cell["rows"] for cell in table.rows):
             known = f"{row['peak memory with X']:.1f} GB with X"
-            times = row["whole fit"], row["neighbours"], 100 * row["recall"]
+            seconds = f"{row['whole fit']:,.0f}"
+            times = seconds, row["neighbours"], 100 * row["recall"]
             table = table.plus(row["n"], PAIRS["neighbors"], *times, known)
     return table.markdown()
 
