@@ -9,7 +9,12 @@ from sklearn.utils.validation import check_non_negative
 from skdec.utils.blocks import Blocks
 from skdec.utils.memory import available
 from skdec.utils.sklearn_compat import VALID_METRICS, StrOptions
-from skdec.utils.validation import Range, validate_rows, with_short_indices
+from skdec.utils.validation import (
+    Range,
+    check_unmasked,
+    validate_rows,
+    with_short_indices,
+)
 
 # without those that SciPy has removed
 METRICS = StrOptions(
@@ -191,6 +196,7 @@ def resolve_perplexities(perplexity, n_samples, sigma=None):
         return np.empty(0)
     if isinstance(perplexity, str):
         return np.array([max(1.0, min(30.0, (n_samples - 1) / 3))])
+    check_unmasked(perplexity, "perplexity")
     try:
         values = np.atleast_1d(np.asarray(perplexity, dtype=np.float64))
     except (TypeError, ValueError):

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skdec.utils.validation import check_unmasked
+
 
 class Places(NamedTuple):
     """Which rows of a map move together, and which do not move."""
@@ -21,6 +23,7 @@ def check_fixed(fixed, n_samples, given):
     """The mask of the fixed rows; ``given``: whether the start is a given one."""
     if fixed is None:
         return np.zeros(n_samples, bool)
+    check_unmasked(fixed, "fixed")
     mask = np.asarray(fixed)
     if mask.dtype != bool or mask.shape != (n_samples,):
         raise ValueError(

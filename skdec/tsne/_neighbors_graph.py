@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from skdec.utils.validation import check_matrix
+from skdec.utils.validation import check_matrix, check_unmasked
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -61,6 +61,8 @@ def neighbors_graph(
            [1., 0., 2.],
            [3., 2., 0.]])
     """
+    check_unmasked(indices, "indices")
+    check_unmasked(distances, "distances")
     columns: Any = np.asarray(indices)
     if columns.dtype.kind not in "iu":
         raise TypeError(f"indices must be integers; got {columns.dtype}")

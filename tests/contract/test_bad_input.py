@@ -71,6 +71,24 @@ def test_functions_refuse_arrays(call, name, kind):
         assert name in str(caught.value).split(":")[0].split()
 
 
+HIDDEN = np.ma.masked_array(np.ones(20), mask=[1] + 19 * [0])
+MASKED = {
+    "fixed": lambda: ExactTSNE(init=X[:, :2]).fit(X, fixed=HIDDEN.astype(bool)),
+    "init": lambda: StudentTClustering(
+        3, init=np.ma.masked_array(X[:3], mask=np.eye(3))
+    ).fit(X),
+    "perplexity": lambda: ExactTSNE(perplexity=HIDDEN).fit(X),
+    "indices": lambda: skdec.neighbors_graph(HIDDEN[:, None], np.ones((20, 1))),
+    "distances": lambda: skdec.neighbors_graph(np.ones((20, 1), int), HIDDEN[:, None]),
+}
+
+
+@pytest.mark.parametrize("name", MASKED)
+def test_masked_parameters_are_refused(name):
+    with pytest.raises(ValueError, match=f"{name} must have no masked entries"):
+        MASKED[name]()
+
+
 PARAMETERS = [
     (ExactTSNE(perplexity=20), r"perplexity \(20\) must be less than n_samples \(20\)"),
     (ExactTSNE(perplexity=[5, 25]), r"perplexity \(25\) must be less"),
