@@ -84,6 +84,13 @@ MUTANTS = [
         log_exponent=("n + number(1) if high", "n - number(1) if high"),
     ),
     *mutants(
+        "kernels/elementary.py",
+        ("tests/kernels/test_elementary.py",),
+        power_degree=("DEGREE_32, DEGREE_64 = 5, 10", "DEGREE_32, DEGREE_64 = 4, 9"),
+        power_bounded=("limited = max(x, least)", "limited = x"),
+        power_high_terms=("e = e + square * high", "pass"),
+    ),
+    *mutants(
         "kernels/similarity.py",
         (AFFINITIES, CLUSTERING, EMBEDDING, GRADIENTS),
         log_large_dof=("LARGEST_LOG_DOF = 64", "LARGEST_LOG_DOF = 1e9"),
@@ -303,10 +310,10 @@ MUTANTS = [
         strip_from_the_top=("first -= bands.nodes[band] * size", "pass"),
         strips_replaced=("row[k] += strip[k]", "row[k] = strip[k]"),
         far_force=(
-            "2 * force[1] - per_unit * far_y",
-            "2 * force[1] + per_unit * far_y",
+            "out.forces[1, i] -= per_unit * far_y",
+            "out.forces[1, i] += per_unit * far_y",
         ),
-        far_force_across=("2 * force[2] - per_unit * far_z", "2 * force[2]"),
+        far_force_across=("out.forces[2, i] -= per_unit * far_z", "pass"),
         slope_across=("width, windows[1], slopes[1]", "width, slopes[1], windows[1]"),
         off_the_cells=("out.value[i] = np.inf", "out.value[i] = 0"),
         far_weight=("S[j] *= G[j]", "pass"),

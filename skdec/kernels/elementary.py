@@ -2,7 +2,10 @@
 
 import math
 
-from skdec.kernels.jit import as_integer, as_number, stage
+import numpy as np
+from numpy.polynomial import Chebyshev, Polynomial
+
+from skdec.kernels.jit import as_integer, as_number, lane_sum, stage
 
 # Beyond these exp overflows or underflows.  log 2 is in two parts, so that a whole
 # number times the first is exact.
@@ -10,6 +13,19 @@ LARGEST_32, LARGEST_64 = 87.0, 708.0
 LOG_2, LOG_2_HIGH = math.log(2), 0.693359375
 LOG_2_LOW = -2.121944400546905827679e-4
 ROOT_2 = math.sqrt(2)
+
+# 2^r, |r| ≤ 1/2, by powers of r: polynomials that meet it where Chebyshev's have
+# their zeros, right to 1e-7 and 2e-15.  As many powers in both, some of them 0.
+DEGREE_32, DEGREE_64 = 5, 10
+POWERS_32, POWERS_64 = (
+    tuple(
+        Chebyshev.interpolate(np.exp2, degree, domain=(-0.5, 0.5))
+        .convert(kind=Polynomial)
+        .coef.tolist()
+        + [0.0] * (DEGREE_64 - degree)
+    )
+    for degree in (DEGREE_32, DEGREE_64)
+)
 
 
 @stage
@@ -38,6 +54,33 @@ def exponential(x, like):
     # the last bits of this number are those of n
     power = as_number((as_integer(n + whole_units) + bias) << shift, n)
     return e * power if x > -largest else number(0)
+
+
+@lane_sum
+def power_of_two(x, like):
+    """2^x of x ≤ 0, in the precision of an array, for terms of sums.
+
+    x = n + r, |r| ≤ 1/2, with n found as in ``exponential`` and added to the exponent
+    of 2^r.  Two powers of r at a time, so that fewer operations wait for others.  At
+    least about 2^−126 in single precision and 2^−1022 in double.
+    """
+    number, single = like.dtype.type, like.itemsize == 4
+    whole_units = number(1.5 * 2**23 if single else 1.5 * 2**52)
+    least, shift = (number(-126), 23) if single else (number(-1022), 52)
+    powers = POWERS_32 if single else POWERS_64
+    limited = max(x, least)
+    shifted = limited + whole_units
+    r = limited - (shifted - whole_units)
+    square = r * r
+    e = number(powers[4]) + r * number(powers[5])
+    if not single:
+        high = number(powers[8]) + r * number(powers[9]) + square * number(powers[10])
+        high = (number(powers[6]) + r * number(powers[7])) + square * high
+        e = e + square * high
+    e = (number(powers[2]) + r * number(powers[3])) + square * e
+    e = (number(powers[0]) + r * number(powers[1])) + square * e
+    # the last bits of this number are those of n
+    return as_number(as_integer(e) + (as_integer(shifted) << shift), e)
 
 
 @stage

@@ -152,29 +152,38 @@ def add_strips(strips, bands, start, stop, grid):
 
 
 @summing_stage
-def put_potential(place, i, found, m, near, mesh, window, windows, slopes, nodes, out):
-    """Φ and −∇Φ at a place, from the first m of a list of near points and the nodes."""
+def put_near(place, i, found, m, near, out):
+    """The share of Φ and −∇Φ at a place that the first m of a list of points have."""
+    number = found.dtype.type
+    if len(place) == 2:
+        total, force = near_sums((number(place[0]), number(place[1])), found, m, near)
+    else:
+        here = number(place[0]), number(place[1]), number(place[2])
+        total, force = near_sums(here, found, m, near)
+        out.forces[2, i] = number(2) * force[2]
+    out.value[i] = total
+    out.forces[0, i], out.forces[1, i] = number(2) * force[0], number(2) * force[1]
+
+
+@summing_stage
+def add_far(place, i, mesh, window, windows, slopes, nodes, out):
+    """Add what Φ and −∇Φ at a place have from the nodes."""
     at = find_windows(place, mesh, window.values, windows)
     find_windows(place, mesh, window.slopes, slopes)
-    number, width = nodes.dtype.type, mesh.n_columns
-    per_unit = number(mesh.per_unit)
+    width, per_unit = mesh.n_columns, nodes.dtype.type(mesh.per_unit)
     if len(place) == 2:
-        x, y = number(place[0]), number(place[1])
-        total, force = near_sums((x, y), found, m, near)
         far, far_x, far_y = sum_patch(
             nodes, at, width, windows[1], slopes[1], windows[0], slopes[0]
         )
     else:
-        x, y, z = number(place[0]), number(place[1]), number(place[2])
-        total, force = near_sums((x, y, z), found, m, near)
         far, far_x, far_y, far_z = sum_block(
             nodes, at, width, width * mesh.n_rows, windows[2], slopes[2],
             windows[1], slopes[1], windows[0], slopes[0],
         )  # fmt: skip
-        out.forces[2, i] = 2 * force[2] - per_unit * far_z
-    out.value[i] = total + far
-    out.forces[0, i] = 2 * force[0] - per_unit * far_x
-    out.forces[1, i] = 2 * force[1] - per_unit * far_y
+        out.forces[2, i] -= per_unit * far_z
+    out.value[i] += far
+    out.forces[0, i] -= per_unit * far_x
+    out.forces[1, i] -= per_unit * far_y
 
 
 @kernel
@@ -185,14 +194,20 @@ def potential_bands(points, bands, cells, mesh, window, nodes, near, start, stop
     most = most_near(points.edges, cells) if paired else 0
     found = np.empty((len(points.positions) + 1, most), nodes.dtype)
     for c in range(bands.cells[start], bands.cells[stop]):
-        if points.edges[c] == points.edges[c + 1]:
+        first, last = points.edges[c], points.edges[c + 1]
+        if first == last:
             continue
         m = near_points(points, cells, c, found) if paired else 0
-        for p in range(points.edges[c], points.edges[c + 1]):
-            place = place_at(points.positions, p)
-            put_potential(
-                place, points.order[p], found, m, near, mesh, window, windows, slopes,
-                line, out,
+        # not both of one point after the other: the processor works at several points
+        # at a time as long as what it does at each is short
+        for p in range(first, last):
+            put_near(
+                place_at(points.positions, p), points.order[p], found, m, near, out
+            )
+        for p in range(first, last):
+            add_far(
+                place_at(points.positions, p), points.order[p], mesh, window, windows,
+                slopes, line, out,
             )  # fmt: skip
 
 
@@ -213,9 +228,8 @@ def field_rows(V, points, cells, mesh, window, nodes, near, most, start, stop, o
             continue
         m = near_points(points, cells, cell[i], found) if paired else 0
         place = place_in(V, i, points.positions)
-        put_potential(
-            place, i, found, m, near, mesh, window, windows, slopes, line, out
-        )
+        put_near(place, i, found, m, near, out)
+        add_far(place, i, mesh, window, windows, slopes, line, out)
 
 
 @kernel

@@ -102,18 +102,15 @@ lane_sum = _njit(fastmath={"contract"}, no_cpython_wrapper=True)
 
 
 def as_integer(x):
-    """The bits of a number."""
-    return x.view(np.int32 if x.itemsize == 4 else np.int64)
+    """The bits of a number, as an integer that has room for more."""
+    return int(x.view(np.int32 if x.itemsize == 4 else np.int64))
 
 
 def as_number(bits, like):
-    """The number, of the type of ``like``, that has these bits."""
+    """The number, of the type of ``like``, that has these bits, and none beyond."""
     number = type(like)
-    return (
-        np.int64(bits)
-        .astype(np.int32 if number == np.float32 else np.int64)
-        .view(number)
-    )
+    unsigned = np.uint32 if number == np.float32 else np.uint64
+    return unsigned(bits % 2 ** (8 * like.itemsize)).view(number)
 
 
 if not config.DISABLE_JIT:  # type: ignore[attr-defined]  # pragma: no cover

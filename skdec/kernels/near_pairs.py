@@ -13,7 +13,7 @@ import math
 from numba import config
 from numba.extending import overload
 
-from skdec.kernels.elementary import exponential
+from skdec.kernels.elementary import LOG_2, power_of_two
 from skdec.kernels.jit import SUM, kernel, reduction, stage
 from skdec.kernels.types import CauchyNear, StudentNear
 
@@ -33,7 +33,7 @@ def cauchy_term(D, near, like):
     one, tau = like.dtype.type(1), like.dtype.type(near.tau)
     u = one + D
     inverse = one / u
-    N = exponential(-tau * u, like) * inverse
+    N = power_of_two(like.dtype.type(-near.tau / LOG_2) * u, like) * inverse
     return N, N * (tau + inverse)
 
 
@@ -67,7 +67,7 @@ def student_term(D, near, like):
     u = one + D * near.per_dof
     inverse = one / math.sqrt(u)
     q = polynomial(near.terms, near.scale * inverse + near.shift)
-    e = exponential(-near.tau * u, like)
+    e = power_of_two(like.dtype.type(-near.tau / LOG_2) * u, like)
     return e * q, e * (near.power * q + near.factor) * (
         inverse * inverse * near.per_dof
     )
@@ -119,13 +119,13 @@ def near_sums(place, found, m, near):
 @stage
 def copy_points(positions, charge, first, last, found, n):
     """Copy some points to the list found, from its entry n on."""
-    for p in range(first, last):
-        found[0, n] = positions[0][p]
-        found[1, n] = positions[1][p]
-        if len(positions) == 3:
-            found[2, n] = positions[2][p]
-        found[len(positions), n] = charge[p]
-        n += 1
+    for axis in range(len(positions)):
+        row, source = found[axis, n:], positions[axis][first:last]
+        for k in range(len(source)):
+            row[k] = source[k]
+    row, source = found[len(positions), n:], charge[first:last]
+    for k in range(len(source)):
+        row[k] = source[k]
 
 
 @stage

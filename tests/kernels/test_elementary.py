@@ -48,6 +48,26 @@ def test_exponentials(rng, dtype):
     assert_array_equal(below, 0)
 
 
+@njit
+def powers_of_two(U):
+    for lane in range(len(U)):
+        U[lane] = elementary.power_of_two(U[lane], U)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_powers_of_two(rng, dtype):
+    least, error = (-126, 3e-7) if dtype == np.float32 else (-1022, 2e-15)
+    halves = np.nextafter(dtype(-0.5), np.array([-1, 0], dtype))
+    U = np.r_[0, -1e-20, -0.5, halves, -1, least + 1, rng.uniform(least + 1, 0, 300)]
+    U = U.astype(dtype)
+    found = U.copy()
+    powers_of_two(found)
+    assert_allclose(found, np.exp2(U.astype(float)), rtol=error)
+    below = np.array([least, least - 0.49, 2 * least, -np.inf], dtype)
+    powers_of_two(below)
+    assert np.all((below >= 0) & (below <= 1.01 * 2.0**least))
+
+
 @stage
 def rounded(x):
     """x to the nearest whole number, by adding and taking off a large one."""
