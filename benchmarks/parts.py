@@ -52,6 +52,7 @@ PARTS = {
         Part("tsne.growth", "tsne:growth", 1),
         Part("tsne.whole", "tsne:whole", 2),
         Part("tsne.sums", "fast_sum:sums", 8),
+        Part("tsne.attraction", "attraction:attraction", 4),
         Part("tsne.memory", "cost:memory", 3),
         Part("tsne.large", "cost:large", 9),
         Part("tsne.new_rows", "cost:new_rows", 6),

@@ -628,6 +628,23 @@ MUTANTS = [
         density_unit=("np.log(self.h) + np.log(self.unit)", "np.log(self.h)"),
     ),
     *mutants(
+        "kernels/graphs.py",
+        ("tests/tsne/test_numbering.py",),
+        entry_of_its_own_row=(
+            "renumbered.columns[end[c]] = r",
+            "renumbered.columns[end[c]] = i",
+        ),
+        rows_in_the_given_order=("i = order[r]\n        for e", "i = r\n        for e"),
+    ),
+    *mutants(
+        "tsne/_numbering.py",
+        ("tests/tsne/test_numbering.py",),
+        axes_in_one=("bit * n_axes + axis", "bit * n_axes"),
+        numbered_always=("self._next = 2 * self._age", "self._next = self._age"),
+        not_put_back=("else self._order] = values", "else slice(None)] = values"),
+        infinite_map=(" or not np.isfinite(Y).all()", ""),
+    ),
+    *mutants(
         "tsne/_objective.py",
         (EMBEDDING, GRADIENTS),
         joint_half=("total = 2 * Z.sum", "total = Z.sum"),

@@ -41,6 +41,28 @@ def transpose_stripe(columns, D, first, transposed):
                 end[c] = e + 1
 
 
+@kernel
+def renumber(graph, order, place, renumbered):
+    """A symmetric CSRGraph whose point r is ``order[r]``; ``place`` is the inverse.
+
+    An entry goes to the row of its column, which has it too.  So every row is filled
+    with its columns in order.  The edges of the graph to fill are 0.
+    """
+    edges, n = renumbered.edges, len(order)
+    for e in range(len(graph.columns)):
+        edges[place[graph.columns[e]] + 1] += 1
+    for r in range(n):
+        edges[r + 1] += edges[r]
+    end = edges[:-1].copy()
+    for r in range(n):
+        i = order[r]
+        for e in range(graph.edges[i], graph.edges[i + 1]):
+            c = place[graph.columns[e]]
+            renumbered.columns[end[c]] = r
+            renumbered.values[end[c]] = graph.values[e]
+            end[c] += 1
+
+
 @stage
 def shares(D, rows, scales, p, buffer):
     """p_l = exp(−β (D_l − D°)) / total with the scales of the row of each l."""

@@ -6,7 +6,8 @@ import numpy as np
 from scipy import sparse
 
 from skdec.kernels import embedding, embedding_fused
-from skdec.kernels.types import GAUSSIAN, STUDENT_T, CSRGraph
+from skdec.kernels.types import GAUSSIAN, STUDENT_T
+from skdec.tsne._numbering import NumberedGraph
 from skdec.tsne._repulsion import CopiesRepulsion, GridRepulsion
 
 # Forces are collected in so many slots and added in their order: enough to share among
@@ -55,7 +56,7 @@ class EmbeddingObjective:
         self.kernel = kernel._replace(dof=P.dtype.type(kernel.dof))
         self.graph = None
         if sparse.issparse(P):
-            self.graph = CSRGraph(P.data, P.indices, P.indptr)
+            self.graph = NumberedGraph(P)
             P = np.empty((n, 0), P.dtype)
         self.P, self.n_samples = P, n
         # an even number of blocks, for two threads, of an even number of rows, which
@@ -125,7 +126,9 @@ class EmbeddingObjective:
 
     def _attract(self, Y, attraction):
         """A of a sparse P."""
-        graph, kernel = self.graph, self.kernel
+        self.graph.follow(Y)
+        graph, kernel, Y = self.graph.graph, self.kernel, self.graph.numbered(Y)
+        numbered = np.empty_like(attraction)
         by_rows = {
             2: embedding_fused.plane_graph_rows,
             3: embedding_fused.space_graph_rows,
@@ -134,15 +137,16 @@ class EmbeddingObjective:
             points = np.ascontiguousarray(Y.T)
             self._run(
                 lambda start, stop: by_rows(
-                    points, graph, kernel.dof, start, stop, attraction
+                    points, graph, kernel.dof, start, stop, numbered
                 )
             )
         else:
             self._run(
                 lambda start, stop: embedding.graph_rows(
-                    Y, graph, kernel, start, stop, attraction
+                    Y, graph, kernel, start, stop, numbered
                 )
             )
+        self.graph.put_back(numbered, attraction)
 
     def _attract_all(self, Y, attraction):
         """A of a dense P: what the slots hold of it, without the R beside it."""
@@ -237,9 +241,10 @@ class EmbeddingObjective:
             )
             energy *= 2
         else:
+            graph, Y = self.graph.graph, self.graph.numbered(Y)
             self._run(
                 lambda start, stop: embedding.graph_energy_rows(
-                    Y, self.graph, self.kernel, start, stop, energy
+                    Y, graph, self.kernel, start, stop, energy
                 )
             )
         return float(P.negentropy + energy.sum() + np.sum(log_Z * P.mass))

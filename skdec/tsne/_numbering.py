@@ -1,0 +1,77 @@
+"""Points numbered as they lie in the map, so that neighbours share the cache."""
+
+import numpy as np
+
+from skdec.kernels import graphs
+from skdec.kernels.types import CSRGraph
+
+# Points are numbered after so many evaluations, and again whenever there have been
+# twice as many: most of what moves in a map moves early.
+FIRST = 25
+
+# Places are told apart to this share of the map's extent, 2^-BITS.
+BITS = 16
+
+
+def z_order(Y):
+    """The points of a map Y of (n_axes, n) along the curve of Morton.
+
+    Its key of a place is the bits of all coordinates, in turns from the highest on, so
+    that what lies in one square, or in a quarter of it, follows each other.
+    """
+    n_axes, n = Y.shape
+    corner = Y.min(axis=1, keepdims=True).astype(np.float64)
+    extent = max((Y.max(axis=1, keepdims=True) - corner).max(), np.finfo(float).tiny)
+    place = ((Y - corner) / extent * (2**BITS - 1)).astype(np.int64)
+    key = np.zeros(n, np.int64)
+    for bit in range(BITS):
+        for axis in range(n_axes):
+            key |= ((place[axis] >> bit) & 1) << (bit * n_axes + axis)
+    return np.argsort(key, kind="stable")
+
+
+class NumberedGraph:
+    """A symmetric graph, numbered as its points lie in a map while that is descended.
+
+    A row of P then finds its neighbours in few lines of the cache, which tells where
+    the map is larger than that.
+
+    Parameters
+    ----------
+    P : csr_matrix or csr_array of shape (n_samples, n_samples)
+        Symmetric.
+    """
+
+    def __init__(self, P):
+        self._given = CSRGraph(P.data, P.indices, P.indptr)
+        self._order, self._age, self._next = None, 0, FIRST
+        self.graph = self._given
+
+    def follow(self, Y):
+        """Count one evaluation, and number the points anew where it is time."""
+        self._age += 1
+        if self._age < self._next or not np.isfinite(Y).all():
+            return
+        self._next = 2 * self._age
+        self.graph = None  # or there would be three of them
+        self._order = z_order(Y)
+        self.graph = renumbered(self._given, self._order)
+
+    def numbered(self, Y):
+        """The points of (n_axes, n) in the order of the graph."""
+        return Y if self._order is None else Y[:, self._order]
+
+    def put_back(self, values, out):
+        """Values of (n_axes, n) in the order of the graph, each to its point."""
+        out[:, slice(None) if self._order is None else self._order] = values
+
+
+def renumbered(graph, order):
+    """The symmetric graph in which ``order[r]`` is point r, its columns in order."""
+    place = np.empty(len(order), np.int32)
+    place[order] = np.arange(len(order), dtype=np.int32)
+    edges = np.zeros_like(graph.edges)
+    columns, values = np.empty_like(graph.columns), np.empty_like(graph.values)
+    new = CSRGraph(values, columns, edges)
+    graphs.renumber(graph, order, place, new)
+    return new
