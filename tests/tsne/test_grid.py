@@ -261,7 +261,7 @@ def objectives(Y, name, dof, joint, dtype, threads):
 )
 def test_gradients(name, dof, n_components, joint):
     for radius in (1e-2, 15 if n_components < 3 else 7):
-        for dtype, rounding in ((np.float32, ROUNDING), (np.float64, 1e-9)):
+        for dtype, rounding in ((np.float32, ROUNDING), (np.float64, 1e-11)):
             shape = disc if n_components < 3 else ball
             Y = shape(500, radius)[:n_components].astype(dtype)
             with Threads(2) as threads:
@@ -269,6 +269,23 @@ def test_gradients(name, dof, n_components, joint):
                 expected, log_Z = pairs.gradient(Y.astype(np.float64), 4.0)
                 gradient, its_log_Z = grid.gradient(Y, 4.0)
             assert (pairs.repulsion, grid.repulsion) == ("pairs", "grid")
+            assert off(gradient, expected) < rounding
+            assert_allclose(its_log_Z, log_Z, rtol=rounding, atol=rounding)
+
+
+@pytest.mark.parametrize(("name", "Y"), named(maps()))
+def test_other_repulsions_are_those_of_all_pairs(name, Y):
+    """Conditional, and of one component; without attraction, which would hide them."""
+    for n_components, joint in ((2, False), (1, True), (1, False)):
+        if n_components == 1 and name == "upright line":  # a point, without forces
+            continue
+        for dtype, rounding in ((np.float32, ROUNDING), (np.float64, 1e-11)):
+            some = Y[:n_components].astype(dtype)
+            with Threads(2) as threads:
+                pairs, grid = objectives(some, "student_t", 1.0, joint, dtype, threads)
+                expected, log_Z = pairs.gradient(some.astype(np.float64), 0.0)
+                gradient, its_log_Z = grid.gradient(some, 0.0)
+            assert grid.repulsion == "grid"
             assert off(gradient, expected) < rounding
             assert_allclose(its_log_Z, log_Z, rtol=rounding, atol=rounding)
 
