@@ -424,6 +424,10 @@ def test_the_split_is_exact(tau, quality):
     assert_allclose(split.far(D) + near, 1 / (1 + D), rtol=1e-12)
     u = 1 + split.reach**2
     assert_allclose(tau * u, quality.truncation)
+    # N where it is left out (docs/tsne.md)
+    left_out = 1 / u - split.far(u - 1)
+    bound = np.exp(-quality.truncation) * tau / quality.truncation
+    assert_allclose(left_out, bound, atol=1e-16)
 
 
 @pytest.mark.parametrize("quality", [SINGLE, DOUBLE], ids=["single", "double"])
@@ -446,6 +450,14 @@ def test_windows(quality):
     for k in (0.0, 0.5, 2.0):
         expected = trapezoid(window.at(t) * np.cos(k * t), t)
         assert_allclose(window.transform(np.array([k]))[0], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("quality", "most"), [(SINGLE, 1.2e-6), (DOUBLE, 2.5e-13)])
+def test_frequencies_that_a_window_takes_for_others(quality, most):
+    window, k = Spreading(quality), np.linspace(0, np.pi / quality.oversampling, 9)
+    others = [window.transform(2 * np.pi * m + k) for m in (-2, -1, 1, 2)]
+    aliases = np.abs(others).sum(axis=0) / window.transform(k)
+    assert most / 1.2 < aliases.max() < most
 
 
 def test_levelling():
