@@ -1,13 +1,14 @@
 """What ExactTSNE and the affinities ask of their input: distances and perplexities."""
 
 from numbers import Real
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_non_negative
 
+from skdec.tsne._neighbors import ELEMENTS_PER_SEARCH
 from skdec.utils.blocks import Blocks
-from skdec.utils.memory import available
 from skdec.utils.sklearn_compat import VALID_METRICS, StrOptions
 from skdec.utils.validation import (
     Range,
@@ -27,6 +28,14 @@ PERPLEXITY = [Range(Real, 1, None, closed="left"), "array-like"]
 
 # Precomputed distances up to this share of the largest are zero up to rounding.
 ZERO_DISTANCE = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-10}
+
+# Twelve numbers of each sample are held beside its list and P: its hash, norm and
+# scales, the sums of its row, where its edges begin.
+BYTES_OF_SAMPLE = 12 * 8
+
+# What a stored distance takes while equal samples of a graph are looked for: its row,
+# column and value in all the forms that SciPy's conversions pass through.
+BYTES_OF_DISTANCE = 80
 
 
 def check_rows(estimator, X, metric, *, exact, reset=True):
@@ -144,9 +153,9 @@ def check_distances(X, name="X", n_finite=1):
             )
 
 
-def check_memory(n_samples, itemsize):
+def check_memory(n_samples, itemsize, there_is):
     """Raise now rather than minutes later, or by the system's end of the process."""
-    needed, there_is = n_samples * (n_samples // 2) * itemsize, available()
+    needed = n_samples * (n_samples // 2) * itemsize
     if needed > there_is:
         raise MemoryError(
             f"affinities='exact' of {n_samples} samples need {needed / 1e9:.3g} "
@@ -156,23 +165,65 @@ def check_memory(n_samples, itemsize):
         )
 
 
-def check_neighbour_memory(n_samples, n_neighbors, n_features, itemsize):
-    """The same of neighbours: their lists, the rows that are searched, and P.
+def check_neighbour_memory(n_samples, n_neighbors, rows, itemsize, there_is):
+    """The same of neighbours: their lists, P, and what the ``rows`` searched take.
 
     A neighbour takes its column and D in float64.  P has a column and a value for it,
     and where the two are not neighbours of each other as much the other way round.
+    Blocks of the search are gone before P is made.
     """
     lists = n_samples * n_neighbors * (8 + 8)
     P = 2 * n_samples * n_neighbors * (4 + itemsize)
-    needed, there_is = lists + P + n_samples * n_features * 8, available()
+    own = n_samples * BYTES_OF_SAMPLE
+    needed = rows.held + own + lists + max(P, rows.blocks)
     if needed > there_is:
+        if rows.blocks > P:
+            less = (
+                "It is the search among sparse rows that needs the most: some 50 "
+                "components of them (TruncatedSVD), or a graph of their neighbors "
+                "with metric='precomputed', need less"
+            )
+        else:
+            less = "A smaller perplexity needs less, three neighbors for each unit"
+            less += "; precision='single' a smaller P" if itemsize == 8 else ""
         raise MemoryError(
             f"affinities='neighbors' with {n_neighbors} neighbors of each of "
             f"{n_samples} samples need {needed / 1e9:.3g} GB of memory, and "
-            f"{there_is / 1e9:.3g} GB are available. A smaller perplexity needs less, "
-            "three neighbors for each unit"
-            + ("; precision='single' a smaller P" if itemsize == 8 else "")
+            f"{there_is / 1e9:.3g} GB are available. {less}"
         )
+
+
+def check_graph_memory(graph, n_neighbors, there_is):
+    """The same of a graph of distances, before it is copied to find equal samples."""
+    needed = graph.nnz * BYTES_OF_DISTANCE
+    if needed > there_is:
+        raise MemoryError(
+            f"X is a sparse graph of {graph.nnz} distances between {graph.shape[0]} "
+            f"samples, which need {needed / 1e9:.3g} GB of memory, and "
+            f"{there_is / 1e9:.3g} GB are available. A graph of the {n_neighbors} "
+            "neighbors of each sample that the perplexity asks for, or a smaller "
+            "perplexity and as many fewer neighbors, needs less"
+        )
+
+
+class RowsMemory(NamedTuple):
+    """Bytes that rows take while their neighbours are found and P is made."""
+
+    held: int  # until P is there
+    blocks: int = 0  # by the search alone
+
+
+def memory_of_rows(X, metric):
+    """What rows, or distances, take beside X, as ``RowsMemory``."""
+    if isinstance(X, Blocks) or metric == "precomputed":
+        return RowsMemory(0)
+    if not sparse.issparse(X):  # centred in float64, and the index in float32
+        return RowsMemory(X.shape[0] * X.shape[1] * (8 + 4))
+    copy = X.nnz * 8 + X.indices.nbytes
+    if metric not in ("euclidean", "l2", "cosine"):  # scikit-learn's loops
+        return RowsMemory(copy)
+    # of sparse products a block is dense, and so are the columns that it is sorted by
+    return RowsMemory(copy, min(X.shape[0] ** 2, ELEMENTS_PER_SEARCH) * (8 + 8))
 
 
 def zero_distance(X):

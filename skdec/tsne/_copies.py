@@ -73,7 +73,7 @@ def check_copies(sample_weight, X, params):
             "sample_weight must be None with affinities='precomputed': P has been made "
             "already, and how copies of rows would change it is not known"
         )
-    if _is_graph(X, params.metric):
+    if is_graph(X, params.metric):
         raise ValueError(
             "sample_weight must be None with a sparse graph of precomputed distances, "
             "whose lists are those of rows without weights; give the distances of all "
@@ -100,7 +100,7 @@ def fitted_points(X, weights, metric, metric_params, *, merge=True):
         first = distances.representatives()
         n_distinct = np.count_nonzero(first == np.arange(n_samples))
         many = n_distinct > MERGED_UP_TO * n_samples
-        whole = _is_graph(X, metric) or isinstance(X, Blocks)
+        whole = is_graph(X, metric) or isinstance(X, Blocks)
         if many or not merge or whole:
             return Points(distances, first)
         weights = np.ones(n_samples)
@@ -123,7 +123,7 @@ def fitted_points(X, weights, metric, metric_params, *, merge=True):
         rows, place[place >= 0] = rows[kept], which[place[place >= 0]]
 
 
-def _is_graph(X, metric):
+def is_graph(X, metric):
     """Whether X has the distances to neighbours, of lists that are cut already."""
     return isinstance(metric, str) and metric == "precomputed" and sparse.issparse(X)
 

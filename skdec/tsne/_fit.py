@@ -15,11 +15,13 @@ from skdec.tsne._affinities import (
 )
 from skdec.tsne._blocked import calibrated_by_workers
 from skdec.tsne._checks import (
+    check_graph_memory,
     check_memory,
     check_neighbour_memory,
+    memory_of_rows,
     resolve_perplexities,
 )
-from skdec.tsne._copies import check_copies, fitted_points, rows_alone
+from skdec.tsne._copies import check_copies, fitted_points, is_graph, rows_alone
 from skdec.tsne._given_affinities import given_affinities
 from skdec.tsne._gradient_descent import Check, Descent
 from skdec.tsne._held import check_fixed, places_of
@@ -30,7 +32,7 @@ from skdec.tsne._remarks import on_descent
 from skdec.tsne._repulsion import check_grid
 from skdec.tsne._schedule import schedule, spreading_momentum, stable_rate
 from skdec.tsne._start import computed_start, given_start
-from skdec.utils.blocks import Blocks
+from skdec.utils.memory import available
 from skdec.utils.threads import Threads
 from skdec.utils.warn import warn
 
@@ -83,9 +85,13 @@ def embed(X, params, sample_weight=None, previous=None, fixed=None):
         progress,
         Threads(params.n_jobs, hold_blas=True, listener=progress.part_done) as threads,
     ):
+        there_is = available()
+        if params.affinities != "precomputed" and is_graph(X, params.metric):
+            check_graph_memory(X, n_neighbors, there_is)
+        # how many points there are is known when identical rows have been found
         points = _points(X, weights, params, fixed)
         exact = takes_all_pairs(X, params, points.n_points)
-        _check_memory(X, params, points.n_points, exact, n_neighbors, dtype)
+        _check_memory(X, params, points.n_points, exact, n_neighbors, dtype, there_is)
         _check_repulsion(params, kernel, exact)
         places = places_of(points.first, fixed, given, X.dtype)
         joint = params.normalization == "joint"
@@ -196,16 +202,13 @@ def _kind(params, exact):
     return "exact" if exact else "neighbors"
 
 
-def _check_memory(X, params, n_points, exact, n_neighbors, dtype):
-    """Raise if there is less memory than P will take, as far as that is known."""
+def _check_memory(X, params, n_points, exact, n_neighbors, dtype, there_is):
+    """Raise if there is less memory than the fit will take, as far as that is known."""
     if exact:
-        check_memory(n_points, dtype.itemsize)
-    elif not sparse.issparse(X):
-        elsewhere = params.metric == "precomputed" or isinstance(X, Blocks)
-        n_features = 0 if elsewhere else X.shape[1]
-        check_neighbour_memory(
-            n_points, int(np.ceil(n_neighbors)), n_features, dtype.itemsize
-        )
+        check_memory(n_points, dtype.itemsize, there_is)
+    elif params.affinities != "precomputed":
+        k, rows = int(np.ceil(n_neighbors)), memory_of_rows(X, params.metric)
+        check_neighbour_memory(n_points, k, rows, dtype.itemsize, there_is)
 
 
 def _perplexities(params, n_samples):

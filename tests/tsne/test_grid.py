@@ -261,7 +261,7 @@ def objectives(Y, name, dof, joint, dtype, threads):
 )
 def test_gradients(name, dof, n_components, joint):
     for radius in (1e-2, 15 if n_components < 3 else 7):
-        for dtype, rounding in ((np.float32, ROUNDING), (np.float64, 1e-9)):
+        for dtype, rounding in ((np.float32, ROUNDING), (np.float64, 1e-11)):
             shape = disc if n_components < 3 else ball
             Y = shape(500, radius)[:n_components].astype(dtype)
             with Threads(2) as threads:
@@ -269,6 +269,23 @@ def test_gradients(name, dof, n_components, joint):
                 expected, log_Z = pairs.gradient(Y.astype(np.float64), 4.0)
                 gradient, its_log_Z = grid.gradient(Y, 4.0)
             assert (pairs.repulsion, grid.repulsion) == ("pairs", "grid")
+            assert off(gradient, expected) < rounding
+            assert_allclose(its_log_Z, log_Z, rtol=rounding, atol=rounding)
+
+
+@pytest.mark.parametrize(("name", "Y"), named(maps()))
+def test_other_repulsions_are_those_of_all_pairs(name, Y):
+    """Conditional, and of one component; without attraction, which would hide them."""
+    for n_components, joint in ((2, False), (1, True), (1, False)):
+        if n_components == 1 and name == "upright line":  # a point, without forces
+            continue
+        for dtype, rounding in ((np.float32, ROUNDING), (np.float64, 1e-11)):
+            some = Y[:n_components].astype(dtype)
+            with Threads(2) as threads:
+                pairs, grid = objectives(some, "student_t", 1.0, joint, dtype, threads)
+                expected, log_Z = pairs.gradient(some.astype(np.float64), 0.0)
+                gradient, its_log_Z = grid.gradient(some, 0.0)
+            assert grid.repulsion == "grid"
             assert off(gradient, expected) < rounding
             assert_allclose(its_log_Z, log_Z, rtol=rounding, atol=rounding)
 
@@ -407,6 +424,10 @@ def test_the_split_is_exact(tau, quality):
     assert_allclose(split.far(D) + near, 1 / (1 + D), rtol=1e-12)
     u = 1 + split.reach**2
     assert_allclose(tau * u, quality.truncation)
+    # N where it is left out (docs/tsne.md)
+    left_out = 1 / u - split.far(u - 1)
+    bound = np.exp(-quality.truncation) * tau / quality.truncation
+    assert_allclose(left_out, bound, atol=1e-16)
 
 
 @pytest.mark.parametrize("quality", [SINGLE, DOUBLE], ids=["single", "double"])
@@ -429,6 +450,14 @@ def test_windows(quality):
     for k in (0.0, 0.5, 2.0):
         expected = trapezoid(window.at(t) * np.cos(k * t), t)
         assert_allclose(window.transform(np.array([k]))[0], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("quality", "most"), [(SINGLE, 1.2e-6), (DOUBLE, 2.5e-13)])
+def test_frequencies_that_a_window_takes_for_others(quality, most):
+    window, k = Spreading(quality), np.linspace(0, np.pi / quality.oversampling, 9)
+    others = [window.transform(2 * np.pi * m + k) for m in (-2, -1, 1, 2)]
+    aliases = np.abs(others).sum(axis=0) / window.transform(k)
+    assert most / 1.2 < aliases.max() < most
 
 
 def test_levelling():

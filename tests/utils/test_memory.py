@@ -3,12 +3,15 @@
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 
 import numpy as np
 import pytest
+from scipy import sparse
+from sklearn.neighbors import kneighbors_graph
 
 from skdec import ExactTSNE
-from skdec.tsne._checks import check_neighbour_memory
+from skdec.tsne._checks import check_neighbour_memory, memory_of_rows
 from skdec.utils import memory
 from tests.tsne.common import SHORT
 
@@ -21,7 +24,7 @@ def test_memory_is_asked_for_before_work_begins(precision, size, monkeypatch):
         raise AssertionError
 
     X = np.random.default_rng(0).normal(size=(150, 3))
-    monkeypatch.setattr("skdec.tsne._checks.available", lambda: 40_000)
+    monkeypatch.setattr("skdec.tsne._fit.available", lambda: 40_000)
     tsne = ExactTSNE(precision=precision, **SHORT)
     with monkeypatch.context() as patch:
         patch.setattr("skdec.tsne._fit._placing", too_late)
@@ -33,23 +36,87 @@ def test_memory_is_asked_for_before_work_begins(precision, size, monkeypatch):
         patch.setattr("skdec.tsne._fit._placing", too_late)
         with pytest.raises(MemoryError, match="A smaller perplexity needs less"):
             tsne.set_params(affinities="neighbors", perplexity=5).fit(X)
+    monkeypatch.setattr("skdec.tsne._fit.available", lambda: 60_000)
     tsne.set_params(perplexity=2).fit(X)
-    monkeypatch.setattr("skdec.tsne._checks.available", lambda: 90_000)
+    monkeypatch.setattr("skdec.tsne._fit.available", lambda: 90_000)
     tsne.set_params(affinities="exact").fit(X)
 
 
-@pytest.mark.parametrize("itemsize, needed", [(4, 16_720), (8, 19_120)])
-def test_memory_of_neighbours(itemsize, needed, monkeypatch):
-    # 10 · 30 neighbours of 16 bytes, 2 · 300 entries of P, 10 · 89 numbers of X
-    there_is = "skdec.tsne._checks.available"
-    assert needed == 10 * 30 * 16 + 2 * 300 * (4 + itemsize) + 10 * 89 * 8
-    monkeypatch.setattr(there_is, lambda: needed)
-    check_neighbour_memory(10, 30, 89, itemsize)
-    monkeypatch.setattr(there_is, lambda: needed - 1)
+@pytest.mark.parametrize("itemsize, needed", [(4, 21_240), (8, 23_640)])
+def test_memory_of_neighbours(itemsize, needed):
+    # 10 · 30 neighbours of 16 bytes, 2 · 300 entries of P, 12 numbers of each sample,
+    # and 10 · 89 numbers of X twice, in double and in single precision
+    of_samples = 10 * 12 * 8 + 10 * 89 * 12
+    assert needed == 10 * 30 * 16 + 2 * 300 * (4 + itemsize) + of_samples
+    rows = memory_of_rows(np.empty((10, 89)), "euclidean")
+    check_neighbour_memory(10, 30, rows, itemsize, needed)
     size = f"{needed / 1e9:.3g}"
     with pytest.raises(MemoryError, match=f"need {size} GB.*A smaller perplex") as e:
-        check_neighbour_memory(10, 30, 89, itemsize)
+        check_neighbour_memory(10, 30, rows, itemsize, needed - 1)
     assert ("precision='single'" in str(e.value)) == (itemsize == 8)
+
+
+def test_memory_that_the_search_among_sparse_rows_takes(monkeypatch):
+    X = sparse.random_array(
+        (800, 50), density=0.1, format="csr", rng=np.random.default_rng(0)
+    )
+    tsne = ExactTSNE(affinities="neighbors", perplexity=5, **SHORT)
+    # all squared distances at once, in double precision, and their columns
+    monkeypatch.setattr("skdec.tsne._fit.available", lambda: 800**2 * 16)
+    with pytest.raises(MemoryError, match=r"search among sparse rows.*TruncatedSVD"):
+        tsne.fit(X)
+    tsne.set_params(metric="manhattan").fit(X)  # no products, and no blocks
+    monkeypatch.setattr("skdec.tsne._fit.available", lambda: 800 * 15 * 16)
+    with pytest.raises(MemoryError, match="A smaller perplexity"):
+        tsne.fit(X)
+
+
+def test_memory_of_a_graph_of_neighbours(monkeypatch):
+    X = np.random.default_rng(0).normal(size=(200, 3))
+    graph = kneighbors_graph(X, 30, mode="distance")
+    tsne = ExactTSNE(affinities="neighbors", metric="precomputed", init="random")
+    tsne.set_params(perplexity=5, **SHORT)
+    monkeypatch.setattr("skdec.tsne._fit.available", lambda: 200 * 30 * 80)
+    tsne.fit(graph)
+    monkeypatch.setattr("skdec.tsne._fit.available", lambda: 200 * 30 * 80 - 1)
+    with monkeypatch.context() as patch:
+        patch.setattr("skdec.tsne._fit._points", None)  # before it is copied
+        with pytest.raises(
+            MemoryError, match=r"6000 distances.*200 .*the 15 neighbors"
+        ):
+            tsne.fit(graph)
+    tsne.fit(kneighbors_graph(X, 16, mode="distance"))
+
+
+@pytest.mark.parametrize("kind", ["sparse", "graph"])
+def test_no_more_is_taken_than_was_reckoned(kind, monkeypatch):
+    """But for blocks of a fixed size, of two megabytes here."""
+    X, metric = np.random.default_rng(0).normal(size=(2000, 20)), "euclidean"
+    if kind == "graph":
+        X, metric = kneighbors_graph(X, 31, mode="distance"), "precomputed"
+    else:
+        X = sparse.csr_array(X)
+    tsne = ExactTSNE(affinities="neighbors", perplexity=10, init="random", n_jobs=1)
+    tsne.set_params(metric=metric, max_iter=1, random_state=0).fit(X)
+    asked = Asked()
+    monkeypatch.setattr("skdec.tsne._fit.available", lambda: asked)
+    tracemalloc.start()
+    try:
+        tsne.fit(X)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert 0.8 * asked.needed < peak < asked.needed + 2e6
+
+
+class Asked:
+    """As much memory as is asked for, which is remembered."""
+
+    needed = 0
+
+    def __lt__(self, needed):
+        self.needed = max(self.needed, needed)
+        return False
 
 
 def test_memory_that_there_is(monkeypatch, tmp_path):

@@ -61,6 +61,21 @@ def test_bitwise_equal_for_every_n_jobs(serial, n_jobs, monkeypatch):
         assert_array_equal(actual, expected)
 
 
+def test_a_fit_by_a_grid_is_bitwise_equal_for_every_n_jobs(monkeypatch):
+    monkeypatch.setattr("numba.config.NUMBA_NUM_THREADS", 8)
+    monkeypatch.setattr("skdec.utils.threads.SERIAL_PAIRS", 1000)
+    settings = {"affinities": "neighbors", "repulsion": "grid", "perplexity": 10}
+    settings["init"] = 10 * X[:600, :2]  # a smaller map has no grid
+    fits = [
+        ExactTSNE(max_iter=12, random_state=0, n_jobs=n_jobs, **settings).fit(X[:600])
+        for n_jobs in (1, 2, 3)
+    ]
+    for fit in fits:
+        assert fit.repulsion_ == "grid"
+        assert_array_equal(fit.embedding_, fits[0].embedding_)
+        assert fit.kl_divergence_ == fits[0].kl_divergence_
+
+
 def test_functions_follow_joblib(monkeypatch):
     monkeypatch.setattr("skdec.utils.threads.SERIAL_PAIRS", 0)
     alone = skdec.clustering_loss(X, X[:40])
