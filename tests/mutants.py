@@ -751,7 +751,15 @@ MUTANTS = [
         ("tests/plotting/test_colors.py",),
         cube_root=("(24389 / 27 * xyz + 16) / 116", "(24389 / 27 * xyz + 16) / 160"),
         farthest=("np.argmax(apart)", "np.argmin(apart)"),
-        last_alone=("np.minimum(apart, distance)", "distance"),
+        last_alone=(
+            "np.minimum(apart, _difference(places, places[:, best, None]))",
+            "_difference(places, places[:, best, None])",
+        ),
+        normal_alone=(
+            "np.minimum(apart[0] / NORMAL, apart[1:].min(axis=0))",
+            "apart[0]",
+        ),
+        all_alike=("apart[0] / NORMAL", "apart[0]"),
     ),
     *mutants(
         "plotting/_labels.py",

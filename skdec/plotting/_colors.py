@@ -25,6 +25,33 @@ GREY = "9e9e9e"
 # Further colours are as light or dark, in CIELAB, that they show on white and on black.
 LIGHTNESS = 38.0, 80.0
 
+# How protanopes, deuteranopes and tritanopes see linear sRGB (Machado et al. 2009,
+# severity 1), after normal eyes.
+VISION = np.array(
+    [
+        np.eye(3),
+        [
+            [0.152286, 1.052583, -0.204868],
+            [0.114503, 0.786281, 0.099216],
+            [-0.003882, -0.048116, 1.051998],
+        ],
+        [
+            [0.367322, 0.860646, -0.227968],
+            [0.280085, 0.672501, 0.047413],
+            [-0.011820, 0.042940, 0.968881],
+        ],
+        [
+            [1.255528, -0.076749, -0.178779],
+            [-0.078411, 0.930809, 0.147602],
+            [0.004733, 0.691367, 0.303900],
+        ],
+    ]
+)
+
+# Normal eyes see differences that others do not: asked for more by this factor, many
+# colours are farther apart to most people, and to the others hardly nearer.
+NORMAL = 1.5
+
 # From linear sRGB to XYZ relative to its white (IEC 61966-2-1).
 XYZ = np.array(
     [
@@ -43,23 +70,41 @@ def rgb(code):
 
 def lab(colors):
     """CIELAB of sRGB colours of shape (..., 3)."""
-    linear = np.where(
+    return _lab_of_linear(_linear(colors))
+
+
+def _linear(colors):
+    return np.where(
         colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4
     )
+
+
+def _lab_of_linear(linear):
     xyz = linear @ XYZ.T / WHITE
     f = np.where(xyz > 216 / 24389, np.cbrt(xyz), (24389 / 27 * xyz + 16) / 116)
     x, y, z = np.moveaxis(f, -1, 0)
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
 
 
+def seen(colors):
+    """CIELAB of colours of shape (n, 3) as each kind of eyes sees them, (4, n, 3)."""
+    return _lab_of_linear(np.clip(_linear(colors) @ VISION.transpose(0, 2, 1), 0, 1))
+
+
+def _difference(places, others):
+    """The least difference of colours as ``seen``, over all kinds of eyes."""
+    apart = np.linalg.norm(places - others, axis=-1)
+    return np.minimum(apart[0] / NORMAL, apart[1:].min(axis=0))
+
+
 @lru_cache(maxsize=1)
 def _candidates():
-    """Colours that may be given, and their CIELAB."""
-    steps = np.linspace(0, 1, 16)
+    """Colours that may be given, and how they are seen."""
+    steps = np.linspace(0, 1, 24)
     colors = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(-1, 3)
-    places = lab(colors)
-    shown = (places[:, 0] > LIGHTNESS[0]) & (places[:, 0] < LIGHTNESS[1])
-    return colors[shown], places[shown]
+    places = seen(colors)
+    shown = (places[0, :, 0] > LIGHTNESS[0]) & (places[0, :, 0] < LIGHTNESS[1])
+    return colors[shown], places[:, shown]
 
 
 @lru_cache(maxsize=8)
@@ -68,13 +113,14 @@ def _palette(n):
     chosen = [rgb(code) for code in TEN[:n]]
     if n > len(TEN):
         candidates, places = _candidates()
-        taken = lab(np.array([*chosen, rgb(GREY)]))
-        apart = np.linalg.norm(places[:, None] - taken, axis=-1).min(axis=1)
+        taken = seen(np.array([*chosen, rgb(GREY)]))
+        apart = np.min(
+            [_difference(places, one[:, None]) for one in taken.swapaxes(0, 1)], axis=0
+        )
         for _ in range(n - len(TEN)):
             best = int(np.argmax(apart))
             chosen.append(candidates[best])
-            distance = np.linalg.norm(places - places[best], axis=-1)
-            apart = np.minimum(apart, distance)
+            apart = np.minimum(apart, _difference(places, places[:, best, None]))
     return np.array(chosen).reshape(n, 3)
 
 
@@ -84,8 +130,13 @@ def categorical_colors(n: int) -> FloatArray:
     The first ten can be told apart with any kind of colour blindness, too: as
     protanopes, deuteranopes and tritanopes see them (Machado et al. 2009), any two
     differ by more than 18 ΔE in CIELAB; the eight of Okabe and Ito by 16.  Each one
-    after them is as far as possible from those before.  The colours of a smaller n are
-    the first of a larger n, so that a class keeps its colour whatever others there are.
+    after them is as far as possible from those before, for all of these eyes.  The
+    colours of a smaller n are the first of a larger n, so that a class keeps its colour
+    whatever others there are.
+
+    The more colours, the nearer they are: any two of 20 differ by 13 ΔE or more, of 40
+    by 8.9, which is too little to tell small points apart by colour alone.  Names
+    written at the classes help, as ``EmbeddingDisplay`` does by itself.
 
     Parameters
     ----------

@@ -55,7 +55,8 @@ class EmbeddingDisplay:
     picture of the density is drawn in place of points, so that a hundred and a million
     points are legible.  Points are drawn in mixed order, because in the order of sorted
     classes the last would cover the others.  Labels have the same colour in every
-    Display: that of their number (see :func:`categorical_colors`).
+    Display: that of their number (see :func:`categorical_colors`).  Colours of more
+    than some twenty classes are near each other: go by the names written at them.
 
     Parameters
     ----------

@@ -1,7 +1,10 @@
 """The recipes of docs/beside.md: each block alone, where its libraries are there."""
 
 import ast
+import base64
+import gzip
 import importlib.util
+import json
 import re
 from pathlib import Path
 
@@ -73,8 +76,20 @@ def check(names):
     if "figure" in names:
         said = {text.get_text() for text in names["ax"].texts}
         assert any("mostly" in text for text in said)
+    if "page" in names:
+        held = held_by(Path("map.html").read_text(encoding="utf-8"))
+        assert json.loads(held["hoverData"])["hover_text"] == names["hover_text"]
+        named = {entry["label"] for entry in json.loads(held["labelData"])}
+        assert named == set(names["labels"]) - {"Unlabelled"}
+        assert len(named) == 6
     if "display" in names:
         assert names["display"].elbow_value_ in range(2, 6)
+
+
+def held_by(page):
+    """The data that an interactive map of datamapplot holds, by name."""
+    found = re.findall(r'const (\w+)Encoded = "([A-Za-z0-9+/=]+)"', page)
+    return {name: gzip.decompress(base64.b64decode(data)) for name, data in found}
 
 
 def test_the_extra_is_what_the_page_says():

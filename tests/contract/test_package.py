@@ -40,19 +40,22 @@ def test_public_names():
         )
 
 
-MODULES = [
-    "clustering._estimator",
-    "encoders._linear",
-    "functions._clustering",
-    "functions._embedding",
-    "tsne._estimator",
-    "tsne._neighbors_graph",
+PACKAGE = Path(skdec.__file__).parent
+WITH_EXAMPLES = [
+    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if ">>> " in path.read_text(encoding="utf-8")
 ]
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_docstring_examples(module):
-    outcome = doctest.testmod(importlib.import_module(f"skdec.{module}"))
+@pytest.mark.parametrize("module", WITH_EXAMPLES)
+def test_docstring_examples(module, monkeypatch):
+    if module.startswith("skdec.plotting."):
+        pytest.importorskip("matplotlib", reason="needs the extra 'plot'")
+        monkeypatch.setenv("MPLBACKEND", "Agg")
+    outcome = doctest.testmod(importlib.import_module(module))
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
     assert outcome.attempted > 0
     assert outcome.failed == 0
 

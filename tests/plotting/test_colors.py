@@ -64,9 +64,19 @@ def test_ten_colors_can_be_told_apart_by_everybody(blindness):
     assert least_difference([*ten, grey()], matrix) > 15
 
 
-def test_forty_colors_can_be_told_apart():
+@pytest.mark.parametrize("blindness", BLINDNESS)
+@pytest.mark.parametrize("n, least", [(20, 13), (40, 8.9)])
+def test_many_colors_are_apart_for_everybody(n, least, blindness):
+    colors = categorical_colors(n)
+    assert least_difference([*colors, grey()], BLINDNESS[blindness]) > least
+
+
+def test_most_people_see_many_colors_farther_apart():
+    assert least_difference([*categorical_colors(40), grey()], np.eye(3)) > 14
+
+
+def test_colors_show_on_white_and_on_black():
     forty = categorical_colors(40)
-    assert least_difference([*forty, grey()], BLINDNESS["none"]) > 15
     lightness = [cielab([linear(c) for c in color[:3]])[0] for color in forty]
     # white has 100, black 0
     assert min(lightness) > 35

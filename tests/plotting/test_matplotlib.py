@@ -1,16 +1,9 @@
 """matplotlib is imported when it is needed, and pyplot is left alone."""
 
-import doctest
-import importlib
 import subprocess
 import sys
 
 import pytest
-
-MODULES = [
-    "_animation", "_colors", "_convergence", "_embedding", "_labels", "_memberships",
-    "_perplexity", "_reliability",
-]  # fmt: skip
 
 
 def run(code):
@@ -87,15 +80,3 @@ def test_without_axes_there_is_a_figure_of_pyplot():
     display = EmbeddingDisplay.from_arrays([[0.0, 1.0], [1.0, 0.0]])
     assert pyplot.get_fignums() == [display.figure_.number]
     pyplot.close("all")
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_docstring_examples(module):
-    matplotlib = pytest.importorskip("matplotlib")
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    outcome = doctest.testmod(importlib.import_module(f"skdec.plotting.{module}"))
-    pyplot.close("all")
-    assert outcome.attempted > 0
-    assert outcome.failed == 0
