@@ -170,12 +170,13 @@ def check_neighbour_memory(n_samples, n_neighbors, rows, itemsize, there_is):
 
     A neighbour takes its column and D in float64.  P has a column and a value for it,
     and where the two are not neighbours of each other as much the other way round.
-    Blocks of the search are gone before P is made.
+    Blocks of the search are gone before P is made, and the lists before P is numbered
+    as its points lie in the map, which takes a second one.
     """
     lists = n_samples * n_neighbors * (8 + 8)
     P = 2 * n_samples * n_neighbors * (4 + itemsize)
     own = n_samples * BYTES_OF_SAMPLE
-    needed = rows.held + own + lists + max(P, rows.blocks)
+    needed = rows.held + own + max(lists + max(P, rows.blocks), 2 * P)
     if needed > there_is:
         if rows.blocks > P:
             less = (
