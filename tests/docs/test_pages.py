@@ -177,6 +177,20 @@ def test_every_parameter_of_a_peer_is_in_its_table(title):
     assert table(title)[0] == known
 
 
+# it is on no package index: the signatures of its DEC.py
+DEC_KERAS = {
+    "__init__": "dims n_clusters alpha init",
+    "pretrain": "x y optimizer epochs batch_size save_dir",
+    "compile": "optimizer loss",
+    "fit": "x y maxiter batch_size tol update_interval save_dir",
+}
+
+
+def test_every_parameter_of_dec_keras_is_in_its_table():
+    known = {name for names in DEC_KERAS.values() for name in names.split()}
+    assert table("DEC-Keras")[0] == known
+
+
 @pytest.mark.parametrize("title", [*PEERS, "DEC-Keras"])
 def test_tables_name_parameters_that_there_are(title):
     ours = {

@@ -19,6 +19,8 @@ from skdec.plotting import (
     ReliabilityDisplay,
     categorical_colors,
 )
+from skdec.plotting._colors import grey
+from skdec.plotting._reliability import COLORS
 from tests.plotting.common import assert_looks_like, new_axes, picture, texts
 
 IRIS = load_iris().data
@@ -136,6 +138,31 @@ def test_convergence_of_a_map(tsne):
     assert texts(display.legend_) == [
         "KL(P‖Q)", "norm of the gradient", "early exaggeration",
     ]  # fmt: skip
+
+
+def test_convergence_looks_like_two_curves():
+    history = {
+        "n_iter": [50, 100, 150, 200],
+        "kl_divergence": [3.0, 1.5, 1.2, 1.0],
+        "grad_norm": [0.3, 0.1, 0.02, 0.004],
+        "exaggeration": [12.0, 12.0, 1.0, 1.0],
+    }
+    ours = ConvergenceDisplay.from_arrays(history, ax=new_axes())
+    ours.legend_.remove()
+    ax, colors = new_axes(), categorical_colors(2)
+    ax.plot(history["n_iter"], history["kl_divergence"], "o-", ms=3, c=colors[0])
+    ax.axvspan(0, 100, color=grey(), alpha=0.2, lw=0)
+    ax.set_xlabel("iteration")
+    ax.set_ylabel("KL(P‖Q), nats", color=colors[0])
+    right = ax.twinx()
+    right.semilogy(history["n_iter"], history["grad_norm"], "o--", ms=3, c=colors[1])
+    right.set_ylabel("norm of the gradient", color=colors[1])
+    assert_looks_like(ours.ax_, ax)
+    history["grad_norm"] = history["grad_norm"][::-1]
+    other = ConvergenceDisplay.from_arrays(history, ax=new_axes())
+    other.legend_.remove()
+    with pytest.raises(AssertionError):
+        assert_looks_like(other.ax_, ax)
 
 
 def test_convergence_of_a_clustering(model):
@@ -276,6 +303,42 @@ def test_scores_over_a_map(tsne):
     assert texts(display.legend_) == ["not scored", "jumps of the 4 largest scores"]
     assert "perturbation" in display.colorbar_.ax.get_ylabel()
     picture(display.ax_)
+
+
+def test_reliability_looks_like_a_scatter_with_lines():
+    from matplotlib.collections import LineCollection
+    from matplotlib.colors import LinearSegmentedColormap
+
+    places = np.stack(np.meshgrid(np.arange(8.0), np.arange(6.0)), -1).reshape(-1, 2)
+    rows, perturbation = np.arange(0, 48, 2), np.linspace(1, 0, 24)
+    jump = places[rows] + [1.5, 0.5]
+    none = np.full(24, np.nan)
+    # the colour bar has taken room, after which limits of a fixed aspect would differ
+    view = {"xlim": (-0.5, 7.5), "ylim": (-0.5, 5.5), "aspect": "auto"}
+    scores = Reliability(rows, perturbation, none, none, jump, 1)
+
+    def drawn():
+        display = ReliabilityDisplay.from_arrays(
+            places, scores, ax=new_axes(), n_jumps=5, point_size=8, alpha=1.0
+        )
+        display.colorbar_.remove()
+        display.legend_.remove()
+        display.ax_.set(**view)
+        return display.ax_
+
+    ax = new_axes()
+    doubt = LinearSegmentedColormap.from_list("", [f"#{code}" for code in COLORS])
+    colors = np.tile(grey(), (48, 1))
+    colors[rows] = doubt(perturbation)
+    ax.scatter(*places.T, s=64, c=colors, lw=0)
+    lines = np.stack([places[rows], jump], axis=1)[:5]
+    lines = LineCollection(lines, colors="k", lw=0.7, alpha=0.6)
+    ax.add_collection(lines)
+    ax.set(xticks=[], yticks=[], **view)
+    assert_looks_like(drawn(), ax)
+    perturbation[:] = perturbation[::-1].copy()
+    with pytest.raises(AssertionError):
+        assert_looks_like(drawn(), ax)
 
 
 def test_singularity_scores_that_are_infinite(tsne):
