@@ -8,7 +8,8 @@ are lazy: only their counts come back.  Then 50,000 of the rows are mapped by Ex
 in this process.
 
 What the picture shows: the map in the colours of the clusters, pale where a row belongs
-to several.  The clusters were found in all rows, without the map, and agree with it.
+to several.  A cluster has the colour and the name of the Gaussian that it matches best.
+The clusters were found in all rows, without the map, and agree with it.
 
     python examples/cluster_on_dask.py [--rows 5000000] [--mapped 50000]
         [--output FILE.png]
@@ -26,9 +27,11 @@ from dask.distributed import Client, LocalCluster
 from sklearn.metrics import adjusted_rand_score
 
 from skdec import ExactTSNE, StudentTClustering
+from skdec.plotting import categorical_colors, match_labels
 
 N_FEATURES, BLOCK = 10, 125_000
 SHARES = np.array([0.25, 0.2, 0.15, 0.12, 0.1, 0.08, 0.06, 0.04])
+NAMES = [f"{share:.0%} of the rows" for share in SHARES]
 
 
 def block(seed, n_rows):
@@ -69,25 +72,29 @@ def clustered(n_rows, n_mapped):
     print("shares true: ", SHARES)
     print(f"adjusted Rand index of {len(some):,}: "
           f"{adjusted_rand_score(theirs, labels):.3f}")  # fmt: skip
-    return some, labels, largest
+    # clusters have the numbers, and so the colours, of the Gaussians they match
+    return some, match_labels(labels, theirs), largest
 
 
 def draw(places, labels, largest, output):
     """Save the map."""
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
     figure = Figure(figsize=(7, 6.4), layout="constrained")
     axes = figure.subplots()
+    colors = categorical_colors(labels.max() + 1)
     order = np.argsort(largest)
-    points = axes.scatter(
-        *places[order].T, c=labels[order], s=1.5, lw=0, cmap="Dark2",
-        alpha=np.clip(largest[order], 0.1, 1),
-    )  # fmt: skip
-    names = [f"cluster {j}" for j in range(len(SHARES))]
+    shade = colors[labels[order]]
+    shade[:, 3] = np.clip(largest[order], 0.1, 1)
+    axes.scatter(*places[order].T, c=shade, s=1.5, lw=0)
+    handles = [
+        Line2D([], [], marker="o", linestyle="", color=color, label=name)
+        for color, name in zip(colors, NAMES, strict=False)
+    ]
     axes.legend(
-        points.legend_elements(alpha=1)[0], names, frameon=False,
-        loc="center left", bbox_to_anchor=(1, 0.5),
-    )  # fmt: skip
+        handles=handles, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5)
+    )
     axes.set_title(
         f"{len(places):,} of the rows on a t-SNE map, in the colours of clusters\n"
         "found in all of them; pale rows belong to several",

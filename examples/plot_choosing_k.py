@@ -26,21 +26,21 @@ from sklearn.model_selection import GridSearchCV
 from threadpoolctl import threadpool_limits
 
 from skdec import ExactTSNE, StudentTClustering
-from skdec.plotting import EmbeddingDisplay
+from skdec.plotting import EmbeddingDisplay, match_labels
 
 # %%
-# The data, and the true number of clusters of each.
+# The data: the true number of clusters, rows, and the cluster that each is of.
 
 
 def blobs(k, n_features, seed=0):
-    """500 rows in k unit blobs whose centers are at least 8 apart."""
+    """500 rows in k unit blobs, centers at least 8 apart, and the blob of each."""
     rng = np.random.RandomState(seed)
     # a box whose volume grows with k has room for them in any number of dimensions
     half = 6 * k ** (1 / n_features)
     centers = np.zeros((k, n_features))
     while pdist(centers).min() < 8:
         centers = rng.uniform(-half, half, centers.shape)
-    return make_blobs(500, centers=centers, random_state=rng)[0]
+    return make_blobs(500, centers=centers, random_state=rng)
 
 
 def pairs_of_blobs(seed=0):
@@ -48,17 +48,18 @@ def pairs_of_blobs(seed=0):
     pairs = np.array([[0, 0], [40, 0], [20, 35]])
     apart = np.array([4, 0])
     centers = np.concatenate([pairs - apart, pairs + apart])
-    return make_blobs(500, centers=centers, random_state=seed)[0]
+    return make_blobs(500, centers=centers, random_state=seed)
 
 
 DATA = {
-    "three blobs in the plane": (3, blobs(3, 2)),
-    "eight blobs in 20 dimensions": (8, blobs(8, 20)),
+    "three blobs in the plane": (3, *blobs(3, 2)),
+    "eight blobs in 20 dimensions": (8, *blobs(8, 20)),
     "the digits on a t-SNE map": (
         10,
         ExactTSNE(random_state=0).fit_transform(load_digits().data),
+        load_digits().target,
     ),
-    "six blobs in three distant pairs": (6, pairs_of_blobs()),
+    "six blobs in three distant pairs": (6, *pairs_of_blobs()),
 }
 
 # %%
@@ -82,7 +83,7 @@ def search(model, X):
 
 
 searches, warned = {}, {}
-for title, (true, X) in DATA.items():
+for title, (true, X, _) in DATA.items():
     for name, model in METHODS.items():
         searches[title, name], warned[title, name] = search(model, X)
     chosen = {
@@ -93,17 +94,17 @@ for title, (true, X) in DATA.items():
 
 # %%
 # Above the rows in the clusters that ``StudentTClustering`` found at the number chosen,
-# below the scores of both methods.  Each curve is scaled to its own range, since
+# with the number and the colour of the blob, or digit, that each matches best.  Below
+# the scores of both methods.  Each curve is scaled to its own range, since
 # −inertia has the unit of the data squared; the number chosen has a large mark.
 figure, axes = plt.subplots(
     2, 4, figsize=(15, 7), layout="constrained", height_ratios=[1.25, 1]
 )
-for (title, (true, X)), (above, below) in zip(DATA.items(), axes.T, strict=True):
+for (title, (true, X, y)), (above, below) in zip(DATA.items(), axes.T, strict=True):
     best = searches[title, "StudentTClustering"]
     plane = X if X.shape[1] == 2 else PCA(2, random_state=0).fit_transform(X)
-    EmbeddingDisplay.from_arrays(
-        plane, labels=best.predict(X), ax=above, legend=False, annotate=False
-    )
+    labels = match_labels(best.predict(X), y)
+    EmbeddingDisplay.from_arrays(plane, labels=labels, ax=above, legend=False)
     chosen = best.best_params_["n_clusters"]
     above.set_title(f"{title}\nchosen {chosen}, true {true}")
     for name, mark in zip(METHODS, "os", strict=True):

@@ -9,8 +9,9 @@ sizes of the clusters.  The default, "auto", takes all three from the data.
 
 In the first picture every place of the plane is painted in the colours of the clusters,
 mixed by its memberships there: clear colours belong to one cluster, mixed ones to
-several.  A small bandwidth draws sharp borders, a large one blurs them until clusters
-fall together; few degrees of freedom leave all rows a share in every cluster.
+several.  The black dots are the rows.  A small bandwidth draws sharp borders, a large
+one blurs them until clusters fall together; few degrees of freedom leave all rows a
+share in every cluster.
 
 The second picture has clusters of 2,000, 200 and 50 rows.  The balance of 1 of the DEC
 paper makes sizes more even, here for the worse, so that the start is returned, which is
@@ -92,7 +93,9 @@ for ax, dof in zip(axes[:, 0], DOFS, strict=True):
     ax.set_ylabel(f"dof = {dof:g}")
 for ax, factor in zip(axes[-1], FACTORS, strict=True):
     ax.set_xlabel(f"bandwidth = {factor:g} × auto")
-figure.suptitle("Memberships over the plane, as mixtures of the colours of clusters")
+figure.suptitle(
+    "Memberships over the plane, as mixtures of the colours of clusters; dots: the rows"
+)
 plt.show()
 
 # %%

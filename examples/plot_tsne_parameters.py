@@ -9,11 +9,12 @@ clusters are let apart.
 """
 
 from matplotlib import pyplot as plt
+from matplotlib.lines import Line2D
 from sklearn.datasets import load_digits
 
 from skdec import ExactTSNE
 from skdec.diagnostics import neighbor_recall
-from skdec.plotting import EmbeddingDisplay
+from skdec.plotting import EmbeddingDisplay, categorical_colors
 
 X, y = load_digits(return_X_y=True)
 X, y = X[:900], y[:900]
@@ -38,7 +39,7 @@ recall = {form: neighbor_recall(X, Y, n_neighbors=10) for form, Y in maps.items(
 
 def draw(factor):
     """Maps at one exaggeration: a row for each perplexity, a column for each dof."""
-    figure, axes = plt.subplots(3, 3, figsize=(10, 10), layout="constrained")
+    figure, axes = plt.subplots(3, 3, figsize=(10.8, 10), layout="constrained")
     for line, perplexity in zip(axes, PERPLEXITIES, strict=True):
         for ax, dof in zip(line, DOFS, strict=True):
             form = perplexity, factor, dof
@@ -54,7 +55,15 @@ def draw(factor):
         line[0].set_ylabel(f"perplexity = {perplexity}", fontsize=12)
     for ax, dof in zip(axes[-1], DOFS, strict=True):
         ax.set_xlabel(f"dof = {dof:g}", fontsize=12)
-    figure.suptitle(f"exaggeration = {factor} (colours: the ten digits)")
+    figure.suptitle(f"exaggeration = {factor}")
+    # one legend for all panels, whose digits have the same colours
+    handles = [
+        Line2D([], [], marker="o", linestyle="", color=color, label=f"{digit}")
+        for digit, color in enumerate(categorical_colors(10))
+    ]
+    figure.legend(
+        handles=handles, title="digit", loc="outside right center", frameon=False
+    )
 
 
 draw(1)

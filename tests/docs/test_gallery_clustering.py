@@ -96,7 +96,7 @@ def test_the_film_goes_from_the_start_to_what_was_found(example):
     "title", ["three blobs in the plane", "eight blobs in 20 dimensions"]
 )
 def test_a_grid_search_finds_the_blobs(example, title):
-    true, _ = example.names["DATA"][title]
+    true, *_ = example.names["DATA"][title]
     chosen = {
         name: example.names["searches"][title, name].best_params_["n_clusters"]
         for name in example.names["METHODS"]
@@ -121,7 +121,7 @@ def test_a_grid_search_on_the_map_of_the_digits(example):
 @of("plot_choosing_k")
 def test_a_grid_search_takes_distant_pairs_for_one(example):
     title = "six blobs in three distant pairs"
-    true, _ = example.names["DATA"][title]
+    true, *_ = example.names["DATA"][title]
     search = example.names["searches"][title, "StudentTClustering"]
     assert true == 6
     assert search.best_params_["n_clusters"] == 3

@@ -427,3 +427,30 @@ def test_what_the_axes_have_stays_in_view():
     EmbeddingDisplay.from_arrays(GRID, ax=ax)
     assert ax.get_xlim()[0] < -20
     assert ax.get_xlim()[1] > 7
+
+
+def ink(display, color):
+    """How much ink each pixel within the axes has: 0 is white, 1 the full colour."""
+    box, pixels = display.ax_.get_window_extent(), picture(display.ax_)[::-1]
+    inner = pixels[int(box.y0) + 2 : int(box.y1) - 2, int(box.x0) + 2 : int(box.x1) - 2]
+    return (1 - inner[..., 0]) / (1 - color[0])
+
+
+@pytest.mark.parametrize("n, kind", [
+    (100, "PathCollection"), (10_000, "PathCollection"), (150_000, "PathCollection"),
+    (150_001, "AxesImage"), (1_000_000, "AxesImage"),
+])  # fmt: skip
+def test_a_hundred_and_a_million_points_are_legible(n, kind, rng):
+    # six heaps, each wider than the last
+    heap = rng.integers(0, 6, n)
+    Y = rng.normal(size=(n, 2)) * (1 + heap[:, None] / 2)
+    Y[:, 0] += 12 * (heap % 3)
+    Y[:, 1] += 12 * (heap // 3)
+    display = draw(Y, labels=np.zeros(n), annotate=False, legend=False)
+    assert type(display.points_).__name__ == kind
+    found = ink(display, categorical_colors(1)[0])
+    inked = found > 0.05
+    # neither a few specks nor one blot, and the densest places alone are full
+    assert 0.05 < inked.mean() < 0.5
+    assert 0.005 < (found[inked] > 0.95).mean() < 0.2
+    assert 0.3 < found[inked].mean() < 0.8
