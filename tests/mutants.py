@@ -641,7 +641,7 @@ MUTANTS = [
         ("tests/tsne/test_numbering.py",),
         axes_in_one=("bit * n_axes + axis", "bit * n_axes"),
         numbered_always=("self._next = 2 * self._age", "self._next = self._age"),
-        not_put_back=("else self._order] = values", "else slice(None)] = values"),
+        not_put_back=("else self._order] = theirs", "else slice(None)] = theirs"),
         infinite_map=(" or not np.isfinite(Y).all()", ""),
     ),
     *mutants(
@@ -871,7 +871,7 @@ MUTANTS = [
         ("tests/utils/test_memory.py",),
         neighbour_P_once=("P = 2 * n_samples", "P = n_samples"),
         neighbour_lists=("n_neighbors * (8 + 8)", "n_neighbors * 8"),
-        neighbour_rows=("+ n_samples * n_features * 8", ""),
+        neighbour_rows=("X.shape[1] * (8 + 4)", "X.shape[1] * 8"),
     ),
     *mutants(
         "tsne/_distances.py",

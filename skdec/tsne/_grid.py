@@ -274,7 +274,7 @@ class GridSum:
         out.value[far], out.forces[:, far] = 0, 0
         everyone = np.arange(Y.shape[1], dtype=np.int32)
         for targets, sources in ((near, far), (far, everyone)):
-            others = np.ascontiguousarray(Y[:, sources])
+            others = Y.take(sources, axis=1)  # a tenth of the time of Y[:, sources]
             weights = charges[sources] if len(charges) else np.ones_like(others[0])
             self._run(
                 lambda start, stop, t=targets, o=others, w=weights: grid.add_rows(

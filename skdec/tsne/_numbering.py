@@ -59,11 +59,13 @@ class NumberedGraph:
 
     def numbered(self, Y):
         """The points of (n_axes, n) in the order of the graph."""
-        return Y if self._order is None else Y[:, self._order]
+        # Y[:, order] takes ten times as long
+        return Y if self._order is None else Y.take(self._order, axis=1)
 
     def put_back(self, values, out):
         """Values of (n_axes, n) in the order of the graph, each to its point."""
-        out[:, slice(None) if self._order is None else self._order] = values
+        for row, theirs in zip(out, values, strict=True):
+            row[slice(None) if self._order is None else self._order] = theirs
 
 
 def renumbered(graph, order):
