@@ -629,7 +629,7 @@ MUTANTS = [
     ),
     *mutants(
         "kernels/graphs.py",
-        ("tests/tsne/test_numbering.py",),
+        ("tests/kernels/test_graphs.py",),
         entry_of_its_own_row=(
             "renumbered.columns[end[c]] = r",
             "renumbered.columns[end[c]] = i",

@@ -163,3 +163,20 @@ def test_lists_the_other_way_round(rng):
     graphs.transpose_stripe(lists.columns, lists.D, 4, transposed)
     assert_array_equal(transposed.columns, sources)
     assert_array_equal(transposed.values, D)
+
+
+def test_a_renumbered_graph_is_the_permuted_matrix(rng):
+    P = sparse.random(60, 60, 0.1, format="csr", random_state=rng)
+    P = (P + P.T).tolil()
+    P[3], P[:, 3] = 0, 0  # a row without entries
+    P, order = P.tocsr(), rng.permutation(60)
+    place = np.argsort(order).astype(np.int32)
+    found = CSRGraph(
+        np.empty_like(P.data), np.empty_like(P.indices), np.zeros_like(P.indptr)
+    )
+    graphs.renumber(CSRGraph(P.data, P.indices, P.indptr), order, place, found)
+    expected = P[order][:, order].tocsr()
+    expected.sort_indices()
+    assert_array_equal(found.edges, expected.indptr)
+    assert_array_equal(found.columns, expected.indices)
+    assert_array_equal(found.values, expected.data)

@@ -5,9 +5,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
-from skdec.kernels.types import GAUSSIAN, STUDENT_T, CSRGraph, Kernel
+from skdec.kernels.types import GAUSSIAN, STUDENT_T, Kernel
 from skdec.tsne._affinities import Affinities
-from skdec.tsne._numbering import FIRST, NumberedGraph, renumbered, z_order
+from skdec.tsne._numbering import FIRST, NumberedGraph, z_order
 from skdec.tsne._objective import EmbeddingObjective
 from skdec.utils.threads import Threads
 
@@ -21,17 +21,6 @@ def symmetric(rng, n, density=0.1):
     P.eliminate_zeros()
     P.sort_indices()
     return P / P.sum()
-
-
-def test_a_renumbered_graph_is_the_permuted_matrix(rng):
-    P = symmetric(rng, 60)
-    order = rng.permutation(60)
-    found = renumbered(CSRGraph(P.data, P.indices, P.indptr), order)
-    expected = P[order][:, order].tocsr()
-    expected.sort_indices()
-    assert_array_equal(found.edges, expected.indptr)
-    assert_array_equal(found.columns, expected.indices)
-    assert_array_equal(found.values, expected.data)
 
 
 def naive_key(place, corner, extent):
