@@ -58,9 +58,7 @@ def test_memory_of_neighbours(itemsize, needed):
 
 
 def test_memory_that_the_search_among_sparse_rows_takes(monkeypatch):
-    X = sparse.random_array(
-        (800, 50), density=0.1, format="csr", rng=np.random.default_rng(0)
-    )
+    X = sparse.random(800, 50, density=0.1, format="csr", random_state=0)
     tsne = ExactTSNE(affinities="neighbors", perplexity=5, **SHORT)
     # all squared distances at once, in double precision, and their columns
     monkeypatch.setattr("skdec.tsne._fit.available", lambda: 800**2 * 16)
