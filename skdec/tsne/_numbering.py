@@ -9,8 +9,8 @@ from skdec.kernels.types import CSRGraph
 # twice as many: most of what moves in a map moves early.
 FIRST = 25
 
-# Places are told apart to this share of the map's extent, 2^-BITS.
-BITS = 16
+# Places are told apart to 2^-BITS of the map's extent, or as far as a key has room.
+BITS, KEY_BITS = 16, 63
 
 
 def z_order(Y):
@@ -20,11 +20,12 @@ def z_order(Y):
     that what lies in one square, or in a quarter of it, follows each other.
     """
     n_axes, n = Y.shape
+    n_bits = min(BITS, KEY_BITS // n_axes)
     corner = Y.min(axis=1, keepdims=True).astype(np.float64)
     extent = max((Y.max(axis=1, keepdims=True) - corner).max(), np.finfo(float).tiny)
-    place = ((Y - corner) / extent * (2**BITS - 1)).astype(np.int64)
+    place = ((Y - corner) / extent * (2**n_bits - 1)).astype(np.int64)
     key = np.zeros(n, np.int64)
-    for bit in range(BITS):
+    for bit in range(n_bits):
         for axis in range(n_axes):
             key |= ((place[axis] >> bit) & 1) << (bit * n_axes + axis)
     return np.argsort(key, kind="stable")
