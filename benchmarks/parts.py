@@ -53,6 +53,7 @@ PARTS = {
         Part("tsne.whole", "tsne:whole", 2),
         Part("tsne.sums", "fast_sum:sums", 8),
         Part("tsne.attraction", "attraction:attraction", 4),
+        Part("tsne.indexes", "indexes:indexes", 15),
         Part("tsne.memory", "cost:memory", 3),
         Part("tsne.large", "cost:large", 9),
         Part("tsne.new_rows", "cost:new_rows", 6),
@@ -116,7 +117,7 @@ def add_options(parser):
     add("--seeds", type=int, default=5, help="how many, of what depends on chance")
     add("--mnist", help="an .npz with X and y; else it is downloaded from OpenML")
     add("--folder", help="where files of rows are written, of dask")
-    add("--sizes", type=int, nargs="+", help="of rows, of large and new_rows")
+    add("--sizes", type=int, nargs="+", help="of rows, of large, new_rows and indexes")
     deep = parser.add_argument_group("deep clustering")
     deep.add_argument("--variants", nargs="+", choices=["plain", "augmented"],
                       default=["plain", "augmented"])  # fmt: skip

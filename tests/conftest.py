@@ -24,6 +24,25 @@ def pytest_configure(config):
             path.unlink()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Of whole folders a file goes to one worker: two would compile its kernels twice."""
+    from xdist.scheduler import LoadFileScheduling
+
+    if config.option.dist != "load" or not any(Path(a).is_dir() for a in config.args):
+        return None
+    config.option.loadscopereorder = False
+    return LoadFileScheduling(config, log)
+
+
+def pytest_collection_modifyitems(items):
+    """A file of each folder in turns, so that workers begin with different kernels."""
+    files = sorted({item.path for item in items})
+    folders = [path.parent for path in files]
+    turn = {path: folders[:i].count(path.parent) for i, path in enumerate(files)}
+    items.sort(key=lambda item: turn[item.path])
+
+
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)

@@ -26,9 +26,15 @@ pytestmark = [
     [
         StudentTClustering(),
         StudentTClustering(
-            3, dof=0.5, bandwidth=1.0, init="random", update_interval=4, n_jobs=1
+            3,
+            dof=0.5,
+            bandwidth=1.0,
+            init="random",
+            update_interval=4,
+            n_init=3,
+            n_jobs=1,
         ),
-        StudentTClustering(n_clusters=1, dof=7.5, tol=0.1, n_jobs=None),
+        StudentTClustering(n_clusters=1, dof=7.5, tol=0.1, n_init=2, n_jobs=None),
         # smaller batches only take longer
         StudentTClustering(n_clusters=2, batch_size=25, n_init=2),
         ExactTSNE(),
@@ -36,7 +42,9 @@ pytestmark = [
         ExactTSNE(perplexity=[1.0, 1.5], dof=0.5, metric="manhattan", max_iter=30),
         ExactTSNE(sigma=1.0, early_exaggeration_iter=2, n_jobs=None),
         ExactTSNE(metric="precomputed", init="random"),
-        ExactTSNE(affinities="neighbors", exaggeration=4.0, init="spectral"),
+        ExactTSNE(
+            affinities="neighbors", exaggeration=4.0, init="spectral", max_iter=30
+        ),
         ExactTSNE(
             n_components=1,
             init="random",
