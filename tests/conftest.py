@@ -26,7 +26,7 @@ def pytest_configure(config):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Of whole folders a file goes to one worker: two would compile its kernels twice."""
+    """Of folders a file goes to one worker, as two would compile its kernels twice."""
     from xdist.scheduler import LoadFileScheduling
 
     if config.option.dist != "load" or not any(Path(a).is_dir() for a in config.args):
