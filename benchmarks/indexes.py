@@ -175,11 +175,11 @@ def indexes(options):
 def data(options):
     """MNIST, and as many rows of a mixture as are asked for."""
     if options.small:
-        yield gaussians(2000)
+        yield gaussians(2000)[0]
         return
     yield mnist(options.mnist)[0]
     for n in options.sizes or [200_000]:
-        yield gaussians(n)
+        yield gaussians(n)[0]
 
 
 def packages(_):
