@@ -37,23 +37,34 @@ def memory(options):
 
 
 LARGE = """
-import contextlib, io, re
+import contextlib, re
 from time import perf_counter
 from skdec import ExactTSNE
 from benchmarks.clock import peak_memory
 from benchmarks.data import gaussians
+class Lines(list):
+    last, silence = perf_counter(), 0.0
+    def write(self, text):
+        now = perf_counter()
+        self.silence, self.last = max(self.silence, now - self.last), now
+        self.append(text)
+    def flush(self):
+        pass
 X, _ = gaussians({n})
 # compiled outside the clock
 ExactTSNE(max_iter=60, affinities="neighbors", repulsion="grid").fit(X[:3000])
 tsne = ExactTSNE(max_iter=500, tol=0, affinities="neighbors", verbose=1)
-printed, start = io.StringIO(), perf_counter()
-with contextlib.redirect_stdout(printed):
+lines = Lines()
+start = lines.last = perf_counter()
+with contextlib.redirect_stdout(lines):
     peak, before = peak_memory(lambda: tsne.fit(X))
-whole = perf_counter() - start
-neighbors = float(re.search(r"neighbors for .* in ([0-9.]+)s", printed.getvalue())[1])
-steps = [float(s) for s in re.findall(r"iterations in ([0-9.]+)s", printed.getvalue())]
-print(whole, neighbors, sum(steps), steps[-1], tsne.kl_divergence_,
-      tsne.neighbor_recall_, peak + X.nbytes)
+    lines.write("")
+whole, text = perf_counter() - start, "".join(lines)
+neighbors = float(re.search(r"neighbors for .* in ([0-9.]+)s", text)[1])
+affinities = float(re.search(r"probabilities for .* in ([0-9.]+)s", text)[1])
+steps = [float(s) for s in re.findall(r"iterations in ([0-9.]+)s", text)]
+print(whole, neighbors, affinities, sum(steps), steps[-1], tsne.kl_divergence_,
+      tsne.neighbor_recall_, peak + X.nbytes, lines.silence)
 """
 
 
@@ -64,18 +75,69 @@ def large(options):
         Column("whole fit", "s", "{:.0f}"),
         Column("neighbours", "s", "{:.0f}"),
         Column("recall", "", "{:.3f}"),
+        Column("affinities", "s", "{:.1f}"),
         Column("iterations", "s", "{:.0f}"),
         Column("the last 50", "µs per point and iteration", "{:.3f}"),
         Column("KL", "", "{:.3f}"),
         Column("peak memory with X", "GB", "{:.2f}"),
+        Column("longest silence at verbose=1", "s", "{:.1f}"),
     )
     table = Table("large", "n × 50, 500 iterations", columns)
     usual = (4000,) if options.small else (20_000, 200_000, 1_000_000)
     for n in options.sizes or usual:
-        whole, found, steps, last, kl, recall, peak = in_new_process(LARGE.format(n=n))
+        (whole, found, affinities, steps, last, kl, recall, peak,
+         silence) = in_new_process(LARGE.format(n=n))  # fmt: skip
         each = 1e6 * last / 50 / n
-        table = table.plus(n, whole, found, recall, steps, each, kl, peak / 1e9)
+        table = table.plus(
+            n, whole, found, recall, affinities, steps, each, kl, peak / 1e9, silence
+        )
         yield table
+
+
+STARTS = """
+from time import perf_counter
+import numpy as np
+from benchmarks.data import gaussians
+from skdec.kernels.types import Bandwidths
+from skdec.tsne._affinities import graph_affinities
+from skdec.tsne._distances import SquaredDistances
+from skdec.tsne._initialization import principal_components, random_start, spectral
+from skdec.utils.threads import Threads
+def seconds(call):
+    start = perf_counter()
+    call()
+    return perf_counter() - start
+def of(X):
+    perplexity = Bandwidths(np.array([30.0]), np.nan)
+    with Threads({threads}, hold_blas=True) as threads:
+        distances = SquaredDistances(X)
+        found = distances.nearest(90, threads)
+        P = graph_affinities(found, perplexity, True, np.float32, threads).P
+        for call in (
+            lambda: random_start((len(X), 2), np.random.RandomState(0)),
+            lambda: principal_components(X, 2, 0),
+            lambda: spectral(P, 2, 0),
+        ):
+            yield seconds(call)
+X, _ = gaussians({n})
+list(of(X[:2000]))  # compiled outside the clock
+print(*of(X))
+"""
+
+
+def starts(options):
+    """Seconds of each start, of the rows of ``large``."""
+    columns = (
+        Column("n", "", "{:,}"),
+        Column("random", "s", "{:.2f}"),
+        Column("principal components", "s", "{:.2f}"),
+        Column("spectral", "s", "{:.1f}"),
+    )
+    table = Table("starts", "starts, n × 50", columns)
+    usual = (4000,) if options.small else (20_000, 200_000, 1_000_000)
+    for n in options.sizes or usual:
+        code = STARTS.format(n=n, threads=options.threads)
+        yield (table := table.plus(n, *in_new_process(code)))
 
 
 NEW_ROWS = """

@@ -55,7 +55,8 @@ PARTS = {
         Part("tsne.attraction", "attraction:attraction", 4),
         Part("tsne.indexes", "indexes:indexes", 15),
         Part("tsne.memory", "cost:memory", 3),
-        Part("tsne.large", "cost:large", 9),
+        Part("tsne.large", "cost:large", 15),
+        Part("tsne.start_cost", "cost:starts", 10),
         Part("tsne.new_rows", "cost:new_rows", 6),
         Part("tsne.start_up", "cost:start_up", 4),
         Part("tsne.schedule", "schedule:schedules", 10),
@@ -117,7 +118,7 @@ def add_options(parser):
     add("--seeds", type=int, default=5, help="how many, of what depends on chance")
     add("--mnist", help="an .npz with X and y; else it is downloaded from OpenML")
     add("--folder", help="where files of rows are written, of dask")
-    add("--sizes", type=int, nargs="+", help="of rows, of large, new_rows and indexes")
+    add("--sizes", type=int, nargs="+", help="of rows, where parts go up to a million")
     deep = parser.add_argument_group("deep clustering")
     deep.add_argument("--variants", nargs="+", choices=["plain", "augmented"],
                       default=["plain", "augmented"])  # fmt: skip

@@ -121,7 +121,8 @@ def from_matrix(P, dtype):
 def from_graph(P, dtype):
     """Affinities of a given sparse matrix, which need not be symmetric."""
     P = sparse.csr_array(P, dtype=np.float64)
-    symmetric = ((P + P.T) / 2).tocsr()
+    symmetric = (P + P.T).tocsr()
+    symmetric.data *= 0.5  # in its place: this is the most memory that P ever takes
     symmetric.sort_indices()
     negentropy = xlogy(P.data, P.data).sum()
     return Affinities(symmetric.astype(dtype), negentropy, P.sum(axis=1))

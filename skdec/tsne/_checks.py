@@ -37,6 +37,9 @@ BYTES_OF_SAMPLE = 12 * 8
 # column and value in all the forms that SciPy's conversions pass through.
 BYTES_OF_DISTANCE = 80
 
+# What a stored affinity takes while P is made symmetric, which it need not have been.
+BYTES_OF_AFFINITY = 64
+
 
 def check_rows(estimator, X, metric, *, exact, reset=True):
     """X of a fit, or with ``reset=False`` of a transform: checked rows or distances.
@@ -204,6 +207,17 @@ def check_graph_memory(graph, n_neighbors, there_is):
             f"{there_is / 1e9:.3g} GB are available. A graph of the {n_neighbors} "
             "neighbors of each sample that the perplexity asks for, or a smaller "
             "perplexity and as many fewer neighbors, needs less"
+        )
+
+
+def check_given_memory(P, there_is):
+    """The same of a sparse P that is given."""
+    needed = P.nnz * BYTES_OF_AFFINITY + P.shape[0] * BYTES_OF_SAMPLE
+    if needed > there_is:
+        raise MemoryError(
+            f"X is a sparse P of {P.nnz} affinities between {P.shape[0]} samples, "
+            f"which need {needed / 1e9:.3g} GB of memory, and {there_is / 1e9:.3g} GB "
+            "are available. A P over fewer neighbors of each sample needs less"
         )
 
 

@@ -15,6 +15,7 @@ from skdec.tsne._affinities import (
 )
 from skdec.tsne._blocked import calibrated_by_workers
 from skdec.tsne._checks import (
+    check_given_memory,
     check_graph_memory,
     check_memory,
     check_neighbour_memory,
@@ -206,7 +207,9 @@ def _check_memory(X, params, n_points, exact, n_neighbors, dtype, there_is):
     """Raise if there is less memory than the fit will take, as far as that is known."""
     if exact:
         check_memory(n_points, dtype.itemsize, there_is)
-    elif params.affinities != "precomputed":
+    elif params.affinities == "precomputed":
+        check_given_memory(X, there_is)
+    else:
         k, rows = int(np.ceil(n_neighbors)), memory_of_rows(X, params.metric)
         check_neighbour_memory(n_points, k, rows, dtype.itemsize, there_is)
 

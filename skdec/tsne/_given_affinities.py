@@ -37,4 +37,6 @@ def given_affinities(X, dtype):
 def graph_of(X):
     """The symmetric graph of a dense or sparse P."""
     P = sparse.csr_array(X)
-    return ((P + P.T) / 2).tocsr()
+    symmetric = (P + P.T).tocsr()
+    symmetric.data *= 0.5
+    return symmetric

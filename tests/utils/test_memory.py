@@ -87,6 +87,33 @@ def test_memory_of_a_graph_of_neighbours(monkeypatch):
     tsne.fit(kneighbors_graph(X, 16, mode="distance"))
 
 
+def test_memory_of_a_given_sparse_P(monkeypatch):
+    n = 50
+    ring = np.arange(n)
+    P = sparse.csr_array((np.full(n, 1 / n), (ring, (ring + 1) % n)), (n, n))
+    tsne = ExactTSNE(affinities="precomputed", init="random", **SHORT)
+    needed = n * 64 + n * 12 * 8
+    monkeypatch.setattr("skdec.tsne._fit.available", lambda: needed)
+    tsne.fit(P)
+    monkeypatch.setattr("skdec.tsne._fit.available", lambda: needed - 1)
+    monkeypatch.setattr("skdec.tsne._fit.given_affinities", None)  # before it is copied
+    with pytest.raises(MemoryError, match=r"50 affinities.*50 samples.*fewer neighbor"):
+        tsne.fit(P)
+
+
+@pytest.mark.parametrize("precision", ["single", "double"])
+def test_a_given_sparse_P_takes_what_was_reckoned(precision, monkeypatch):
+    n, k = 2000, 60
+    rng = np.random.default_rng(0)
+    columns = (np.arange(n)[:, None] + rng.integers(1, n, (n, k))) % n
+    entries = np.full(n * k, 1 / (n * k)), (np.arange(n).repeat(k), columns.ravel())
+    P = sparse.csr_array(entries, (n, n))  # nearly none of them has its reverse
+    tsne = ExactTSNE(affinities="precomputed", init="random", n_jobs=1, **SHORT)
+    tsne.set_params(precision=precision).fit(P)
+    needed, peak = asked_and_taken(tsne, P, monkeypatch)
+    assert 0.6 * needed < peak < 1.1 * needed + 2e6
+
+
 @pytest.mark.parametrize("kind", ["sparse", "graph"])
 def test_no_more_is_taken_than_was_reckoned(kind, monkeypatch):
     """But for blocks of a fixed size, of two megabytes here.
@@ -100,15 +127,20 @@ def test_no_more_is_taken_than_was_reckoned(kind, monkeypatch):
         X = sparse.csr_array(X)
     tsne = ExactTSNE(affinities="neighbors", perplexity=10, init="random", n_jobs=1)
     tsne.set_params(metric=metric, max_iter=1, random_state=0).fit(X)
+    needed, peak = asked_and_taken(tsne, X, monkeypatch)
+    assert 0.8 * needed < peak < 1.3 * needed + 2e6
+
+
+def asked_and_taken(tsne, X, monkeypatch):
+    """Bytes that a fit asks for, and those that it takes."""
     asked = Asked()
     monkeypatch.setattr("skdec.tsne._fit.available", lambda: asked)
     tracemalloc.start()
     try:
         tsne.fit(X)
-        peak = tracemalloc.get_traced_memory()[1]
+        return asked.needed, tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert 0.8 * asked.needed < peak < 1.3 * asked.needed + 2e6
 
 
 class Asked:
