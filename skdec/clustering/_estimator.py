@@ -92,8 +92,9 @@ class StudentTClustering(FittedClustering):
         Exponent b of the frequencies in the target, not negative.  1.0 is the formula
         of the paper, which makes the sizes of the clusters more even.  0.0 leaves the
         frequencies out; then large clusters take the rows of small ones.  "auto" is
-        0.5, or 1.0 if clusters would lose all their rows otherwise.  With an encoder it
-        is 1.0.
+        0.5, or 1.0 if otherwise clusters would lose all their rows or, with ``dof`` or
+        ``bandwidth`` given, the iterations would do harm (see ``start_kept_``).  With
+        an encoder it is 1.0.
     encoder : object with ``fit``, ``transform`` and ``step``, default=None
         Transformer that computes the embedding z and is trained by the clustering, as
         described in :mod:`skdec.encoders`.  It is cloned; the fitted clone is
@@ -135,9 +136,9 @@ class StudentTClustering(FittedClustering):
     update_interval : "auto" or int, default="auto"
         Steps between refreshes of the target P.  "auto" is 1.  With an encoder, the
         number of steps between two refreshes over all rows: an integer re-encodes all
-        rows at each, "auto" refreshes once a pass (at least every 30 steps) and reuses
-        the embeddings computed during that pass.  Between refreshes, each batch gets a
-        target from its own memberships.
+        rows at each, "auto" refreshes once a pass, or every 30 steps where a pass has
+        fewer, and reuses the embeddings computed since the refresh before.  Between
+        refreshes, each batch gets a target from its own memberships.
     batch_size : "auto", int or None, default="auto"
         Largest number of distinct rows in a step; each pass draws its batches again.
         None, or at least as many as there are rows, means all rows in each step.
@@ -175,7 +176,8 @@ class StudentTClustering(FittedClustering):
         overlap they lie farther out than the rows do (on digits, pixels below 0).  They
         stay within the ball about the mean of the rows that holds all rows.
     cluster_means_ : ndarray of shape (n_clusters, n_features)
-        Σ_i w_i q_ij z_i / f_j, the weighted means of the rows: the typical member.
+        Σ_i w_i q_ij z_i / f_j, the weighted means of the rows: the typical member.  With
+        an encoder of shape (n_clusters, n_components).
     labels_ : ndarray of shape (n_samples,)
         argmax_j q_ij of the training rows, int32; equal to ``predict(X)``.
     probabilities_ : ndarray of shape (n_samples,)
@@ -196,7 +198,10 @@ class StudentTClustering(FittedClustering):
     start_kept_ : bool
         Whether the start itself is returned, because the iterations emptied clusters
         or found less evidence.  If ``dof``, ``bandwidth`` and ``balance`` are "auto",
-        any loss of evidence is enough; otherwise it has to exceed what chance explains.
+        any loss of evidence is enough, and so are labels that have left those of the
+        start (adjusted Rand index below 0.8) without a clearer separation.  Otherwise
+        the loss has to exceed what chance explains, or the labels alone have to explain
+        the rows plainly worse (by 0.25 nats a row beyond chance).
         With an encoder, the start and the pre-trained encoder are returned if training
         lost clusters, shrank the embedding to a point, or ended with labels that
         explain its embedding plainly worse than those of the start.

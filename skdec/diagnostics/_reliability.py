@@ -43,8 +43,8 @@ class Reliability:
         where the map is overconfident, at gaps that the data do not have.  NaN without
         directions.
     singularity : ndarray of shape (n_rows,)
-        1/λ_min of the Hessian of the point's loss at its place.  Large where the place
-        is badly determined.  Infinite where it is no minimum.
+        1/λ_min of the Hessian of the point's loss at the minimum that its place leads
+        to.  Large where the place is badly determined.  Infinite where there is none.
     displacement : ndarray of shape (n_rows,)
         How far the nearest minimum of the point's loss is from its place, in the units
         of the map: about 0 in a map that has settled.
@@ -81,7 +81,7 @@ def reliability(
     Parameters
     ----------
     tsne : ExactTSNE
-        A fitted estimator, with the parameters that it was fitted with.
+        A fitted estimator.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         Its training rows.
     rows : int, array-like of int or None, default=None

@@ -69,7 +69,7 @@ class AutoencoderEncoder(BaseEncoder):
         Between the layers, not after the last ones.  A callable returns a module.
     dropout : float, default=0.2
         Share of the input that is set to the mean in pre-training, at least 0 and less
-        than 1; the rest is divided by what remains of 1.
+        than 1; the rest is divided by 1 − dropout.
     augment : callable, default=None
         Gives augmented rows, drawn anew in each step: ``augment(x, generator)``.  The
         networks are trained on these, and restore them, while the targets of clusters

@@ -47,7 +47,7 @@ class LinearEncoder(BaseEncoder):
     ----------
     n_components : "auto" or int, default="auto"
         Dimensions of the embedding, at most n_samples and n_features.  "auto" is 10, or
-        as many as there are in which X varies.
+        fewer if X varies in fewer dimensions.
     learning_rate : float, default=1e-3
         Rate of Adam in a step.  The columns of W begin with length 1.
     reconstruction_weight : float, default=10.0

@@ -51,8 +51,8 @@ GOLDEN = (np.sqrt(5) - 1) / 2
 class EmbeddingDisplay:
     """A map of points, coloured by labels or by values.
 
-    Size and opacity of the points follow their density, and from 150,000 points on a
-    picture of the density is drawn in place of points, so that a hundred and a million
+    Size and opacity of the points follow their density, and above 150,000 points a
+    picture of the density is drawn in their place, so that a hundred and a million
     points are legible.  Points are drawn in mixed order, because in the order of sorted
     classes the last would cover the others.  Labels have the same colour in every
     Display: that of their number (see :func:`categorical_colors`).  Colours of more

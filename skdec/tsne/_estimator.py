@@ -107,15 +107,15 @@ class ExactTSNE(
         iterations.  For 30 more it is the geometric mean of this and the late
         ``exaggeration``.
     learning_rate : "auto" or float, default="auto"
-        Step length.  At dof = 1 "auto" is n_samples divided by the exaggeration.  It is
-        a quarter of that while exaggeration is early, and half of it in the 75
-        iterations after.  For other dof it is multiplied by 1/g, with g the weight with
-        which neighbours of similarity 1/8 attract each other, relative to dof = 1, and
-        by at most 1: by 0.67 at dof = 2, 0.46 at 4, 0.25 at infinity.  With a lasting
-        exaggeration neighbours come nearer, and the similarity is taken as that times
-        its square, at most 1.  It is multiplied
-        by 1/8 for the Gaussian kernel, by 1/2 for one component, and by 1/n_samples
-        under conditional normalisation, where P sums to n_samples.
+        Step length.  "auto" is r · n_samples / exaggeration: a quarter of that while
+        exaggeration is early, and half of it in the 75 iterations after.  With the
+        Student-t kernel r = min(1, 1/g), with g the weight with which neighbours of
+        similarity 1/8 attract each other, relative to dof = 1: r is 1 at dof = 1, 0.67
+        at 2, 0.46 at 4, 0.25 at infinity, and half of that with one component.  A
+        lasting exaggeration ρ draws neighbours nearer: g is then taken at similarity
+        min(1, ρ²/8), and r is 1/8 at dof = 1 and ρ = 4.  With the Gaussian kernel r is
+        1/8.  Under conditional normalisation, where P sums to n_samples, all of it is
+        divided by n_samples.
     max_iter : int, default=1000
         Largest number of iterations.  A warning tells if the map ends before it has
         unfolded, which takes 155 iterations at the defaults.
@@ -235,8 +235,8 @@ class ExactTSNE(
         Iterations done.  Equal to ``max_iter`` when no stopping rule ended the fit
         earlier.
     history_ : dict of ndarray
-        One entry for each time that KL was computed, at every 50th iteration and the
-        last: "n_iter", the iterations done; "kl_divergence", KL(P‖Q) there without
+        One entry for each time that KL was computed, at every 50th iteration, at the
+        last, and wherever ``callback`` is called: "n_iter", the iterations done; "kl_divergence", KL(P‖Q) there without
         exaggeration, in nats; "grad_norm", the norm of the gradient, of P times
         "exaggeration".
     converged_ : bool
@@ -247,7 +247,7 @@ class ExactTSNE(
     learning_rate_ : float
         The learning rate of the last iterations.
     perplexity_ : float, ndarray or None
-        The perplexity used; None with ``sigma``.
+        The perplexity used; None with ``sigma`` or given affinities.
     dof_ : float
         The degrees of freedom used.
     affinities_ : {"exact", "neighbors", "precomputed"}
@@ -257,11 +257,11 @@ class ExactTSNE(
     truncated_mass_ : float
         The mean share of a point's p over all others that ``affinities="neighbors"``
         leaves out, measured on 256 evenly spread rows (all, if there are fewer); NaN
-        for a precomputed graph, 0 for "exact".
+        for a precomputed graph or given affinities, 0 for "exact".
     neighbor_recall_ : float
         The share of true nearest neighbours among those found, measured on 256 evenly
         spread rows; 1 where the search was exact, and with ``affinities_`` "exact"; NaN
-        for a precomputed graph.
+        for a precomputed graph or given affinities.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (``n_features_in_``,)
@@ -278,8 +278,8 @@ class ExactTSNE(
         "spectral" stands in for "pca".
     ConvergenceWarning
         If the embedding is worse than points that all coincide (a learning rate far too
-        large), or no better (one far too small), or ``transform`` found no place in the
-        map for some rows.
+        large), or no better (one far too small), if ``max_iter`` ended the fit while
+        the map was unfolding, or if ``transform`` found no place for some rows.
 
     See Also
     --------
@@ -437,8 +437,9 @@ class ExactTSNE(
             perplexity and learning rate are those of Σ w rows.  Fractions follow by the
             same formulas (docs/tsne.md).  A row of weight 0 counts for nothing, but is
             placed as ``transform`` places it (callbacks see NaN).  Entries are 0 or at
-            least 1e-9, and sum to 2 at least; None means 1 each.  It goes neither with
-            given affinities nor with a sparse graph of distances.
+            least 1e-9, and sum to between 2 and 1e9; None means 1 each.  It goes
+            neither with given affinities, nor with a sparse graph of distances, nor
+            with rows that stay in the blocks of a dask array.
         fixed : array-like of bool, shape (n_samples,), default=None
             True for the rows that stay, to the bit, where they start, while the others
             move by the gradient over all pairs.  The start is then an array ``init``,
@@ -582,6 +583,11 @@ class ExactTSNE(
         -------
         embedding : ndarray of shape (n_new, n_components)
             Positions in the map, in X's dtype; a training row gets its own.
+
+        Raises
+        ------
+        TypeError
+            If the map was fitted to affinities: the training rows are not known.
         """
         check_is_fitted(self)
         # as it was fitted, whatever parameters have been set later
@@ -627,7 +633,8 @@ class ExactTSNE(
         Raises
         ------
         TypeError
-            If the map was fitted to distances, sparse rows or booleans.
+            If the map was fitted to distances or affinities, to sparse rows, booleans
+            or missing values, or to rows that stayed in the blocks of a dask array.
         """
         check_is_fitted(self)
         check_inverse(self._known_rows("inverse_transform").distances)
