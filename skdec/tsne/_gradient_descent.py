@@ -142,6 +142,7 @@ class Descent:
             return ""
         flat = (
             len(history) > 1
+            and n_iter - history[-2][0] >= CHECK_EVERY
             and history[-2][0] >= last
             and 0 <= history[-2][1] - kl < self.tol * abs(kl)
         )

@@ -65,6 +65,11 @@ def test_whether_a_map_came_to_rest():
     assert not ExactTSNE(random_state=0, max_iter=300, tol=0).fit(IRIS).converged_
     held = ExactTSNE(init=tsne.embedding_).fit(IRIS, fixed=np.ones(len(IRIS), bool))
     assert held.n_iter_ == 0 and held.converged_
+    # between two checks KL falls by less than from one to the next
+    cut = tsne.n_iter_ - 49
+    for how in {"max_iter": cut}, {"callback": lambda n, *_: n >= cut}:
+        stopped = ExactTSNE(random_state=0, callback_every=1, **how).fit(IRIS)
+        assert stopped.n_iter_ == cut and not stopped.converged_
 
 
 def test_history_and_what_a_callback_sees_agree():
