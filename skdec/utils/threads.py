@@ -276,11 +276,16 @@ def _take(queue):
 def _serve(work, done):
     """Run what comes until None does; answer each with its error or None."""
     while (call := _take(work)) is not None:
-        try:
-            call()
-            done.put(None)
-        except BaseException as error:
-            done.put(error)
+        error = _error_of(call)
+        call = None  # or what it holds would live until the next one comes
+        done.put(error)
+
+
+def _error_of(call):
+    try:
+        call()
+    except BaseException as error:
+        return error
 
 
 def _alone(controller, function, item):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import tracemalloc
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import joblib
@@ -190,6 +191,22 @@ print(total(10))
         for _ in range(2)
     ]
     assert [run.communicate(timeout=120)[0].strip() for run in runs] == [b"45.0"] * 2
+
+
+def test_workers_keep_nothing_of_what_they_have_run():
+    class Large:
+        pass
+
+    large = Large()
+    alive = weakref.ref(large)
+
+    def task(start, stop, large=large):
+        pass
+
+    with Threads(2) as threads:
+        threads.run_ranges(task, 1000, 1000 * 2**25)
+        del large, task
+        assert alive() is None
 
 
 def test_many_fits_keep_no_memory():
