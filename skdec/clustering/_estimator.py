@@ -176,8 +176,8 @@ class StudentTClustering(FittedClustering):
         overlap they lie farther out than the rows do (on digits, pixels below 0).  They
         stay within the ball about the mean of the rows that holds all rows.
     cluster_means_ : ndarray of shape (n_clusters, n_features)
-        Σ_i w_i q_ij z_i / f_j, the weighted means of the rows: the typical member.  With
-        an encoder of shape (n_clusters, n_components).
+        Σ_i w_i q_ij z_i / f_j, the weighted means of the rows: the typical member.
+        With an encoder of shape (n_clusters, n_components).
     labels_ : ndarray of shape (n_samples,)
         argmax_j q_ij of the training rows, int32; equal to ``predict(X)``.
     probabilities_ : ndarray of shape (n_samples,)

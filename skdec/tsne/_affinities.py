@@ -143,7 +143,7 @@ def dense_affinities(distances, bandwidths, joint, dtype, threads, weights=None)
         )
         if weights is not None:
             return _of_copies(P, scales, weights, joint, dtype)
-        whole = from_matrix((P + P.T) / (2 * n) if joint else P, dtype)
+        whole = from_matrix(_joint(P, n) if joint else P, dtype)
         return replace(whole, sigma=_mean_sigma(scales))
     scales = _calibrate(distances, distances.rows, own, bandwidths, threads, weights)
     total = scales.total
@@ -160,7 +160,7 @@ def dense_affinities(distances, bandwidths, joint, dtype, threads, weights=None)
         affinities.symmetric_rows(D, first, twice, cycle, joint, P, negentropy)
         p, pairs = P[first:last], 1.0
         if weights is not None:
-            pairs = _pairs_of_copies(cycle, n)[first:last]
+            pairs = _pairs_of_copies(cycle, n, slice(first, last))
             if joint:
                 p *= n / weights.sum()
         if joint:  # every pair twice
@@ -180,10 +180,10 @@ def dense_affinities(distances, bandwidths, joint, dtype, threads, weights=None)
     return Affinities(P, negentropy.sum(), mass, _mean_sigma(scales))
 
 
-def _pairs_of_copies(cycle, n):
-    """w_i w_j of each pair that a dense P holds."""
-    following = np.lib.stride_tricks.sliding_window_view(cycle[1:], n // 2)[:n]
-    return cycle[:n, None] * following
+def _pairs_of_copies(cycle, n, rows):
+    """w_i w_j of each pair that some rows of a dense P hold."""
+    following = np.lib.stride_tricks.sliding_window_view(cycle[1:], n // 2)
+    return cycle[rows, None] * following[rows]
 
 
 def _with_own_copies(affinities_, scales, weights, joint):
@@ -201,12 +201,20 @@ def _with_own_copies(affinities_, scales, weights, joint):
     )
 
 
+def _joint(P, total):
+    """(P + Pᵀ)/2 over the number of samples."""
+    whole = P + P.T
+    whole /= 2 * total
+    return whole
+
+
 def _of_copies(P, scales, weights, joint, dtype):
     """Affinities of copies from p_{j|i} of one copy of each, its diagonal 0."""
-    pairs = np.outer(weights, weights)
-    p = (P + P.T) / (2 * weights.sum()) if joint else P
-    negentropy = float((pairs * xlogy(p, p)).sum())
-    whole = from_matrix(pairs * p, dtype)
+    p = _joint(P, weights.sum()) if joint else P
+    negentropy = float(weights @ xlogy(p, p) @ weights)
+    p *= weights[:, None]
+    p *= weights
+    whole = from_matrix(p, dtype)
     whole = replace(whole, negentropy=negentropy, sigma=_mean_sigma(scales))
     return _with_own_copies(whole, scales, weights, joint)
 

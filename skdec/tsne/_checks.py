@@ -156,9 +156,14 @@ def check_distances(X, name="X", n_finite=1):
             )
 
 
-def check_memory(n_samples, itemsize, there_is):
-    """Raise now rather than minutes later, or by the system's end of the process."""
+def check_memory(n_samples, itemsize, there_is, metric="euclidean"):
+    """Raise now rather than minutes later, or by the system's end of the process.
+
+    Where the metric is a function all of P is made, and made symmetric, in float64.
+    """
     needed = n_samples * (n_samples // 2) * itemsize
+    if callable(metric):
+        needed += 2 * 8 * n_samples**2
     if needed > there_is:
         raise MemoryError(
             f"affinities='exact' of {n_samples} samples need {needed / 1e9:.3g} "
@@ -173,13 +178,13 @@ def check_neighbour_memory(n_samples, n_neighbors, rows, itemsize, there_is):
 
     A neighbour takes its column and D in float64.  P has a column and a value for it,
     and where the two are not neighbours of each other as much the other way round.
-    Blocks of the search are gone before P is made, and the lists before P is numbered
-    as its points lie in the map, which takes a second one.
+    Blocks of the search are gone before P is made, and the lists before the start is
+    found, and before P is numbered as its points lie in the map, which takes a second.
     """
     lists = n_samples * n_neighbors * (8 + 8)
     P = 2 * n_samples * n_neighbors * (4 + itemsize)
     own = n_samples * BYTES_OF_SAMPLE
-    needed = rows.held + own + max(lists + max(P, rows.blocks), 2 * P)
+    needed = rows.held + own + max(lists + max(P, rows.blocks), 2 * P, P + rows.start)
     if needed > there_is:
         if rows.blocks > P:
             less = (
@@ -224,8 +229,9 @@ def check_given_memory(P, there_is):
 class RowsMemory(NamedTuple):
     """Bytes that rows take while their neighbours are found and P is made."""
 
-    held: int  # until P is there
+    held: int  # while there is P
     blocks: int = 0  # by the search alone
+    start: int = 0  # while the map's start is found
 
 
 def memory_of_rows(X, metric):
@@ -233,12 +239,27 @@ def memory_of_rows(X, metric):
     if isinstance(X, Blocks) or metric == "precomputed":
         return RowsMemory(0)
     if not sparse.issparse(X):  # centred in float64, and the index in float32
-        return RowsMemory(X.shape[0] * X.shape[1] * (8 + 4))
+        each = 8 + 4
+        if metric == "cosine":  # of length 1 where and for what is looked, and squared
+            each += 3 * 8
+        return RowsMemory(X.shape[0] * X.shape[1] * each)
     copy = X.nnz * 8 + X.indices.nbytes
     if metric not in ("euclidean", "l2", "cosine"):  # scikit-learn's loops
         return RowsMemory(copy)
     # of sparse products a block is dense, and so are the columns that it is sorted by
     return RowsMemory(copy, min(X.shape[0] ** 2, ELEMENTS_PER_SEARCH) * (8 + 8))
+
+
+def memory_of_start(X, metric, init, n_neighbors):
+    """Bytes that a start takes while it is found, beside P."""
+    if not isinstance(init, str) or init == "random" or isinstance(X, Blocks):
+        return 0
+    if init == "spectral" or metric == "precomputed":
+        # P in float64, and what each of its entries is scaled by
+        return 2 * X.shape[0] * n_neighbors * (8 + 4 + 8 + 8)
+    if sparse.issparse(X):
+        return X.nnz * 8 + X.indices.nbytes
+    return X.shape[0] * X.shape[1] * 8
 
 
 def zero_distance(X):
@@ -264,7 +285,8 @@ def resolve_perplexities(perplexity, n_samples, sigma=None):
         return np.array([max(1.0, min(30.0, (n_samples - 1) / 3))])
     check_unmasked(perplexity, "perplexity")
     try:
-        values = np.atleast_1d(np.asarray(perplexity, dtype=np.float64))
+        # a copy: the caller may go on to change his own
+        values = np.atleast_1d(np.array(perplexity, dtype=np.float64))
     except (TypeError, ValueError):
         values = np.empty(0)
     if values.ndim != 1 or len(values) == 0 or not np.all(values >= 1):

@@ -94,7 +94,11 @@ class SquaredDistances:
 
     def __init__(self, X, metric="euclidean", metric_params=None, weights=None):
         self.metric = metric
-        self.metric_params = dict(metric_params or {})
+        # the caller may go on to change his own
+        self.metric_params = {
+            name: np.array(value) if isinstance(value, np.ndarray) else value
+            for name, value in (metric_params or {}).items()
+        }
         self.euclidean = metric in ("euclidean", "l2") and not self.metric_params
         self.boolean = metric in PAIRWISE_BOOLEAN_FUNCTIONS
         self.unit = self._scale = 1.0

@@ -236,9 +236,9 @@ class ExactTSNE(
         earlier.
     history_ : dict of ndarray
         One entry for each time that KL was computed, at every 50th iteration, at the
-        last, and wherever ``callback`` is called: "n_iter", the iterations done; "kl_divergence", KL(P‖Q) there without
-        exaggeration, in nats; "grad_norm", the norm of the gradient, of P times
-        "exaggeration".
+        last, and wherever ``callback`` is called: "n_iter", the iterations done;
+        "kl_divergence", KL(P‖Q) there without exaggeration, in nats; "grad_norm", the
+        norm of the gradient, of P times "exaggeration".
     converged_ : bool
         Whether the map came to rest: by ``tol``, ``min_grad_norm`` or
         ``n_iter_without_progress``, and without a ConvergenceWarning.  False where

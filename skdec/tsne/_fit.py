@@ -20,6 +20,7 @@ from skdec.tsne._checks import (
     check_memory,
     check_neighbour_memory,
     memory_of_rows,
+    memory_of_start,
     resolve_perplexities,
 )
 from skdec.tsne._copies import check_copies, fitted_points, is_graph, rows_alone
@@ -92,7 +93,7 @@ def embed(X, params, sample_weight=None, previous=None, fixed=None):
         # how many points there are is known when identical rows have been found
         points = _points(X, weights, params, fixed)
         exact = takes_all_pairs(X, params, points.n_points)
-        _check_memory(X, params, points.n_points, exact, n_neighbors, dtype, there_is)
+        _check_memory(X, params, points, exact, n_neighbors, dtype, there_is)
         _check_repulsion(params, kernel, exact)
         places = places_of(points.first, fixed, given, X.dtype)
         joint = params.normalization == "joint"
@@ -203,14 +204,20 @@ def _kind(params, exact):
     return "exact" if exact else "neighbors"
 
 
-def _check_memory(X, params, n_points, exact, n_neighbors, dtype, there_is):
+def _check_memory(X, params, points, exact, n_neighbors, dtype, there_is):
     """Raise if there is less memory than the fit will take, as far as that is known."""
+    n_points, metric = points.n_points, params.metric
     if exact:
-        check_memory(n_points, dtype.itemsize, there_is)
+        check_memory(n_points, dtype.itemsize, there_is, metric)
     elif params.affinities == "precomputed":
         check_given_memory(X, there_is)
     else:
-        k, rows = int(np.ceil(n_neighbors)), memory_of_rows(X, params.metric)
+        if points.weights is not None and (total := points.weights.sum()) < n_points:
+            # it takes more of them, whose number is doubled until that is enough
+            n_neighbors *= 2 * n_points / total
+        k = min(int(np.ceil(n_neighbors)), n_points - 1)
+        start = memory_of_start(X, metric, params.init, k)
+        rows = memory_of_rows(X, metric)._replace(start=start)
         check_neighbour_memory(n_points, k, rows, dtype.itemsize, there_is)
 
 

@@ -258,3 +258,16 @@ def test_method_is_exact():
     assert_array_equal(as_theirs, ExactTSNE(**SHORT).fit_transform(IRIS))
     with pytest.raises(ValueError, match="method must be 'exact'; got 'barnes_hut'"):
         ExactTSNE(method="barnes_hut", **SHORT).fit(IRIS)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "seuclidean"])
+def test_arrays_among_the_parameters_are_copied(metric):
+    perplexity, V = np.array([5.0, 40.0]), np.array([1.0, 2.0, 3.0, 4.0])
+    tsne = ExactTSNE(metric=metric, max_iter=20, random_state=0)
+    if metric == "seuclidean":
+        tsne.set_params(metric_params={"V": V})
+    tsne.set_params(perplexity=perplexity).fit(IRIS)
+    before = tsne.transform(IRIS[:3] + 0.01)
+    perplexity[:], V[:] = 2, 100
+    assert_array_equal(tsne.transform(IRIS[:3] + 0.01), before)
+    assert_array_equal(tsne.perplexity_, [5, 40])

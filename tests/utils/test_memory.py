@@ -114,30 +114,77 @@ def test_a_given_sparse_P_takes_what_was_reckoned(precision, monkeypatch):
     assert 0.6 * needed < peak < 1.1 * needed + 2e6
 
 
-@pytest.mark.parametrize("kind", ["sparse", "graph"])
-def test_no_more_is_taken_than_was_reckoned(kind, monkeypatch):
+@pytest.mark.parametrize(
+    "kind, d, settings",
+    [
+        ("sparse", 20, {}),
+        ("graph", 20, {}),
+        ("graph", 20, {"init": "spectral", "perplexity": 30}),
+        ("rows", 600, {"init": "pca"}),
+        ("rows", 600, {"metric": "cosine"}),
+        ("rows", 5, {"init": "spectral", "perplexity": 50}),
+    ],
+)
+def test_no_more_is_taken_than_was_reckoned(kind, d, settings, monkeypatch):
     """But for blocks of a fixed size, of two megabytes here.
 
     scikit-learn 1.6 takes a quarter more of sparse rows than it does now.
     """
-    X, metric = np.random.default_rng(0).normal(size=(2000, 20)), "euclidean"
-    if kind == "graph":
-        X, metric = kneighbors_graph(X, 31, mode="distance"), "precomputed"
-    else:
-        X = sparse.csr_array(X)
+    X = np.random.default_rng(0).normal(size=(2000, d))
     tsne = ExactTSNE(affinities="neighbors", perplexity=10, init="random", n_jobs=1)
-    tsne.set_params(metric=metric, max_iter=1, random_state=0).fit(X)
-    needed, peak = asked_and_taken(tsne, X, monkeypatch)
-    assert 0.8 * needed < peak < 1.3 * needed + 2e6
+    tsne.set_params(max_iter=1, random_state=0, **settings)
+    if kind == "graph":
+        X = kneighbors_graph(X, 3 * tsne.perplexity + 1, mode="distance")
+        tsne.set_params(metric="precomputed")
+    elif kind == "sparse":
+        X = sparse.csr_array(X)
+    needed, peak = asked_and_taken(tsne.fit(X), X, monkeypatch)
+    assert 0.7 * needed < peak < 1.3 * needed + 2e6
 
 
-def asked_and_taken(tsne, X, monkeypatch):
+def test_of_small_weights_it_takes_more_neighbours(monkeypatch):
+    X, weight = np.random.default_rng(0).normal(size=(1500, 3)), np.full(1500, 0.02)
+    tsne = ExactTSNE(affinities="neighbors", perplexity=6, init="random", n_jobs=1)
+    tsne.set_params(max_iter=1, random_state=0).fit(X, sample_weight=weight)
+    needed, peak = asked_and_taken(tsne, X, monkeypatch, sample_weight=weight)
+    assert 0.5 * needed < peak < 1.5 * needed + 2e6
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_function_as_a_metric_takes_all_of_P(weighted, monkeypatch):
+    X, weight = np.random.default_rng(0).normal(size=(500, 2)), None
+    if weighted:
+        weight = np.arange(500) % 3 + 1.0
+    tsne = ExactTSNE(affinities="exact", metric=city_block, init="random", n_jobs=1)
+    tsne.set_params(max_iter=1, random_state=0).fit(X, sample_weight=weight)
+    needed, peak = asked_and_taken(tsne, X, monkeypatch, sample_weight=weight)
+    assert 0.7 * needed < peak < 1.3 * needed + 1e6
+
+
+def city_block(a, b):
+    return float(np.abs(a - b).sum())
+
+
+# numbers of a block of distances, and what is computed from them
+BLOCK = 3 * 8 * 2**21
+
+
+def test_copies_take_no_more_than_a_block(monkeypatch):
+    X, n = np.random.default_rng(0).normal(size=(4000, 2)), 4000
+    tsne = ExactTSNE(affinities="exact", init="random", n_jobs=1, max_iter=1)
+    tsne.set_params(random_state=0)
+    weight = np.arange(n) % 3 + 1.0
+    peak = asked_and_taken(tsne, X, monkeypatch, sample_weight=weight)[1]
+    assert peak < 2 * n**2 + BLOCK
+
+
+def asked_and_taken(tsne, X, monkeypatch, **more):
     """Bytes that a fit asks for, and those that it takes."""
     asked = Asked()
     monkeypatch.setattr("skdec.tsne._fit.available", lambda: asked)
     tracemalloc.start()
     try:
-        tsne.fit(X)
+        tsne.fit(X, **more)
         return asked.needed, tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
