@@ -739,6 +739,11 @@ MUTANTS = [
     ),
     *mutants(
         "tsne/_gradient_descent.py",
+        ("tests/tsne/test_progress.py -k came_to_rest",),
+        flat_after_one=("n_iter - history[-2][0] >= CHECK_EVERY", "True"),
+    ),
+    *mutants(
+        "tsne/_gradient_descent.py",
         (HISTORY,),
         called_decides=(
             "if stopped or due:",
@@ -836,7 +841,7 @@ MUTANTS = [
         ),
         truncated_itself=("columns[own[b]], axis", "columns[b], axis"),
         sigma_squared=("1 / np.sqrt(beta[beta > 0])", "1 / beta[beta > 0]"),
-        callable_joint=("(P + P.T) / (2 * n) if joint", "(P + P.T) / n if joint"),
+        callable_joint=("whole /= 2 * total", "whole /= total"),
         block_short=(
             "min((block + 1) * size, n_rows)",
             "min((block + 1) * size, n_rows - 1)",
@@ -871,7 +876,20 @@ MUTANTS = [
         ("tests/utils/test_memory.py",),
         neighbour_P_once=("P = 2 * n_samples", "P = n_samples"),
         neighbour_lists=("n_neighbors * (8 + 8)", "n_neighbors * 8"),
-        neighbour_rows=("X.shape[1] * (8 + 4)", "X.shape[1] * 8"),
+        neighbour_rows=("each = 8 + 4", "each = 8"),
+        start_spectral=("n_neighbors * (8 + 4 + 8 + 8)", "n_neighbors * 8"),
+        given_P=("P.nnz * BYTES_OF_AFFINITY", "P.nnz"),
+        function_metric=("2 * 8 * n_samples**2", "8"),
+    ),
+    *mutants(
+        "tsne/_fit.py",
+        ("tests/utils/test_memory.py",),
+        small_weights=("n_neighbors *= 2 * n_points / total", "pass"),
+    ),
+    *mutants(
+        "utils/threads.py",
+        ("tests/utils/test_threads.py -k keep_nothing",),
+        last_call=("call = None", "pass"),
     ),
     *mutants(
         "tsne/_distances.py",
