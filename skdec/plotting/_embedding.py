@@ -424,6 +424,12 @@ def last_step(estimator):
     return estimator[-1] if isinstance(estimator, Pipeline) else estimator
 
 
+def rows_of_last_step(estimator, X):
+    """What the last step of a pipeline is given of X; X itself without a pipeline."""
+    before = estimator[:-1] if isinstance(estimator, Pipeline) else ()
+    return before.transform(X) if len(before) else X
+
+
 def places(estimator, X=None):
     """Where an estimator has its training rows, or new ones.
 
@@ -434,8 +440,7 @@ def places(estimator, X=None):
         last = last_step(estimator)
         if not hasattr(last, "encode"):
             return estimator.transform(X)
-        before = estimator[:-1] if last is not estimator else ()
-        return last.encode(before.transform(X) if len(before) else X)
+        return last.encode(rows_of_last_step(estimator, X))
     steps = estimator if isinstance(estimator, Pipeline) else [estimator]
     for step in reversed(list(steps)):
         for name in ("embedding_", "encoding_"):
