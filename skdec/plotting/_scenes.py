@@ -85,7 +85,10 @@ class ClusterScene:
 
     def __init__(self, look, joint=False):
         self.view, self.classes = look.view, look.classes
-        self.names = look.names if look.classes is None else look.classes.names
+        names = look.names if look.classes is None else look.classes.names
+        if names is not None and not isinstance(names, Mapping):
+            names = dict(enumerate(names))
+        self.names = names or {}
         own = {"components": (0, 1)} if joint else {}
         self.options = {"annotate": False, **own, **look.options}
         self.components = list(self.options.get("components", (0, 1)))
@@ -144,7 +147,15 @@ class ClusterScene:
         return numbers
 
     def _names(self):
-        return {n: name_of(n, n, self.names) for n in self._numbers.tolist()}
+        """What clusters are called; no name of a class is for one that is left over."""
+        taken = {name_of(n, n, self.names) for n in self.names}
+        names = {}
+        for number in self._numbers.tolist():
+            name = name_of(number, number, self.names)
+            while number not in self.names and name in taken:
+                name = f"cluster {name}"
+            names[number] = name
+        return names
 
     def _table(self):
         """RGBA of each cluster."""

@@ -285,6 +285,18 @@ def test_a_cluster_has_the_colour_of_the_class_that_it_matches(tmp_path, frames)
         assert_array_equal(frame.colors[1], frames[-1].colors[1])
 
 
+@pytest.mark.parametrize("options", [
+    {"labels": (TRUTH + 1).astype(str)},
+    {"labels": TRUTH, "names": ["1", "2", "3"]},
+    {"names": np.array(["1", "2", "3"])},
+], ids=["strings", "names of classes", "names of clusters"])  # fmt: skip
+def test_a_cluster_that_is_left_over_is_called_as_no_other(tmp_path, frames, options):
+    four = clone(CLUSTERING).set_params(n_clusters=4)
+    animate_fit(four, PLANE, tmp_path / "film.gif", every=50, **options, **SMALL)
+    for frame in frames:
+        assert frame.entries == ["1", "2", "3", "cluster 3", "centroids"]
+
+
 def test_clusters_of_many_features_are_drawn_in_a_view(tmp_path, frames):
     rows = np.hstack([PLANE, 0.1 * PLANE[::-1]])
     view = PLANE.copy()
