@@ -370,8 +370,10 @@ class EmbeddingDisplay:
             ax.set_yticks([])
             ax.set_xlabel("component 1")
             return
-        # the axes keep their size, and show more of the plane: panels stay in line
-        ax.set_aspect("equal", adjustable="datalim")
+        # the axes keep their size, and show more of the plane: panels stay in line; if
+        # both limits are those of other axes, there is but the size to give way
+        shared = ax in ax.get_shared_x_axes() and ax in ax.get_shared_y_axes()
+        ax.set_aspect("equal", adjustable="box" if shared else "datalim")
         bare(ax)
         if np.shape(self.embedding)[1] > 2:
             ax.set_xlabel(f"component {components[0] + 1}")

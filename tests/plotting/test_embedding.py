@@ -17,7 +17,14 @@ from skdec.plotting import EmbeddingDisplay, categorical_colors
 from skdec.plotting import _density as density
 from skdec.plotting._colors import grey
 from skdec.plotting._names import densest, spread_apart
-from tests.plotting.common import assert_looks_like, new_axes, picture, texts
+from tests.plotting.common import (
+    Figure,
+    FigureCanvasAgg,
+    assert_looks_like,
+    new_axes,
+    picture,
+    texts,
+)
 
 IRIS = load_iris().data[::3]
 GRID = np.stack(np.meshgrid(np.arange(8.0), np.arange(6.0)), axis=-1).reshape(-1, 2)
@@ -427,6 +434,23 @@ def test_what_the_axes_have_stays_in_view():
     EmbeddingDisplay.from_arrays(GRID, ax=ax)
     assert ax.get_xlim()[0] < -20
     assert ax.get_xlim()[1] > 7
+
+
+@pytest.mark.parametrize("shading", ["points", "density"])
+@pytest.mark.parametrize("sharex, sharey", [(True, True), (True, False)])
+def test_panels_that_share_their_axes(sharex, sharey, shading):
+    figure = Figure(figsize=(6, 3))
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(1, 2, sharex=sharex, sharey=sharey)
+    for ax, size in zip(panels, (1, 3), strict=True):
+        EmbeddingDisplay.from_arrays(size * GRID, ax=ax, shading=shading)
+    picture(panels[0])
+    for ax in panels:
+        scale = np.divide(ax.bbox.size, [np.ptp(ax.get_xlim()), np.ptp(ax.get_ylim())])
+        assert scale[0] == pytest.approx(scale[1])
+    if sharey:
+        assert panels[0].get_xlim() == panels[1].get_xlim()
+        assert panels[0].get_xlim()[1] > 21
 
 
 def ink(display, color):
