@@ -201,6 +201,27 @@ def test_outliers_do_not_take_all_colors():
     assert limits.extend == "both"
 
 
+@pytest.mark.parametrize("norm", ["linear", "log"])
+@pytest.mark.parametrize("limit", [{"vmin": 11.0}, {"vmax": 3.0}], ids=str)
+def test_all_values_may_be_beyond_a_limit(norm, limit):
+    display = draw(GRID, values=np.linspace(5, 10, 48), norm=norm, **limit)
+    found = display.colorbar_.mappable.norm
+    assert found.vmin < found.vmax
+    ((name, value),) = limit.items()
+    assert getattr(found, name) == value
+    assert display.colorbar_.extend == name.removeprefix("v")
+    assert len(np.unique(display.points_.get_facecolors(), axis=0)) == 1
+    picture(display.ax_)
+
+
+def test_limits_between_which_there_is_no_color():
+    with pytest.raises(ValueError, match="vmin must be at most vmax; got 2 and 1"):
+        draw(GRID, values=np.ones(48), vmin=2, vmax=1)
+    for name in ("vmin", "vmax"):
+        with pytest.raises(ValueError, match=f"{name} must be above 0 with norm='log'"):
+            draw(GRID, values=np.ones(48), norm="log", **{name: 0})
+
+
 def test_values_on_a_logarithmic_scale_and_large_ones_on_top():
     values = 10.0 ** np.linspace(-2, 2, 48)
     display = draw(GRID, values=values[::-1], norm="log", order="values")
