@@ -289,7 +289,7 @@ class EmbeddingDisplay:
         points, shown = self._points(components)
         scale = Scale(cmap, vmin, vmax, norm)
         colouring, classes = self._coloring(shown, scale, colors)
-        marked = _mask(highlight, len(shown))[shown]
+        marked = row_mask(highlight, len(shown))[shown]
         ax = axes_for(ax, figsize=(6.4, 4.8))
         self.ax_, self.figure_ = ax, ax.figure
         self._prepare(points, components)
@@ -455,7 +455,7 @@ def places(estimator, X=None):
     )
 
 
-def _mask(highlight, n):
+def row_mask(highlight, n):
     """The rows to highlight."""
     if highlight is None:
         return np.zeros(n, dtype=bool)

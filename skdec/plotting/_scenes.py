@@ -11,7 +11,7 @@ from scipy import sparse
 
 from skdec.plotting._axes import matplotlib, set_limits
 from skdec.plotting._coloring import palette
-from skdec.plotting._embedding import LONGEST_LEGEND, EmbeddingDisplay
+from skdec.plotting._embedding import LONGEST_LEGEND, EmbeddingDisplay, row_mask
 from skdec.plotting._labels import Categories, match_labels, name_of
 from skdec.plotting._legend import draw_legend, legend_handle
 
@@ -54,8 +54,9 @@ class MapScene:
         if self.classes is not None:
             labels, names = self.classes.numbers[there], self.classes.names
         EmbeddingDisplay.from_arrays(
-            shown.embedding[there], labels=labels, names=names, ax=ax, **self.options
-        )
+            shown.embedding[there], labels=labels, names=names, ax=ax,
+            **_of_rows(self.options, there),
+        )  # fmt: skip
 
 
 class Clusters(NamedTuple):
@@ -111,7 +112,7 @@ class ClusterScene:
         there = np.isfinite(places).all(axis=1)
         EmbeddingDisplay.from_arrays(
             places[there], labels=self._before[there], names=self._names(), ax=ax,
-            legend=False, **self.options,
+            legend=False, **_of_rows(self.options, there),
         )  # fmt: skip
         centroids = self._draw_centroids(ax)
         self._draw_legend(ax, centroids)
@@ -195,6 +196,12 @@ class ClusterScene:
             )
         )  # fmt: skip
         draw_legend(ax, handles)
+
+
+def _of_rows(options, there):
+    """Options of a Display of those rows that have a place."""
+    highlight = row_mask(options.get("highlight"), len(there))
+    return {**options, "highlight": highlight[there]}
 
 
 def check_places(rows, options):

@@ -154,12 +154,15 @@ def test_clusters_move_on_a_map_that_has_unfolded(tmp_path, frames):
 def test_rows_that_have_no_place_before_the_end(tmp_path, frames):
     weight = np.ones(50)
     weight[:5] = 0
+    highlight = np.arange(50) % 4 == 0
     fitted = animate_fit(
         TSNE, X, tmp_path / "film.gif", every=100, labels=list(LABELS),
-        fit_params={"sample_weight": weight}, **SMALL,
+        highlight=highlight, fit_params={"sample_weight": weight}, **SMALL,
     )  # fmt: skip
     assert np.isfinite(fitted.embedding_).all()
-    assert np.isnan(frames[0].shown.embedding[:5]).all()
+    embedding = frames[0].shown.embedding
+    assert np.isnan(embedding[:5]).all()
+    assert_allclose(frames[0].drawn[1], embedding[5:][highlight[5:]])
 
 
 def test_what_is_refused_before_the_fit(tmp_path):
@@ -311,6 +314,10 @@ def test_clusters_of_many_features_are_drawn_in_a_view(tmp_path, frames):
             own = (fitted.labels_ == j) & (np.arange(len(PLANE)) >= 4)
             assert_allclose(mean, PLANE[own].mean(axis=0))
         assert frames[-1].entries[-1] == "means of rows"
+    highlight = np.arange(len(PLANE)) < 9
+    options = {"view": view, "highlight": highlight, "every": 50}
+    animate_fit(CLUSTERING, rows, tmp_path / "film.gif", **options, **SMALL)
+    assert_allclose(frames[-1].drawn[1], PLANE[4:9])
     animate_fit(
         CLUSTERING, rows, tmp_path / "film.gif", components=(2, 1), every=50, **SMALL
     )
