@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skdec.plotting._axes import matplotlib
-from skdec.plotting._colors import categorical_colors, grey
+from skdec.plotting._colors import MOST_COLORS, categorical_colors, grey
 
 # Colours go on beyond the 1st and 99th percentile for at most this share of what is
 # between them.
@@ -42,9 +42,18 @@ class Scale(NamedTuple):
     norm: str
 
 
-def palette(n, colors=None):
-    """RGBA of the first n classes: those given, or categorical_colors."""
+def palette(n, colors=None, of="labels"):
+    """RGBA of the first n classes: those given, or categorical_colors.
+
+    ``of`` is the argument that asks for so many.
+    """
     if colors is None:
+        if n > MOST_COLORS:
+            values = ", or values if they are numbers" if of == "labels" else ""
+            raise ValueError(
+                f"{of} must make at most {MOST_COLORS} classes; got {n}: give colors "
+                f"for more{values}"
+            )
         return categorical_colors(n)
     given = matplotlib("colors").to_rgba_array(colors)
     if len(given) < n:

@@ -192,7 +192,8 @@ class MembershipDisplay:
         self.ambiguous_ = own < ambiguous
         self.areas_: dict[int, Any] = {}
         self.texts_: dict[str, Any] = {}
-        table, gap, below = palette(Q.shape[1], colors), GAP * len(Q), 0.0
+        table = palette(Q.shape[1], colors, "memberships")
+        gap, below = GAP * len(Q), 0.0
         for number in range(Q.shape[1]):
             members = np.sort(own[labels == number])
             if not len(members):

@@ -407,6 +407,16 @@ def test_arguments_that_are_refused():
         draw(np.zeros((2, 2, 2)))
 
 
+def test_more_classes_than_colors(rng):
+    Y, labels = rng.normal(size=(1001, 2)), [f"class {i}" for i in range(1001)]
+    advice = "labels must make at most 1000 classes; got 1001: give colors for more"
+    with pytest.raises(ValueError, match=f"{advice}, or values if they are numbers"):
+        draw(Y, labels=labels)
+    colors = np.tile(categorical_colors(7), (143, 1))
+    display = draw(Y, labels=labels, colors=colors, annotate=False)
+    assert len(display.points_.get_offsets()) == 1001
+
+
 def test_the_map_of_an_estimator(tsne):
     ax = new_axes()
     display = EmbeddingDisplay.from_estimator(tsne, ax=ax, labels=np.arange(50) % 3)

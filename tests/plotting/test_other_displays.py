@@ -124,6 +124,8 @@ def test_memberships_of_other_estimators_and_sparse_rows(model):
         MembershipDisplay.from_arrays(np.ones((3, 1)), ax=new_axes(), ambiguous=2)
     with pytest.raises(ValueError, match="names must differ"):
         MembershipDisplay.from_arrays(np.eye(2), ax=new_axes(), names=["a", "a"])
+    with pytest.raises(ValueError, match="memberships must make at most 1000 classes"):
+        MembershipDisplay.from_arrays(np.eye(1001), ax=new_axes())
 
 
 def test_memberships_where_the_last_step_alone_tells_how_to_get_them(model):
