@@ -13,6 +13,7 @@ from sklearn.decomposition import PCA
 from sklearn.utils.validation import check_is_fitted
 
 from skdec.diagnostics._rows import chosen_rows
+from skdec.tsne._blocked import BlockedDistances
 from skdec.tsne._checks import check_rows, missing
 from skdec.tsne._distances import SquaredDistances
 from skdec.tsne._left_out import (
@@ -109,7 +110,8 @@ def reliability(
         booleans, so that rows cannot be moved, the map was fitted with
         ``sample_weight``, or a parameter is out of its range.
     TypeError
-        If the map was fitted to affinities.
+        If the map was fitted to affinities, or to a dask array whose rows have stayed
+        in their blocks.
 
     See Also
     --------
@@ -140,9 +142,9 @@ def reliability(
     """
     check_is_fitted(tsne)
     placing = tsne._known_rows("reliability")
+    _check_moves(placing)
     exact, metric = placing.n_neighbors is None, placing.distances.metric
     X = check_rows(tsne, X, metric, exact=exact, reset=False)
-    _check_moves(placing)
     if missing(X):
         raise ValueError("X must have no missing values, because rows are moved")
     _check_training_rows(placing, tsne.embedding_, X)
@@ -252,6 +254,11 @@ def _check_moves(placing):
         raise ValueError(
             "reliability moves rows a little, and needs rows of numbers; this map was "
             f"fitted with metric={distances.metric!r}"
+        )
+    if isinstance(distances, BlockedDistances):
+        raise TypeError(
+            "reliability moves the training rows, which this map has left with the "
+            "workers of Dask; fit to rows in memory"
         )
     if copies is not None and not copies.merged:
         raise ValueError(
