@@ -225,12 +225,12 @@ def _dense(rows):
 
 def _spread(X):
     """The root mean square distance of rows from their mean."""
+    # abs of a sparse X would merge the user's entries in place
+    scale = max(largest_magnitude(X), np.finfo(X.dtype).tiny)
     if sparse.issparse(X):
-        scale = max(abs(X).max(), np.finfo(X.dtype).tiny)
         X = X / scale
         squares = np.asarray(X.multiply(X).mean(axis=0)) - np.square(X.mean(axis=0))
         return scale * np.sqrt(max(squares.sum(), 0))
-    scale = max(np.abs(X).max(), np.finfo(X.dtype).tiny)
     return scale * np.linalg.norm((X / scale).std(axis=0, dtype=np.float64))
 
 

@@ -179,6 +179,21 @@ def test_scores_of_sparse_rows_and_of_any_scale(small):
         assert_allclose(scores.perturbation, expected.perturbation, rtol=1e-3)
 
 
+def test_sparse_rows_stay_as_they_were_given(rng):
+    # of each row an entry in two parts, and the columns in no order
+    columns = np.tile([4, 0, 3, 1, 4], 40)
+    edges = np.arange(0, 201, 5)
+    given = sparse.csr_matrix((rng.normal(size=200), columns, edges), shape=(40, 5))
+    before = given.copy()
+    tsne = ExactTSNE(perplexity=5, **SHORT).fit(given)
+    scores = reliability(tsne, given, rows=[0, 1], n_directions=1)
+    for name in ("data", "indices", "indptr"):
+        assert_array_equal(getattr(given, name), getattr(before, name))
+    given.sum_duplicates()
+    merged = reliability(tsne, given, rows=[0, 1], n_directions=1)
+    assert_allclose(scores.perturbation, merged.perturbation, rtol=1e-6)
+
+
 def test_what_is_no_row_of_the_map_is_refused(small):
     X, tsne = small
     with pytest.raises(ValueError, match="rows that the map was fitted on"):
