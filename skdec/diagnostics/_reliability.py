@@ -29,6 +29,9 @@ from skdec.utils.threads import Threads
 if TYPE_CHECKING:
     from skdec.utils.typing import FloatArray, IntArray, MatrixLike, RandomState
 
+# Numbers of moved rows, which are dense, that are held at a time.
+ELEMENTS_AT_A_TIME = 4_000_000
+
 
 @dataclass(frozen=True)
 class Reliability:
@@ -160,7 +163,7 @@ def reliability(
         )
         steps = _steps(X, n_directions, lengths)
         sigma = np.minimum(left_out.sigma(), _spread(X))
-        size = max(1, ATTRACTIONS_AT_A_TIME // (left_out.width * (len(steps) + 1)))
+        size = _batch_size(left_out.width * (len(steps) + 1), X.shape[1])
         parts = []
         for first in range(0, len(chosen), size):
             b = slice(first, first + size)
@@ -171,6 +174,12 @@ def reliability(
     return Reliability(
         chosen, perturbation, singularity, displacement, jump, int(lost.sum())
     )
+
+
+def _batch_size(attractions, n_features):
+    """How many rows, of so many attractions and features each, are scored at a time."""
+    most = ATTRACTIONS_AT_A_TIME // attractions, ELEMENTS_AT_A_TIME // n_features
+    return max(1, min(most))
 
 
 def _score(X, own, sigma, steps, left_out, fitted, terms):
