@@ -127,6 +127,8 @@ def perplexity_table(
     ValueError
         If ``perplexities`` are not numbers that differ, or a parameter is out of its
         range.
+    TypeError
+        If X is a dask array whose rows stay in their blocks in the first fit.
 
     Notes
     -----

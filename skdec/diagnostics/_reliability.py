@@ -13,6 +13,7 @@ from sklearn.decomposition import PCA
 from sklearn.utils.validation import check_is_fitted
 
 from skdec.diagnostics._rows import chosen_rows
+from skdec.tsne._blocked import BlockedDistances
 from skdec.tsne._checks import check_rows, missing
 from skdec.tsne._distances import SquaredDistances
 from skdec.tsne._left_out import (
@@ -27,6 +28,9 @@ from skdec.utils.threads import Threads
 
 if TYPE_CHECKING:
     from skdec.utils.typing import FloatArray, IntArray, MatrixLike, RandomState
+
+# Numbers of moved rows, which are dense, that are held at a time.
+ELEMENTS_AT_A_TIME = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,8 @@ def reliability(
         booleans, so that rows cannot be moved, the map was fitted with
         ``sample_weight``, or a parameter is out of its range.
     TypeError
-        If the map was fitted to affinities.
+        If the map was fitted to affinities, or to a dask array whose rows have stayed
+        in their blocks.
 
     See Also
     --------
@@ -140,9 +145,9 @@ def reliability(
     """
     check_is_fitted(tsne)
     placing = tsne._known_rows("reliability")
+    _check_moves(placing)
     exact, metric = placing.n_neighbors is None, placing.distances.metric
     X = check_rows(tsne, X, metric, exact=exact, reset=False)
-    _check_moves(placing)
     if missing(X):
         raise ValueError("X must have no missing values, because rows are moved")
     _check_training_rows(placing, tsne.embedding_, X)
@@ -158,7 +163,7 @@ def reliability(
         )
         steps = _steps(X, n_directions, lengths)
         sigma = np.minimum(left_out.sigma(), _spread(X))
-        size = max(1, ATTRACTIONS_AT_A_TIME // (left_out.width * (len(steps) + 1)))
+        size = _batch_size(left_out.width * (len(steps) + 1), X.shape[1])
         parts = []
         for first in range(0, len(chosen), size):
             b = slice(first, first + size)
@@ -169,6 +174,12 @@ def reliability(
     return Reliability(
         chosen, perturbation, singularity, displacement, jump, int(lost.sum())
     )
+
+
+def _batch_size(attractions, n_features):
+    """How many rows, of so many attractions and features each, are scored at a time."""
+    most = ATTRACTIONS_AT_A_TIME // attractions, ELEMENTS_AT_A_TIME // n_features
+    return max(1, min(most))
 
 
 def _score(X, own, sigma, steps, left_out, fitted, terms):
@@ -223,12 +234,12 @@ def _dense(rows):
 
 def _spread(X):
     """The root mean square distance of rows from their mean."""
+    # abs of a sparse X would merge the user's entries in place
+    scale = max(largest_magnitude(X), np.finfo(X.dtype).tiny)
     if sparse.issparse(X):
-        scale = max(abs(X).max(), np.finfo(X.dtype).tiny)
         X = X / scale
         squares = np.asarray(X.multiply(X).mean(axis=0)) - np.square(X.mean(axis=0))
         return scale * np.sqrt(max(squares.sum(), 0))
-    scale = max(np.abs(X).max(), np.finfo(X.dtype).tiny)
     return scale * np.linalg.norm((X / scale).std(axis=0, dtype=np.float64))
 
 
@@ -252,6 +263,11 @@ def _check_moves(placing):
         raise ValueError(
             "reliability moves rows a little, and needs rows of numbers; this map was "
             f"fitted with metric={distances.metric!r}"
+        )
+    if isinstance(distances, BlockedDistances):
+        raise TypeError(
+            "reliability moves the training rows, which this map has left with the "
+            "workers of Dask; fit to rows in memory"
         )
     if copies is not None and not copies.merged:
         raise ValueError(

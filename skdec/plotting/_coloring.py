@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skdec.plotting._axes import matplotlib
-from skdec.plotting._colors import categorical_colors, grey
+from skdec.plotting._colors import MOST_COLORS, categorical_colors, grey
 
 # Colours go on beyond the 1st and 99th percentile for at most this share of what is
 # between them.
@@ -42,9 +42,18 @@ class Scale(NamedTuple):
     norm: str
 
 
-def palette(n, colors=None):
-    """RGBA of the first n classes: those given, or categorical_colors."""
+def palette(n, colors=None, of="labels"):
+    """RGBA of the first n classes: those given, or categorical_colors.
+
+    ``of`` is the argument that asks for so many.
+    """
     if colors is None:
+        if n > MOST_COLORS:
+            values = ", or values if they are numbers" if of == "labels" else ""
+            raise ValueError(
+                f"{of} must make at most {MOST_COLORS} classes; got {n}: give colors "
+                f"for more{values}"
+            )
         return categorical_colors(n)
     given = matplotlib("colors").to_rgba_array(colors)
     if len(given) < n:
@@ -98,17 +107,30 @@ def colors_of_values(values, scale):
 def color_limits(finite, scale):
     """Values of the first and the last colour."""
     log = scale.norm == "log"
+    _check_limits(scale, log)
     finite = finite[finite > 0] if log else finite
     if not len(finite):
         finite = np.ones(1)
+    given = scale.vmin, scale.vmax
     if log:
-        limits = _limits(np.log(finite), None, None)
-        low, high = np.exp(limits)
+        logarithms = [None if limit is None else np.log(limit) for limit in given]
+        low, high = np.exp(_limits(np.log(finite), *logarithms))
     else:
-        low, high = _limits(finite, scale.vmin, scale.vmax)
+        low, high = _limits(finite, *given)
     low = low if scale.vmin is None else scale.vmin
     high = high if scale.vmax is None else scale.vmax
     return low, high
+
+
+def _check_limits(scale, log):
+    """Raise unless there are colours between the limits that are given."""
+    for name, limit in (("vmin", scale.vmin), ("vmax", scale.vmax)):
+        if log and limit is not None and not limit > 0:
+            raise ValueError(f"{name} must be above 0 with norm='log'; got {limit}")
+    if None not in (scale.vmin, scale.vmax) and scale.vmin > scale.vmax:
+        raise ValueError(
+            f"vmin must be at most vmax; got {scale.vmin} and {scale.vmax}"
+        )
 
 
 def _limits(finite, low, high):
@@ -118,7 +140,8 @@ def _limits(finite, low, high):
     if upper > lower:
         least = max(least, lower - BEYOND * (upper - lower))
         largest = min(largest, upper + BEYOND * (upper - lower))
+    # a constant has a colour all the same, and so have values beyond a limit
+    middle = next((limit for limit in (low, high) if limit is not None), least)
     low = least if low is None else low
     high = largest if high is None else high
-    # a constant has a colour all the same
-    return (low, high) if high > low else (low - 0.5, low + 0.5)
+    return (low, high) if high > low else (middle - 0.5, middle + 0.5)

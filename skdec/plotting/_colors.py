@@ -19,6 +19,9 @@ TEN = (
     "3cd2d2", "ffa596", "874b3c", "e196ff", "b41e78",
 )  # fmt: skip
 
+# More would help nobody: of 40 some are hard to tell apart already.
+MOST_COLORS = 1000
+
 # Of what has no class, or no value.
 GREY = "9e9e9e"
 
@@ -164,8 +167,9 @@ def categorical_colors(n: int) -> FloatArray:
     >>> categorical_colors(3).shape
     (3, 4)
     """
-    if not isinstance(n, Integral) or isinstance(n, bool) or not 0 <= n <= 1000:
-        raise ValueError(f"n must be an int from 0 to 1000; got {n!r}")
+    whole = isinstance(n, Integral) and not isinstance(n, bool)
+    if not (whole and 0 <= n <= MOST_COLORS):
+        raise ValueError(f"n must be an int from 0 to {MOST_COLORS}; got {n!r}")
     return np.column_stack([_palette(int(n)), np.ones(int(n))])
 
 

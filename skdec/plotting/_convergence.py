@@ -160,7 +160,7 @@ class ConvergenceDisplay:
         ax.set_ylabel("KL(P‖Q), nats", color=colors[0])
         self.lines_, self.right_ = {"kl_divergence": line}, {}
         for name in (name for name in RIGHT if name in history):
-            right = self.right_[name] = ax.twinx()
+            right = self.right_[name] = _beside(ax)
             (self.lines_[name],) = right.plot(
                 n_iter, history[name], color=colors[1], linestyle="--",
                 label=RIGHT[name], **marker,
@@ -171,6 +171,14 @@ class ConvergenceDisplay:
         handles = [*self.lines_.values(), *([self.shade_] if self.shade_ else [])]
         self.legend_ = legend_under_labels(ax, handles)
         return self
+
+
+def _beside(ax):
+    """Axes on the right of others; the figure's current axes, pyplot's, stay so."""
+    current = ax.figure.gca()
+    right = ax.twinx()
+    ax.figure.sca(current)
+    return right
 
 
 def _checked(history):

@@ -289,7 +289,7 @@ class EmbeddingDisplay:
         points, shown = self._points(components)
         scale = Scale(cmap, vmin, vmax, norm)
         colouring, classes = self._coloring(shown, scale, colors)
-        marked = _mask(highlight, len(shown))[shown]
+        marked = row_mask(highlight, len(shown))[shown]
         ax = axes_for(ax, figsize=(6.4, 4.8))
         self.ax_, self.figure_ = ax, ax.figure
         self._prepare(points, components)
@@ -370,8 +370,10 @@ class EmbeddingDisplay:
             ax.set_yticks([])
             ax.set_xlabel("component 1")
             return
-        # the axes keep their size, and show more of the plane: panels stay in line
-        ax.set_aspect("equal", adjustable="datalim")
+        # the axes keep their size, and show more of the plane: panels stay in line; if
+        # both limits are those of other axes, there is but the size to give way
+        shared = ax in ax.get_shared_x_axes() and ax in ax.get_shared_y_axes()
+        ax.set_aspect("equal", adjustable="box" if shared else "datalim")
         bare(ax)
         if np.shape(self.embedding)[1] > 2:
             ax.set_xlabel(f"component {components[0] + 1}")
@@ -424,6 +426,12 @@ def last_step(estimator):
     return estimator[-1] if isinstance(estimator, Pipeline) else estimator
 
 
+def rows_of_last_step(estimator, X):
+    """What the last step of a pipeline is given of X; X itself without a pipeline."""
+    before = estimator[:-1] if isinstance(estimator, Pipeline) else ()
+    return before.transform(X) if len(before) else X
+
+
 def places(estimator, X=None):
     """Where an estimator has its training rows, or new ones.
 
@@ -434,8 +442,7 @@ def places(estimator, X=None):
         last = last_step(estimator)
         if not hasattr(last, "encode"):
             return estimator.transform(X)
-        before = estimator[:-1] if last is not estimator else ()
-        return last.encode(before.transform(X) if len(before) else X)
+        return last.encode(rows_of_last_step(estimator, X))
     steps = estimator if isinstance(estimator, Pipeline) else [estimator]
     for step in reversed(list(steps)):
         for name in ("embedding_", "encoding_"):
@@ -448,7 +455,7 @@ def places(estimator, X=None):
     )
 
 
-def _mask(highlight, n):
+def row_mask(highlight, n):
     """The rows to highlight."""
     if highlight is None:
         return np.zeros(n, dtype=bool)

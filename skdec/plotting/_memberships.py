@@ -9,8 +9,10 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
+from skdec.clustering import StudentTClustering
 from skdec.plotting._axes import axes_for, matplotlib
 from skdec.plotting._coloring import palette
+from skdec.plotting._embedding import last_step, rows_of_last_step
 from skdec.plotting._labels import name_of
 from skdec.plotting._legend import legend_under_labels
 from skdec.utils.validation import check_distribution
@@ -122,9 +124,8 @@ class MembershipDisplay:
             If the estimator is not fitted.
         """
         check_is_fitted(estimator)
-        # StudentTClustering has memberships of sparse rows from transform alone
-        soft = estimator.transform if sparse.issparse(X) else estimator.predict_proba
-        return cls.from_arrays(soft(X), names=names, ax=ax, **plot_options)
+        memberships = _memberships(estimator, X)
+        return cls.from_arrays(memberships, names=names, ax=ax, **plot_options)
 
     @classmethod
     def from_arrays(
@@ -191,7 +192,8 @@ class MembershipDisplay:
         self.ambiguous_ = own < ambiguous
         self.areas_: dict[int, Any] = {}
         self.texts_: dict[str, Any] = {}
-        table, gap, below = palette(Q.shape[1], colors), GAP * len(Q), 0.0
+        table = palette(Q.shape[1], colors, "memberships")
+        gap, below = GAP * len(Q), 0.0
         for number in range(Q.shape[1]):
             members = np.sort(own[labels == number])
             if not len(members):
@@ -235,6 +237,18 @@ class MembershipDisplay:
             label=f"below {ambiguous:g} rows are ambiguous: {share:.1%}",
         )  # fmt: skip
         self.legend_ = legend_under_labels(ax, [self.line_])
+
+
+def _memberships(estimator, X):
+    """The memberships of rows in the clusters of a fitted estimator."""
+    # a search that was refitted hands X on to the best estimator
+    estimator = getattr(estimator, "best_estimator_", estimator)
+    last = last_step(estimator)
+    if not isinstance(last, StudentTClustering):
+        return estimator.predict_proba(X)
+    rows = rows_of_last_step(estimator, X)
+    # of sparse rows it has memberships from transform alone
+    return last.transform(rows) if sparse.issparse(rows) else last.predict_proba(rows)
 
 
 def _write(ax, name, n_rows, n_ambiguous, height):

@@ -11,7 +11,7 @@ from scipy import sparse
 
 from skdec.plotting._axes import matplotlib, set_limits
 from skdec.plotting._coloring import palette
-from skdec.plotting._embedding import LONGEST_LEGEND, EmbeddingDisplay
+from skdec.plotting._embedding import LONGEST_LEGEND, EmbeddingDisplay, row_mask
 from skdec.plotting._labels import Categories, match_labels, name_of
 from skdec.plotting._legend import draw_legend, legend_handle
 
@@ -54,8 +54,9 @@ class MapScene:
         if self.classes is not None:
             labels, names = self.classes.numbers[there], self.classes.names
         EmbeddingDisplay.from_arrays(
-            shown.embedding[there], labels=labels, names=names, ax=ax, **self.options
-        )
+            shown.embedding[there], labels=labels, names=names, ax=ax,
+            **_of_rows(self.options, there),
+        )  # fmt: skip
 
 
 class Clusters(NamedTuple):
@@ -85,7 +86,10 @@ class ClusterScene:
 
     def __init__(self, look, joint=False):
         self.view, self.classes = look.view, look.classes
-        self.names = look.names if look.classes is None else look.classes.names
+        names = look.names if look.classes is None else look.classes.names
+        if names is not None and not isinstance(names, Mapping):
+            names = dict(enumerate(names))
+        self.names = names or {}
         own = {"components": (0, 1)} if joint else {}
         self.options = {"annotate": False, **own, **look.options}
         self.components = list(self.options.get("components", (0, 1)))
@@ -108,7 +112,7 @@ class ClusterScene:
         there = np.isfinite(places).all(axis=1)
         EmbeddingDisplay.from_arrays(
             places[there], labels=self._before[there], names=self._names(), ax=ax,
-            legend=False, **self.options,
+            legend=False, **_of_rows(self.options, there),
         )  # fmt: skip
         centroids = self._draw_centroids(ax)
         self._draw_legend(ax, centroids)
@@ -144,7 +148,15 @@ class ClusterScene:
         return numbers
 
     def _names(self):
-        return {n: name_of(n, n, self.names) for n in self._numbers.tolist()}
+        """What clusters are called; no name of a class is for one that is left over."""
+        taken = {name_of(n, n, self.names) for n in self.names}
+        names = {}
+        for number in self._numbers.tolist():
+            name = name_of(number, number, self.names)
+            while number not in self.names and name in taken:
+                name = f"cluster {name}"
+            names[number] = name
+        return names
 
     def _table(self):
         """RGBA of each cluster."""
@@ -184,6 +196,12 @@ class ClusterScene:
             )
         )  # fmt: skip
         draw_legend(ax, handles)
+
+
+def _of_rows(options, there):
+    """Options of a Display of those rows that have a place."""
+    highlight = row_mask(options.get("highlight"), len(there))
+    return {**options, "highlight": highlight[there]}
 
 
 def check_places(rows, options):

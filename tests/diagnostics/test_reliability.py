@@ -10,7 +10,12 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
 from skdec import ExactTSNE, conditional_affinities, joint_affinities
-from skdec.diagnostics import neighbor_recall, perplexity_table, reliability
+from skdec.diagnostics import (
+    _reliability,
+    neighbor_recall,
+    perplexity_table,
+    reliability,
+)
 from skdec.tsne._left_out import LeftOut, LeftOutObjective, point_terms
 from skdec.tsne._placement import FittedMap
 from skdec.utils.threads import Threads
@@ -177,6 +182,37 @@ def test_scores_of_sparse_rows_and_of_any_scale(small):
         scores = reliability(other, rows, rows=[0, 1])
         assert_allclose(scores.singularity, expected.singularity, rtol=1e-5)
         assert_allclose(scores.perturbation, expected.perturbation, rtol=1e-3)
+
+
+def test_wide_rows_are_moved_a_few_at_a_time(small, monkeypatch):
+    X, tsne = small
+    expected = reliability(tsne, X, rows=8, n_directions=1, random_state=0)
+    held, dense = [], _reliability._dense
+
+    def watched(rows):
+        held.append(rows.shape[0])
+        return dense(rows)
+
+    monkeypatch.setattr(_reliability, "_dense", watched)
+    monkeypatch.setattr(_reliability, "ELEMENTS_AT_A_TIME", 3 * 5)
+    scores = reliability(tsne, X, rows=8, n_directions=1, random_state=0)
+    assert held == [3, 3, 3, 3, 2, 2]
+    assert_allclose(scores.perturbation, expected.perturbation, rtol=1e-6)
+
+
+def test_sparse_rows_stay_as_they_were_given(rng):
+    # of each row an entry in two parts, and the columns in no order
+    columns = np.tile([4, 0, 3, 1, 4], 40)
+    edges = np.arange(0, 201, 5)
+    given = sparse.csr_matrix((rng.normal(size=200), columns, edges), shape=(40, 5))
+    before = given.copy()
+    tsne = ExactTSNE(perplexity=5, **SHORT).fit(given)
+    scores = reliability(tsne, given, rows=[0, 1], n_directions=1)
+    for name in ("data", "indices", "indptr"):
+        assert_array_equal(getattr(given, name), getattr(before, name))
+    given.sum_duplicates()
+    merged = reliability(tsne, given, rows=[0, 1], n_directions=1)
+    assert_allclose(scores.perturbation, merged.perturbation, rtol=1e-6)
 
 
 def test_what_is_no_row_of_the_map_is_refused(small):

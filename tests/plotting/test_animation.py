@@ -154,12 +154,15 @@ def test_clusters_move_on_a_map_that_has_unfolded(tmp_path, frames):
 def test_rows_that_have_no_place_before_the_end(tmp_path, frames):
     weight = np.ones(50)
     weight[:5] = 0
+    highlight = np.arange(50) % 4 == 0
     fitted = animate_fit(
         TSNE, X, tmp_path / "film.gif", every=100, labels=list(LABELS),
-        fit_params={"sample_weight": weight}, **SMALL,
+        highlight=highlight, fit_params={"sample_weight": weight}, **SMALL,
     )  # fmt: skip
     assert np.isfinite(fitted.embedding_).all()
-    assert np.isnan(frames[0].shown.embedding[:5]).all()
+    embedding = frames[0].shown.embedding
+    assert np.isnan(embedding[:5]).all()
+    assert_allclose(frames[0].drawn[1], embedding[5:][highlight[5:]])
 
 
 def test_what_is_refused_before_the_fit(tmp_path):
@@ -285,6 +288,18 @@ def test_a_cluster_has_the_colour_of_the_class_that_it_matches(tmp_path, frames)
         assert_array_equal(frame.colors[1], frames[-1].colors[1])
 
 
+@pytest.mark.parametrize("options", [
+    {"labels": (TRUTH + 1).astype(str)},
+    {"labels": TRUTH, "names": ["1", "2", "3"]},
+    {"names": np.array(["1", "2", "3"])},
+], ids=["strings", "names of classes", "names of clusters"])  # fmt: skip
+def test_a_cluster_that_is_left_over_is_called_as_no_other(tmp_path, frames, options):
+    four = clone(CLUSTERING).set_params(n_clusters=4)
+    animate_fit(four, PLANE, tmp_path / "film.gif", every=50, **options, **SMALL)
+    for frame in frames:
+        assert frame.entries == ["1", "2", "3", "cluster 3", "centroids"]
+
+
 def test_clusters_of_many_features_are_drawn_in_a_view(tmp_path, frames):
     rows = np.hstack([PLANE, 0.1 * PLANE[::-1]])
     view = PLANE.copy()
@@ -299,6 +314,10 @@ def test_clusters_of_many_features_are_drawn_in_a_view(tmp_path, frames):
             own = (fitted.labels_ == j) & (np.arange(len(PLANE)) >= 4)
             assert_allclose(mean, PLANE[own].mean(axis=0))
         assert frames[-1].entries[-1] == "means of rows"
+    highlight = np.arange(len(PLANE)) < 9
+    options = {"view": view, "highlight": highlight, "every": 50}
+    animate_fit(CLUSTERING, rows, tmp_path / "film.gif", **options, **SMALL)
+    assert_allclose(frames[-1].drawn[1], PLANE[4:9])
     animate_fit(
         CLUSTERING, rows, tmp_path / "film.gif", components=(2, 1), every=50, **SMALL
     )

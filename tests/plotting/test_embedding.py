@@ -17,7 +17,14 @@ from skdec.plotting import EmbeddingDisplay, categorical_colors
 from skdec.plotting import _density as density
 from skdec.plotting._colors import grey
 from skdec.plotting._names import densest, spread_apart
-from tests.plotting.common import assert_looks_like, new_axes, picture, texts
+from tests.plotting.common import (
+    Figure,
+    FigureCanvasAgg,
+    assert_looks_like,
+    new_axes,
+    picture,
+    texts,
+)
 
 IRIS = load_iris().data[::3]
 GRID = np.stack(np.meshgrid(np.arange(8.0), np.arange(6.0)), axis=-1).reshape(-1, 2)
@@ -192,6 +199,27 @@ def test_outliers_do_not_take_all_colors():
     limits = draw(GRID, values=values, vmin=0.2, vmax=0.8).colorbar_
     assert (limits.mappable.norm.vmin, limits.mappable.norm.vmax) == (0.2, 0.8)
     assert limits.extend == "both"
+
+
+@pytest.mark.parametrize("norm", ["linear", "log"])
+@pytest.mark.parametrize("limit", [{"vmin": 11.0}, {"vmax": 3.0}], ids=str)
+def test_all_values_may_be_beyond_a_limit(norm, limit):
+    display = draw(GRID, values=np.linspace(5, 10, 48), norm=norm, **limit)
+    found = display.colorbar_.mappable.norm
+    assert found.vmin < found.vmax
+    ((name, value),) = limit.items()
+    assert getattr(found, name) == value
+    assert display.colorbar_.extend == name.removeprefix("v")
+    assert len(np.unique(display.points_.get_facecolors(), axis=0)) == 1
+    picture(display.ax_)
+
+
+def test_limits_between_which_there_is_no_color():
+    with pytest.raises(ValueError, match="vmin must be at most vmax; got 2 and 1"):
+        draw(GRID, values=np.ones(48), vmin=2, vmax=1)
+    for name in ("vmin", "vmax"):
+        with pytest.raises(ValueError, match=f"{name} must be above 0 with norm='log'"):
+            draw(GRID, values=np.ones(48), norm="log", **{name: 0})
 
 
 def test_values_on_a_logarithmic_scale_and_large_ones_on_top():
@@ -379,6 +407,16 @@ def test_arguments_that_are_refused():
         draw(np.zeros((2, 2, 2)))
 
 
+def test_more_classes_than_colors(rng):
+    Y, labels = rng.normal(size=(1001, 2)), [f"class {i}" for i in range(1001)]
+    advice = "labels must make at most 1000 classes; got 1001: give colors for more"
+    with pytest.raises(ValueError, match=f"{advice}, or values if they are numbers"):
+        draw(Y, labels=labels)
+    colors = np.tile(categorical_colors(7), (143, 1))
+    display = draw(Y, labels=labels, colors=colors, annotate=False)
+    assert len(display.points_.get_offsets()) == 1001
+
+
 def test_the_map_of_an_estimator(tsne):
     ax = new_axes()
     display = EmbeddingDisplay.from_estimator(tsne, ax=ax, labels=np.arange(50) % 3)
@@ -427,6 +465,23 @@ def test_what_the_axes_have_stays_in_view():
     EmbeddingDisplay.from_arrays(GRID, ax=ax)
     assert ax.get_xlim()[0] < -20
     assert ax.get_xlim()[1] > 7
+
+
+@pytest.mark.parametrize("shading", ["points", "density"])
+@pytest.mark.parametrize("sharex, sharey", [(True, True), (True, False)])
+def test_panels_that_share_their_axes(sharex, sharey, shading):
+    figure = Figure(figsize=(6, 3))
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(1, 2, sharex=sharex, sharey=sharey)
+    for ax, size in zip(panels, (1, 3), strict=True):
+        EmbeddingDisplay.from_arrays(size * GRID, ax=ax, shading=shading)
+    picture(panels[0])
+    for ax in panels:
+        scale = np.divide(ax.bbox.size, [np.ptp(ax.get_xlim()), np.ptp(ax.get_ylim())])
+        assert scale[0] == pytest.approx(scale[1])
+    if sharey:
+        assert panels[0].get_xlim() == panels[1].get_xlim()
+        assert panels[0].get_xlim()[1] > 21
 
 
 def ink(display, color):

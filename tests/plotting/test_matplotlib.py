@@ -69,6 +69,23 @@ if "matplotlib.pyplot" in sys.modules:
 """)
 
 
+def test_the_current_axes_stay_where_axes_are_given():
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    from skdec.plotting import ConvergenceDisplay, EmbeddingDisplay
+
+    _, (left, right) = pyplot.subplots(1, 2)
+    history = {"n_iter": [1, 2], "kl_divergence": [1, 2], "grad_norm": [1, 0]}
+    for ax, current in ((left, left), (left, right)):
+        pyplot.sca(current)
+        ConvergenceDisplay.from_arrays(history, ax=ax)
+        EmbeddingDisplay.from_arrays([[0.0, 1.0], [1.0, 0.0]], values=[0, 1], ax=ax)
+        assert pyplot.gca() is current
+    pyplot.close("all")
+
+
 def test_without_axes_there_is_a_figure_of_pyplot():
     matplotlib = pytest.importorskip("matplotlib")
     matplotlib.use("Agg")

@@ -4,11 +4,16 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_iris
+from sklearn.decomposition import TruncatedSVD
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
 from sklearn.mixture import GaussianMixture
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 
 from skdec import ExactTSNE, StudentTClustering
 from skdec.diagnostics import PerplexityTable, Reliability, reliability
@@ -119,6 +124,30 @@ def test_memberships_of_other_estimators_and_sparse_rows(model):
         MembershipDisplay.from_arrays(np.ones((3, 1)), ax=new_axes(), ambiguous=2)
     with pytest.raises(ValueError, match="names must differ"):
         MembershipDisplay.from_arrays(np.eye(2), ax=new_axes(), names=["a", "a"])
+    with pytest.raises(ValueError, match="memberships must make at most 1000 classes"):
+        MembershipDisplay.from_arrays(np.eye(1001), ax=new_axes())
+
+
+def test_memberships_where_the_last_step_alone_tells_how_to_get_them(model):
+    rows = sparse.csr_matrix(IRIS)
+    one_hot = make_pipeline(
+        OneHotEncoder(), StudentTClustering(2, n_init=1, random_state=0)
+    ).fit(IRIS[:, 3:])
+    assert sparse.issparse(one_hot[0].transform(IRIS[:, 3:]))
+    classifier = LogisticRegression().fit(rows, np.arange(150) % 3)
+    mixture = make_pipeline(
+        TruncatedSVD(2, random_state=0), GaussianMixture(2, random_state=0)
+    ).fit(rows)
+    search = GridSearchCV(clone(model), {"n_init": [1]}, cv=2).fit(rows)
+    for estimator, X, soft in (
+        (one_hot, IRIS[:, 3:], one_hot.transform),
+        (classifier, rows, classifier.predict_proba),
+        (mixture, rows, mixture.predict_proba),
+        (search, rows, search.transform),
+        (search, IRIS, search.predict_proba),
+    ):
+        display = MembershipDisplay.from_estimator(estimator, X, ax=new_axes())
+        assert_array_equal(display.memberships, soft(X))
 
 
 def test_convergence_of_a_map(tsne):

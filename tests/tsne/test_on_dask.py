@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
 from skdec import ExactTSNE, StudentTClustering
+from skdec.diagnostics import perplexity_table, reliability
 from skdec.kernels.types import Bandwidths
 from skdec.tsne import _blocked
 from skdec.tsne._affinities import calibrated_lists
@@ -35,6 +36,7 @@ UNEVEN = ((120, 1, 79, 297, 3), 64)
 # a start of its own, and few iterations: rounding grows with them
 START = np.random.RandomState(0).normal(size=(500, 2))
 SETTINGS = {"affinities": "neighbors", "init": START, "max_iter": 200}
+SHORT = {"affinities": "neighbors", "max_iter": 20, "early_exaggeration_iter": 0}
 
 
 @pytest.fixture(scope="module")
@@ -229,8 +231,16 @@ def test_what_a_map_in_blocks_cannot_do(in_blocks):
         pickle.dumps(in_blocks)
     with pytest.raises(TypeError, match="left with the workers of Dask"):
         in_blocks.inverse_transform(in_blocks.embedding_[:2])
+    with pytest.raises(TypeError, match="reliability moves the training rows"):
+        reliability(in_blocks, X)
     with pytest.raises(ValueError, match="sample_weight must be None where rows stay"):
         clone(in_blocks).fit(in_blocks._placing.distances.blocks.collection, None, X[0])
+
+
+def test_a_table_of_perplexities_needs_rows_in_memory(local):
+    collection = da.from_array(X[:90], chunks=(30, 64))
+    with pytest.raises(TypeError, match="fit to rows in memory"):
+        perplexity_table(ExactTSNE(**SHORT), collection, [5])
 
 
 def test_errors_come_before_work(in_memory, local):
