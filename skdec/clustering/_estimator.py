@@ -176,8 +176,8 @@ class StudentTClustering(FittedClustering):
         overlap they lie farther out than the rows do (on digits, pixels below 0).  They
         stay within the ball about the mean of the rows that holds all rows.
     cluster_means_ : ndarray of shape (n_clusters, n_features)
-        Σ_i w_i q_ij z_i / f_j, the weighted means of the rows: the typical member.  With
-        an encoder of shape (n_clusters, n_components).
+        Σ_i w_i q_ij z_i / f_j, the weighted means of the rows: the typical member.
+        With an encoder of shape (n_clusters, n_components).
     labels_ : ndarray of shape (n_samples,)
         argmax_j q_ij of the training rows, int32; equal to ``predict(X)``.
     probabilities_ : ndarray of shape (n_samples,)
@@ -241,8 +241,9 @@ class StudentTClustering(FittedClustering):
         ``max_iter``.  If the start is kept (see ``start_kept_``), unless all three
         parameters named there are "auto" and no cluster was lost.  If clusters
         collapsed, that is, ended without rows or on the centroid of another.  If X has
-        fewer distinct rows than clusters, or batches fewer than 5 rows a cluster.  If
-        some of several trainings failed.
+        fewer distinct rows than clusters.  If batches have fewer than 5 rows a cluster
+        and there is no encoder, whose batches do not move the centroids.  If some of
+        several trainings failed.
 
     RuntimeWarning
         If ``init`` is an array, which is one start, and ``n_init`` asks for more.

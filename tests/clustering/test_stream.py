@@ -172,6 +172,11 @@ def test_small_batches_are_named(monkeypatch):
         ConvergenceWarning, match="10 rows \\(batch_size\\).*n_clusters=3"
     ):
         StudentTClustering(3, batch_size=10, random_state=0).fit(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        # all eight distinct rows are in each step
+        copies = np.repeat(X[::75], 40, axis=0)
+        StudentTClustering(3, batch_size=10, random_state=0).fit(copies)
     model = StudentTClustering(3, random_state=0).partial_fit(X[:500])
     with pytest.warns(ConvergenceWarning, match="12 rows \\(X\\).*n_clusters=3"):
         model.partial_fit(X[500:512])
