@@ -127,14 +127,16 @@ def find_starts(X, weights, init, n_clusters, seeds, threads):
     """
     # scikit-learn's k-means takes indices of 32 bits only
     X = with_short_indices(X) if sparse.issparse(X) else X
-    most, n_rows = _sample_size(X, n_clusters), X.shape[0]
-    if n_rows <= most:
-        X = X[np.arange(n_rows)] if isinstance(X, Blocks) else X
-        rows, weight = sample, sample_weight = merge_rows(X, weights.filled(n_rows))
+    # rows of weight 0 count for nothing, so that there may be any number of them
+    used = np.flatnonzero(weights.filled(X.shape[0]) > 0)
+    most = _sample_size(X, used, n_clusters)
+    if len(used) <= most:
+        rows, weight = sample, sample_weight = merge_rows(X[used], weights.of(used))
         weights = weights._replace(values=weight)
     else:
-        rows, drawn = X, _drawn(weights, n_rows, most, seeds[0])
-        sample, sample_weight = merge_rows(X[drawn], weights.of(drawn))
+        rng = np.random.RandomState(seeds[0])
+        drawn = used[sample_without_replacement(len(used), most, random_state=rng)]
+        rows, (sample, sample_weight) = X, merge_rows(X[drawn], weights.of(drawn))
     scaled = Sample.of(sample, sample_weight)
     if sparse.issparse(sample) and sample.shape[0] > 1:
         _check_precision(scaled.rows, sample_weight)
@@ -166,15 +168,6 @@ def find_starts(X, weights, init, n_clusters, seeds, threads):
     )
 
 
-def _drawn(weights, n_rows, most, seed):
-    """Which rows are in the sample, of those with positive weight."""
-    some = None if weights.values is None else np.flatnonzero(weights.values > 0)
-    n_rows = n_rows if some is None else len(some)
-    size, rng = min(most, n_rows), np.random.RandomState(seed)
-    drawn = sample_without_replacement(n_rows, size, random_state=rng)
-    return drawn if some is None else some[drawn]
-
-
 def _check_precision(rows, weight):
     """Raise where D = ‖x‖² + ‖μ‖² − 2 x·μ of sparse rows is lost in rounding."""
     squares = rows.multiply(rows).sum(axis=1, dtype=np.float64)
@@ -192,15 +185,19 @@ def _check_precision(rows, weight):
         )
 
 
-def _sample_size(X, n_clusters):
+def _sample_size(X, used, n_clusters):
     """Rows that are merged and in which starts are found, at most."""
+    n_rows = len(used)
     if isinstance(X, Blocks):
-        stored = X.n_stored
+        # what each row stores is not known here
+        stored = X.n_stored * n_rows // X.shape[0]
+    elif sparse.issparse(X):
+        stored = int(np.diff(X.indptr)[used].sum())
     else:
-        stored = X.nnz if sparse.issparse(X) else X.size
+        stored = n_rows * X.shape[1]
     stored = max(1, stored)
-    widest = min(MERGED_ROWS, WIDEST_ENTRIES * X.shape[0] // stored)
-    narrow = MERGED_ENTRIES * X.shape[0] // stored
+    widest = min(MERGED_ROWS, WIDEST_ENTRIES * n_rows // stored)
+    narrow = MERGED_ENTRIES * n_rows // stored
     return max(narrow, widest, LEAST_ROWS_PER_CLUSTER * n_clusters)
 
 
