@@ -241,8 +241,9 @@ class StudentTClustering(FittedClustering):
         ``max_iter``.  If the start is kept (see ``start_kept_``), unless all three
         parameters named there are "auto" and no cluster was lost.  If clusters
         collapsed, that is, ended without rows or on the centroid of another.  If X has
-        fewer distinct rows than clusters, or batches fewer than 5 rows a cluster.  If
-        some of several trainings failed.
+        fewer distinct rows than clusters.  If batches have fewer than 5 rows a cluster
+        and there is no encoder, whose batches do not move the centroids.  If some of
+        several trainings failed.
 
     RuntimeWarning
         If ``init`` is an array, which is one start, and ``n_init`` asks for more.

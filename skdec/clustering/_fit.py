@@ -274,12 +274,11 @@ def _fit_anew(batch, stream, params, reports):
     """Fit all that is kept of a stream, its clusters numbered as before."""
     watch = _watch(params, batch.X)
     clustered = _cluster(batch.X, batch.weights, params, reports, watch)
-    if stream.now is not None:
-        result = clustered.result
-        order = numbered_as(stream.now.centers, result.centers)
-        clustered = clustered._replace(result=result.numbered(order))
-    stream = after_fit(stream, clustered)
-    return Fit(clustered.result, clustered.outcome.form, stream)
+    result, before, stream = clustered.result, stream.now, after_fit(stream, clustered)
+    if before is not None:
+        order = numbered_as(before.centers, result.centers)
+        result, stream = result.numbered(order), stream.numbered(order)
+    return Fit(result, clustered.outcome.form, stream)
 
 
 def _follow(batch, stream, form, params, reports):

@@ -156,7 +156,8 @@ class JointTraining:
         self.encoder, self.settings = encoder, settings
         self._encode, self.threads = encode, threads
         self.form = start.form
-        self.reference = start.objective.rows.to_original(start.centers)
+        # that of the start: its centroids are in the units of rows scaled about it
+        self.reference = start.start
         self.X, self.weights = X, weights._replace(values=weights.filled(X.shape[0]))
         # a copy: an encoder may give its input, or keep what it gives
         self.Z = Z.copy()

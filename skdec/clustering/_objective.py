@@ -71,11 +71,11 @@ class ClusteringObjective:
         self.weights = weights
         self.weight = weights.filled(rows.shape[0]).astype(rows.dtype, copy=False)
         self.total = float(self.weight.sum(dtype=np.float64))
-        self.n_rows = len(self.weight)
+        self.n_rows = np.count_nonzero(self.weight > 0)  # that count
 
     def unlabelled(self):
         """Labels of rows that have none yet, to be given to ``sums``."""
-        return np.full(self.n_rows, -1, np.int32)
+        return np.full(len(self.weight), -1, np.int32)
 
     def ball(self):
         """The ball that holds all rows of positive weight."""

@@ -1,5 +1,7 @@
 """How centroids move."""
 
+import copy
+
 import numpy as np
 
 # The momentum, and a smaller one after so many steps: where clusters overlap so much
@@ -64,6 +66,13 @@ class StochasticDescent:
         weight = max(sums.weight, self.weight)
         step = _preconditioned(sums.gradient / weight, self.stiffness)
         return centers + SETTLING / (SETTLING + self.n_steps) * step
+
+    def numbered(self, order):
+        """The same with its clusters in another order."""
+        other = copy.copy(self)
+        # one number for all of them before the first step
+        other.stiffness = np.broadcast_to(self.stiffness, len(order))[order]
+        return other
 
 
 def _stiffness(sums):

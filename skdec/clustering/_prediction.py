@@ -69,9 +69,7 @@ def _silhouette_of_block(rows, model, weight):
     total = rows.shape[0] if weight is None else weight.sum()
     if not total > 0:
         return Share(0.0, 0.0)
-    centers = model.cluster_centers_
-    value = simplified_silhouette(model.encode(rows), centers, weight)
-    return Share(total * value, total)
+    return Share(total * model._silhouette(model.encode(rows), weight), total)
 
 
 def encoded(X, encoder):
@@ -226,7 +224,7 @@ class FittedClustering(
             )
         X = self.encode(X)
         weights = check_weights(sample_weight, X)
-        return simplified_silhouette(X, self.cluster_centers_, weights.values)
+        return self._silhouette(X, weights.values)
 
     @row_by_row(_no_numbers)
     def kl_samples(self, X: MatrixLike) -> FloatArray:
@@ -329,7 +327,16 @@ class FittedClustering(
         return hasattr(self, "cluster_centers_")
 
     def _scaled(self, X):
-        return scale_rows(X, self.cluster_centers_, self.bandwidth_)
+        """The rows as they are measured; refused where distances would be lost."""
+        rows = scale_rows(X, self.cluster_centers_, self.bandwidth_)
+        if sparse.issparse(X):
+            rows.check_precision(self.cluster_centers_)
+        return rows
+
+    def _silhouette(self, X, weight):
+        if sparse.issparse(X):
+            self._scaled(X)
+        return simplified_silhouette(X, self.cluster_centers_, weight)
 
     def _memberships(self, X, threads):
         Q = memberships(self._scaled(X), self.cluster_centers_, self.dof_, threads)

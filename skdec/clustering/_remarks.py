@@ -36,9 +36,10 @@ def on_clustering(outcome, n_clusters, max_iter, batch_size):
             f"the clusters did not settle within max_iter={max_iter} passes: "
             "increase max_iter or tol"
         )
-    size = batch_size
-    if isinstance(size, Integral) and size < BATCH_ROWS * n_clusters:
-        said.append(_small_batch("batch_size", size, n_clusters))
+    # there are batches only of more rows
+    small = min(BATCH_ROWS * n_clusters, outcome.objective.n_rows)
+    if isinstance(batch_size, Integral) and batch_size < small:
+        said.append(_small_batch("batch_size", batch_size, n_clusters))
     # a warning has already told of fewer distinct rows than clusters
     if outcome.n_collapsed and not (outcome.too_few or outcome.emptied):
         said.append(_collapsed(outcome.n_collapsed, n_clusters, form))

@@ -17,6 +17,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import gen_batches
 
+from skdec.clustering._precision import check_precision, is_lost
 from skdec.kernels.types import (
     Centers,
     LaneRows,
@@ -374,6 +375,21 @@ class SparseScaledRows(ProductScaledRows):
         """D of some rows to one point, in the units inside."""
         products = self.X[batch] @ (2 * self.scale * point)
         return np.maximum(self.norms[batch] + point @ point - products, 0)
+
+    def check_precision(self, centers):
+        """Raise where distances to centroids, in the units of X, are lost in rounding.
+
+        An error counts beside the distances of the centroids, those of the rows, and h.
+        """
+        if len(self.norms) == 0:
+            return
+        points, length = self.to_internal(centers), self.norms.mean()
+        center = points.mean(axis=0)
+        spread = max(1.0, np.square(points - center).sum(axis=1).mean())
+        # a product with all rows, which hardly any need
+        if is_lost(length, spread):
+            spread = max(spread, self.squared_distances(slice(None), center).mean())
+        check_precision(length, spread)
 
     def internal_rows(self, rows):
         """Some of the rows in the units inside, dense."""

@@ -149,12 +149,10 @@ class SelfTraining:
             self.converged or self.emptied or self.stopped
         ):
             kl, occupied = 0.0, 0.0
-            for rows in self._batches(objective.n_rows):
+            for rows in self._batches(objective):
                 part, part_labels = objective, labels
                 if rows is not None:
                     part, part_labels = objective.take(rows), labels[rows]
-                    if not part.total > 0:
-                        continue
                 share = part.total / objective.total
                 sums, due = self.step(part, part_labels, share)
                 if rows is not None:
@@ -185,12 +183,12 @@ class SelfTraining:
             history=self.history,
         )
 
-    def _batches(self, n_rows):
-        size = self.settings.batch_size
+    def _batches(self, objective):
+        size, n_rows = self.settings.batch_size, objective.n_rows
         if size is None or size >= n_rows:
             yield None
             return
-        order = self.random_state.permutation(n_rows)
+        order = self.random_state.permutation(np.flatnonzero(objective.weight > 0))
         # batches of equal size, because a last batch of few rows would be all noise
         for batch in np.array_split(order, -(-n_rows // size)):
             yield np.sort(batch)

@@ -9,11 +9,12 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.random import sample_without_replacement
 
+from skdec.clustering._precision import check_precision
 from skdec.clustering._spread import Spread, cluster_means, within_spread
 from skdec.utils.blocks import Blocks
 from skdec.utils.components import about_mean, weighted_mean
 from skdec.utils.duplicates import merge_rows
-from skdec.utils.numbers import TINY, largest_magnitude, power_of_two
+from skdec.utils.numbers import largest_magnitude, power_of_two
 from skdec.utils.validation import check_matrix, with_short_indices
 from skdec.utils.warn import warn
 from skdec.utils.weights import Weights
@@ -37,9 +38,6 @@ WORTH_A_THREAD = 2**16
 
 # Centroids that are given are cut off here, in units of the largest entry of X.
 FARTHEST_INIT = 1e6
-
-# Largest error of the squared distances of sparse rows, as a share of their mean.
-SPARSE_ERROR = 1e-6
 
 
 def check_init(init, n_clusters, n_features):
@@ -127,17 +125,19 @@ def find_starts(X, weights, init, n_clusters, seeds, threads):
     """
     # scikit-learn's k-means takes indices of 32 bits only
     X = with_short_indices(X) if sparse.issparse(X) else X
-    most, n_rows = _sample_size(X, n_clusters), X.shape[0]
-    if n_rows <= most:
-        X = X[np.arange(n_rows)] if isinstance(X, Blocks) else X
-        rows, weight = sample, sample_weight = merge_rows(X, weights.filled(n_rows))
+    # rows of weight 0 count for nothing, so that there may be any number of them
+    used = np.flatnonzero(weights.filled(X.shape[0]) > 0)
+    most = _sample_size(X, used, n_clusters)
+    if len(used) <= most:
+        rows, weight = sample, sample_weight = merge_rows(X[used], weights.of(used))
         weights = weights._replace(values=weight)
     else:
-        rows, drawn = X, _drawn(weights, n_rows, most, seeds[0])
-        sample, sample_weight = merge_rows(X[drawn], weights.of(drawn))
+        rng = np.random.RandomState(seeds[0])
+        drawn = used[sample_without_replacement(len(used), most, random_state=rng)]
+        rows, (sample, sample_weight) = X, merge_rows(X[drawn], weights.of(drawn))
     scaled = Sample.of(sample, sample_weight)
     if sparse.issparse(sample) and sample.shape[0] > 1:
-        _check_precision(scaled.rows, sample_weight)
+        _check_sparse(scaled.rows, sample_weight)
     if isinstance(init, np.ndarray):
         # no row is near a centroid so far out, so that it is placed among the rows
         found = [np.clip(scaled.to_internal(init), -FARTHEST_INIT, FARTHEST_INIT)]
@@ -166,41 +166,28 @@ def find_starts(X, weights, init, n_clusters, seeds, threads):
     )
 
 
-def _drawn(weights, n_rows, most, seed):
-    """Which rows are in the sample, of those with positive weight."""
-    some = None if weights.values is None else np.flatnonzero(weights.values > 0)
-    n_rows = n_rows if some is None else len(some)
-    size, rng = min(most, n_rows), np.random.RandomState(seed)
-    drawn = sample_without_replacement(n_rows, size, random_state=rng)
-    return drawn if some is None else some[drawn]
-
-
-def _check_precision(rows, weight):
+def _check_sparse(rows, weight):
     """Raise where D = ‖x‖² + ‖μ‖² − 2 x·μ of sparse rows is lost in rounding."""
     squares = rows.multiply(rows).sum(axis=1, dtype=np.float64)
     length = np.average(np.asarray(squares).reshape(-1), weights=weight)
     mean = np.asarray(rows.T @ weight).reshape(-1) / weight.sum()
     spread = max(length - mean @ mean, 0.0)
-    ratio = np.sqrt(length) / np.sqrt(max(spread, TINY))
-    if np.finfo(np.float64).eps * length > SPARSE_ERROR * spread:
-        raise ValueError(
-            "X: sparse rows must not be much farther from zero than from each other; "
-            f"got a root mean square length {ratio:.3g} "
-            "times the deviation from the mean, so that distances are lost in "
-            "rounding.  Pass dense rows, or subtract an offset from columns without "
-            "zeros"
-        )
+    check_precision(length, spread)
 
 
-def _sample_size(X, n_clusters):
+def _sample_size(X, used, n_clusters):
     """Rows that are merged and in which starts are found, at most."""
+    n_rows = len(used)
     if isinstance(X, Blocks):
-        stored = X.n_stored
+        # what each row stores is not known here
+        stored = X.n_stored * n_rows // X.shape[0]
+    elif sparse.issparse(X):
+        stored = int(np.diff(X.indptr)[used].sum())
     else:
-        stored = X.nnz if sparse.issparse(X) else X.size
+        stored = n_rows * X.shape[1]
     stored = max(1, stored)
-    widest = min(MERGED_ROWS, WIDEST_ENTRIES * X.shape[0] // stored)
-    narrow = MERGED_ENTRIES * X.shape[0] // stored
+    widest = min(MERGED_ROWS, WIDEST_ENTRIES * n_rows // stored)
+    narrow = MERGED_ENTRIES * n_rows // stored
     return max(narrow, widest, LEAST_ROWS_PER_CLUSTER * n_clusters)
 
 

@@ -1,7 +1,7 @@
 """What partial_fit keeps between two batches."""
 
 import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,10 @@ class Clusters:
     target: np.ndarray  # f of the target
     frequencies: np.ndarray
     means: np.ndarray
+
+    def numbered(self, order):
+        """The same in another order."""
+        return Clusters(*(getattr(self, each.name)[order] for each in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -170,6 +174,11 @@ class Stream:
             converged=False,
             start_kept=True,
         )
+
+    def numbered(self, order):
+        """The stream just after a fit, with its clusters in another order."""
+        clusters, descent = self.now.numbered(order), self.descent.numbered(order)
+        return replace(self, start=clusters, now=clusters, descent=descent)
 
     def result(self, objective):
         """Where the stream has come to; KL is that of the batch."""

@@ -131,9 +131,7 @@ def order_keys(X):
     columns = X.indices.astype(np.uint64)
     entries["column"] = np.where(negative, columns, ~columns)
     entries["value"] = np.where(negative, ~bits, bits | top)
-    data, size = entries.tobytes(), entries.itemsize
-    ends = X.indptr * size
-    return [data[start:end] + b"\1" for start, end in pairwise(ends)]
+    return [entries[a:b].tobytes() + b"\1" for a, b in pairwise(X.indptr)]
 
 
 def merge_rows(X, weight):

@@ -34,6 +34,7 @@ def training_from(rows, model, encoder, X, weight, settings, threads):
     form = Form(model.dof_, model.bandwidth_, model.balance_)
     objective = make_objective(Z, weights, Z[rows], form, threads)
     start = SimpleNamespace(
+        start=Z[rows],
         centers=objective.rows.to_internal(Z[rows]),
         random_state=np.random.RandomState(0),
         objective=objective,
@@ -244,6 +245,21 @@ def test_a_refresh_takes_the_embeddings_of_the_pass():
     kl = naive.kl_divergence(P, Q, ones)
     assert_allclose(training.history.kl[-1], kl, rtol=1e-9)
     assert_allclose(training.frequencies, Q.mean(axis=0), rtol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_training_starts_from_the_centroids_that_the_start_came_to(dtype):
+    seen = {}
+
+    def keep(n_iter, kl, clusters):
+        seen.setdefault(clusters.stage, []).append(clusters.cluster_centers)
+
+    # a start far to one side, whose mean is not that of the settled centroids
+    init = np.array([[-9.0, -9], [-8, -9], [-9, -8]])
+    model = toy_model(encoder=Toy(rate=0), init=init, callback=keep)
+    model.fit(BLOBS.astype(dtype))
+    off = seen["encoder"][0] - seen["rows"][-1]
+    assert np.abs(off).max() < 0.01 * model.bandwidth_
 
 
 def test_batches_by_default():

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_array, csr_matrix
 from sklearn.base import BaseEstimator
 from sklearn.datasets import load_digits, make_blobs
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
@@ -178,6 +178,26 @@ def test_an_encoder_of_another_width_is_refused(width, rng):
     for method in ("predict", "transform", "score", "kl_samples", "score_samples"):
         with pytest.raises(ValueError, match=r"must have 5 columns.*got"):
             getattr(model, method)(X)
+
+
+@pytest.mark.parametrize("form", [csr_matrix, csr_array])
+def test_sparse_rows_are_refused_where_their_distances_are_lost(form):
+    far = BLOBS + 1e8
+    model = StudentTClustering(4, random_state=0).fit(far)
+    labels, centers = model.labels_, model.cluster_centers_
+    for rows in (far, far[:1]):
+        for ask in (model.predict, model.transform, model.score, model.kl_samples,
+                    model.entropy_samples, model.score_samples,
+                    model.partial_fit):  # fmt: skip
+            with pytest.raises(ValueError, match=r"X: sparse rows.*farther from zero"):
+                ask(form(rows))
+    assert model.labels_ is labels and model.cluster_centers_ is centers
+    # a row far from all centroids has its distance, and one on a centroid too
+    near = StudentTClustering(4, random_state=0).fit(BLOBS)
+    for rows in (far, near.cluster_centers_[:1], BLOBS.mean(axis=0, keepdims=True)):
+        for name in ("transform", "score_samples", "score"):
+            ask = getattr(near, name)
+            assert_allclose(ask(form(rows)), ask(rows), rtol=1e-6, atol=1e-6)
 
 
 def test_entries_in_parts_are_one_entry(fitted):

@@ -70,6 +70,23 @@ def test_large_data_start_from_a_sample(monkeypatch):
     )
 
 
+@pytest.mark.parametrize("n_merged", [300, 100])
+@pytest.mark.parametrize("stored", [np.asarray, sparse.csr_matrix])
+@pytest.mark.parametrize("batch_size", [None, 90])
+def test_any_number_of_rows_without_weight(n_merged, stored, batch_size, monkeypatch):
+    monkeypatch.setattr("skdec.clustering._starts.MERGED_ENTRIES", 4 * n_merged)
+    monkeypatch.setattr("skdec.clustering._starts.MERGED_ROWS", n_merged)
+    monkeypatch.setattr("skdec.clustering._starts.LEAST_ROWS_PER_CLUSTER", 10)
+    X, weight = np.insert(BLOBS, slice(None), 5.0, axis=0), np.tile([0.0, 1.0], 300)
+    X[::6, 1:] = 0
+    settings = {"batch_size": batch_size, "random_state": 0}
+    model = StudentTClustering(4, **settings).fit(stored(X), sample_weight=weight)
+    plain = StudentTClustering(4, **settings).fit(stored(BLOBS))
+    # sums over blocks of other rows are rounded differently
+    assert_allclose(model.cluster_centers_, plain.cluster_centers_, rtol=1e-6)
+    assert model.n_steps_ == plain.n_steps_
+
+
 def test_large_data_are_not_copied(monkeypatch, tmp_path):
     monkeypatch.setattr("skdec.clustering._starts.MERGED_ENTRIES", 2**14)
     monkeypatch.setattr("skdec.clustering._starts.MERGED_ROWS", 400)

@@ -122,6 +122,28 @@ def test_a_stream_keeps_its_numbers():
     assert_array_equal(*nearest)
 
 
+@pytest.mark.parametrize("batch_size", [50, None])
+def test_a_fit_that_is_renumbered_goes_on_as_it_was(batch_size, monkeypatch):
+    """The curvature that steps are divided by keeps to its cluster."""
+    # clusters of 10 to 400 rows: curvatures that differ
+    X, _ = make_blobs([10, 30, 160, 400], 3, random_state=0, cluster_std=2.0)
+    X = np.random.default_rng(0).permutation(X)
+    plain, renumbered = (
+        StudentTClustering(4, batch_size=batch_size, random_state=0) for _ in range(2)
+    )
+    order = np.array([2, 3, 1, 0])
+    plain.partial_fit(X)
+    monkeypatch.setattr("skdec.clustering._fit.numbered_as", lambda *_: order)
+    # 150 rows more than a fit before, so that all are fitted again
+    renumbered.partial_fit(X[:-150]).partial_fit(X[-150:])
+    assert_array_equal(renumbered.cluster_centers_, plain.cluster_centers_[order])
+    monkeypatch.setattr("skdec.clustering._stream.KEPT_ENTRIES", 1)
+    for model in (plain, renumbered):
+        model.partial_fit(X + 0.3)
+    moved = plain.cluster_centers_[order]
+    assert_allclose(renumbered.cluster_centers_, moved, rtol=1e-9)
+
+
 def test_rows_from_far_outside_are_told_of_once(monkeypatch):
     monkeypatch.setattr("skdec.clustering._stream.KEPT_ENTRIES", 1000)
     rng = np.random.RandomState(0)
@@ -150,6 +172,11 @@ def test_small_batches_are_named(monkeypatch):
         ConvergenceWarning, match="10 rows \\(batch_size\\).*n_clusters=3"
     ):
         StudentTClustering(3, batch_size=10, random_state=0).fit(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        # all eight distinct rows are in each step
+        copies = np.repeat(X[::75], 40, axis=0)
+        StudentTClustering(3, batch_size=10, random_state=0).fit(copies)
     model = StudentTClustering(3, random_state=0).partial_fit(X[:500])
     with pytest.warns(ConvergenceWarning, match="12 rows \\(X\\).*n_clusters=3"):
         model.partial_fit(X[500:512])

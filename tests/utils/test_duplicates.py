@@ -11,6 +11,7 @@ from skdec.utils.duplicates import (
     first_identical,
     identical_rows,
     merge_rows,
+    order_keys,
     row_hashes,
 )
 
@@ -51,6 +52,14 @@ def test_64_bit_indices(rng):
     model = StudentTClustering(3, random_state=0).fit(wide)
     assert wide.indices.dtype == np.int64
     assert_array_equal(model.transform(wide), narrow.transform(X))
+
+
+def test_order_keys_count_no_bytes_in_the_dtype_of_the_indices():
+    X = sparse.random(20, 10, 0.3, "csr", random_state=0)
+    expected = order_keys(X)
+    # an entry takes 17 bytes: those of 60 overflow 8 bits, as many more would 32
+    X.indptr = X.indptr.astype(np.int8)
+    assert order_keys(X) == expected
 
 
 def first_of(row, others):
