@@ -9,7 +9,6 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
-from skdec.clustering import StudentTClustering
 from skdec.plotting._axes import axes_for, matplotlib
 from skdec.plotting._coloring import palette
 from skdec.plotting._embedding import last_step, rows_of_last_step
@@ -244,7 +243,7 @@ def _memberships(estimator, X):
     # a search that was refitted hands X on to the best estimator
     estimator = getattr(estimator, "best_estimator_", estimator)
     last = last_step(estimator)
-    if not isinstance(last, StudentTClustering):
+    if not hasattr(last, "encode"):  # no StudentTClustering
         return estimator.predict_proba(X)
     rows = rows_of_last_step(estimator, X)
     # of sparse rows it has memberships from transform alone
