@@ -56,7 +56,7 @@ PARTS = {
         Part("tsne.indexes", "indexes:indexes", 15),
         Part("tsne.memory", "cost:memory", 3),
         Part("tsne.large", "cost:large", 15),
-        Part("tsne.start_cost", "cost:starts", 10),
+        Part("tsne.start_cost", "cost:starts", 30),
         Part("tsne.new_rows", "cost:new_rows", 6),
         Part("tsne.start_up", "cost:start_up", 4),
         Part("tsne.schedule", "schedule:schedules", 10),
