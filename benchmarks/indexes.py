@@ -121,17 +121,17 @@ def descent(X, threads):
     return index.neighbor_graph[0]
 
 
-# The search, and the module and the package that it takes.
+# The search, and the module that it takes.
 SEARCHES = {
-    "skdec, exact": (skdec_exact, "skdec", "skdec"),
-    "skdec, lists of faiss": (skdec_lists, "faiss", "faiss-cpu"),
-    "scikit-learn, brute force": (scikit_learn, "sklearn", "scikit-learn"),
-    "faiss, flat": (faiss_flat, "faiss", "faiss-cpu"),
-    "faiss, lists, 24 looked into": (faiss_lists, "faiss", "faiss-cpu"),
-    "faiss, HNSW": (faiss_graph, "faiss", "faiss-cpu"),
-    "hnswlib": (hnswlib_graph, "hnswlib", "hnswlib"),
-    "usearch": (usearch_graph, "usearch", "usearch"),
-    "pynndescent": (descent, "pynndescent", "pynndescent"),
+    "skdec, exact": (skdec_exact, "skdec"),
+    "skdec, lists of faiss": (skdec_lists, "faiss"),
+    "scikit-learn, brute force": (scikit_learn, "sklearn"),
+    "faiss, flat": (faiss_flat, "faiss"),
+    "faiss, lists, 24 looked into": (faiss_lists, "faiss"),
+    "faiss, HNSW": (faiss_graph, "faiss"),
+    "hnswlib": (hnswlib_graph, "hnswlib"),
+    "usearch": (usearch_graph, "usearch"),
+    "pynndescent": (descent, "pynndescent"),
 }
 
 
@@ -156,7 +156,7 @@ def times(options):
         with Threads(options.threads, hold_blas=True) as pool:
             rows = X.astype(np.float64)
             exact = ProductIndex(rows).search(rows[judged], K, pool, judged).columns
-        for name, (search, module, _) in SEARCHES.items():
+        for name, (search, module) in SEARCHES.items():
             if not _is_there(module):
                 continue
             search(X[: 10 * K], options.threads)  # compiled outside the clock

@@ -121,11 +121,17 @@ def from_matrix(P, dtype):
 def from_graph(P, dtype):
     """Affinities of a given sparse matrix, which need not be symmetric."""
     P = sparse.csr_array(P, dtype=np.float64)
-    symmetric = (P + P.T).tocsr()
-    symmetric.data *= 0.5  # in its place: this is the most memory that P ever takes
+    symmetric = symmetric_part(P)
     symmetric.sort_indices()
     negentropy = xlogy(P.data, P.data).sum()
     return Affinities(symmetric.astype(dtype), negentropy, P.sum(axis=1))
+
+
+def symmetric_part(P):
+    """(P + Pᵀ)/2 of a CSR matrix."""
+    symmetric = (P + P.T).tocsr()
+    symmetric.data *= 0.5  # in its place: this is the most memory that P ever takes
+    return symmetric
 
 
 def dense_affinities(distances, bandwidths, joint, dtype, threads, weights=None):

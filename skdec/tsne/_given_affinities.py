@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import sparse
 
-from skdec.tsne._affinities import from_graph, from_matrix
+from skdec.tsne._affinities import from_graph, from_matrix, symmetric_part
 from skdec.utils.validation import check_distribution, check_square, validate_rows
 
 
@@ -36,7 +36,4 @@ def given_affinities(X, dtype):
 
 def graph_of(X):
     """The symmetric graph of a dense or sparse P."""
-    P = sparse.csr_array(X)
-    symmetric = (P + P.T).tocsr()
-    symmetric.data *= 0.5
-    return symmetric
+    return symmetric_part(sparse.csr_array(X))
