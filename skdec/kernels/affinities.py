@@ -106,7 +106,8 @@ def calibrate_row(D, counts, perplexity, guess, E):
     """Find β with H(p) = log(perplexity); returns β, total and whether there is one.
 
     H = log total + β ⟨D⟩ and −dH/d log β = β² Var(D).  Newton on log β from ``guess``
-    inside a bracket, bisecting whenever Newton leaves it.  Where no β exists the
+    inside a bracket, bisecting whenever Newton leaves it or its step is not half of the
+    last one: it may go to and fro between two β for ever.  Where no β exists the
     nearest entropy is taken: uniform over all (perplexity too high) or over the ties
     for the nearest (too low).
     """
@@ -121,7 +122,7 @@ def calibrate_row(D, counts, perplexity, guess, E):
         return 0.0, n_others, goal <= all_alike + ENTROPY_TOLERANCE
     if goal <= ties_alike + ENTROPY_TOLERANCE:
         return HARDEST, n_ties, goal >= ties_alike - ENTROPY_TOLERANCE
-    low, high, log_beta = -np.inf, np.inf, guess
+    low, high, log_beta, step = -np.inf, np.inf, guess, np.inf
     beta = total = 0.0
     for _ in range(MAX_STEPS):
         beta = math.exp(log_beta)
@@ -136,12 +137,13 @@ def calibrate_row(D, counts, perplexity, guess, E):
             low = log_beta
         else:
             high = log_beta
+        longest, step = 0.5 * abs(step), math.copysign(LONGEST_LOG_STEP, surplus)
         if abs(surplus) < LONGEST_LOG_STEP * slope:
-            log_beta += surplus / slope
-        else:
-            log_beta += math.copysign(LONGEST_LOG_STEP, surplus)
-        if not low < log_beta < high:
-            log_beta = 0.5 * (low + high)
+            step = surplus / slope
+        inside = low < log_beta + step < high
+        if not inside or (abs(step) > longest and high - low < np.inf):
+            step = 0.5 * (low + high) - log_beta
+        log_beta += step
     return beta, total, False
 
 

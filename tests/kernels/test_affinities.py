@@ -59,6 +59,26 @@ def test_calibration_finds_the_bracket_from_far_away():
         assert_allclose(naive.perplexity_of(p), 2.5, rtol=1e-6)
 
 
+# Of a row among a million of a mixture of Gaussians, in tenths.
+FAR_OUT = [
+    0, 10, 13, 25, 28, 44, 48, 49, 67, 68, 68, 79, 80, 83, 88, 88, 88, 90, 91, 91, 98,
+    111, 111, 112, 112, 115, 115, 116, 116, 117, 117, 118, 120, 122, 125, 125, 125, 131,
+    131, 132, 134, 135, 138, 138, 141, 142, 144, 147, 149, 150, 150, 151, 151, 153, 154,
+    155, 156, 156, 156, 158, 160, 160, 162, 162, 162, 166, 167, 169, 170, 171, 171, 171,
+    172, 172, 173, 173, 174, 174, 174, 175, 176, 177, 178, 179, 179, 180, 182, 182, 182,
+    183,
+]  # fmt: skip
+
+
+def test_calibration_does_not_go_to_and_fro():
+    # from 1 over the mean distance Newton's method went between two β
+    D = np.array(FAR_OUT) / 10
+    for guess in (-np.log(D.mean()), *np.linspace(-9, 9, 1801)):
+        _, found, p = calibrated_row(D, 30.0, guess)
+        assert found
+        assert_allclose(naive.perplexity_of(p), 30.0, rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     "D, perplexity, expected, reached",
     [
