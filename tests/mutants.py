@@ -238,7 +238,8 @@ MUTANTS = [
         entropy_without_distance=("first += E[j] * b", "first += E[j]"),
         entropy_sign=("math.log(total) + mean - goal", "math.log(total) - mean - goal"),
         bracket_side=("if surplus > 0:", "if surplus < 0:"),
-        newton_sign=("log_beta += surplus / slope", "log_beta -= surplus / slope"),
+        newton_sign=("step = surplus / slope", "step = -surplus / slope"),
+        newton_to_and_fro=("(abs(step) > longest and", "(abs(step) > np.inf and"),
         uniform_limit=(
             "goal >= all_alike - ENTROPY_TOLERANCE:",
             "goal > all_alike + ENTROPY_TOLERANCE:",
@@ -630,11 +631,11 @@ MUTANTS = [
     *mutants(
         "kernels/graphs.py",
         ("tests/kernels/test_graphs.py",),
-        entry_of_its_own_row=(
-            "renumbered.columns[end[c]] = r",
-            "renumbered.columns[end[c]] = i",
+        columns_in_the_given_order=(
+            "place[graph.columns[first + t]]",
+            "graph.columns[first + t]",
         ),
-        rows_in_the_given_order=("i = order[r]\n        for e", "i = r\n        for e"),
+        rows_in_the_given_order=("graph.edges[order[r]], ren", "graph.edges[r], ren"),
     ),
     *mutants(
         "tsne/_numbering.py",

@@ -42,25 +42,17 @@ def transpose_stripe(columns, D, first, transposed):
 
 
 @kernel
-def renumber(graph, order, place, renumbered):
-    """A symmetric CSRGraph whose point r is ``order[r]``; ``place`` is the inverse.
+def renumber(graph, order, place, start, stop, renumbered):
+    """Rows ``start`` to ``stop`` of the CSRGraph whose point r is ``order[r]``.
 
-    An entry goes to the row of its column, which has it too.  So every row is filled
-    with its columns in order.  The edges of the graph to fill are 0.
+    ``place`` is the inverse of ``order``.  The entries of a row stay in the order that
+    they have: what is summed over them is the same to the last bit.
     """
-    edges, n = renumbered.edges, len(order)
-    for e in range(len(graph.columns)):
-        edges[place[graph.columns[e]] + 1] += 1
-    for r in range(n):
-        edges[r + 1] += edges[r]
-    end = edges[:-1].copy()
-    for r in range(n):
-        i = order[r]
-        for e in range(graph.edges[i], graph.edges[i + 1]):
-            c = place[graph.columns[e]]
-            renumbered.columns[end[c]] = r
-            renumbered.values[end[c]] = graph.values[e]
-            end[c] += 1
+    for r in range(start, stop):
+        first, here = graph.edges[order[r]], renumbered.edges[r]
+        for t in range(renumbered.edges[r + 1] - here):
+            renumbered.columns[here + t] = place[graph.columns[first + t]]
+            renumbered.values[here + t] = graph.values[first + t]
 
 
 @stage

@@ -9,6 +9,9 @@ from skdec.kernels.types import CSRGraph
 # twice as many: most of what moves in a map moves early.
 FIRST = 25
 
+# What an entry costs to take to its new place, in pairs of the embedding.
+PAIRS_PER_ENTRY = 10
+
 # Places are told apart to 2^-BITS of the map's extent, or as far as a key has room.
 BITS, KEY_BITS = 16, 63
 
@@ -32,7 +35,7 @@ def z_order(Y):
 
 
 class NumberedGraph:
-    """A symmetric graph, numbered as its points lie in a map while that is descended.
+    """A graph, numbered as its points lie in a map while that is descended.
 
     A row of P then finds its neighbours in few lines of the cache, which tells where
     the map is larger than that.
@@ -40,11 +43,13 @@ class NumberedGraph:
     Parameters
     ----------
     P : csr_matrix or csr_array of shape (n_samples, n_samples)
-        Symmetric.
+        Affinities.
+    threads : Threads
+        Where points are numbered.
     """
 
-    def __init__(self, P):
-        self._given = CSRGraph(P.data, P.indices, P.indptr)
+    def __init__(self, P, threads):
+        self._given, self._threads = CSRGraph(P.data, P.indices, P.indptr), threads
         self._order, self._age, self._next = None, 0, FIRST
         self.graph = self._given
 
@@ -56,7 +61,7 @@ class NumberedGraph:
         self._next = 2 * self._age
         self.graph = None  # or there would be three of them
         self._order = z_order(Y)
-        self.graph = renumbered(self._given, self._order)
+        self.graph = renumbered(self._given, self._order, self._threads)
 
     def numbered(self, Y):
         """The points of (n_axes, n) in the order of the graph."""
@@ -69,12 +74,17 @@ class NumberedGraph:
             row[slice(None) if self._order is None else self._order] = theirs
 
 
-def renumbered(graph, order):
-    """The symmetric graph in which ``order[r]`` is point r, its columns in order."""
-    place = np.empty(len(order), np.int32)
-    place[order] = np.arange(len(order), dtype=np.int32)
+def renumbered(graph, order, threads):
+    """The graph in which ``order[r]`` is point r."""
+    n = len(order)
+    place = np.empty(n, np.int32)
+    place[order] = np.arange(n, dtype=np.int32)
     edges = np.zeros_like(graph.edges)
-    columns, values = np.empty_like(graph.columns), np.empty_like(graph.values)
-    new = CSRGraph(values, columns, edges)
-    graphs.renumber(graph, order, place, new)
+    np.cumsum(np.diff(graph.edges)[order], out=edges[1:])
+    new = CSRGraph(np.empty_like(graph.values), np.empty_like(graph.columns), edges)
+    threads.run_ranges(
+        lambda start, stop: graphs.renumber(graph, order, place, start, stop, new),
+        n,
+        PAIRS_PER_ENTRY * len(graph.columns),
+    )
     return new

@@ -56,7 +56,7 @@ class EmbeddingObjective:
         self.kernel = kernel._replace(dof=P.dtype.type(kernel.dof))
         self.graph = None
         if sparse.issparse(P):
-            self.graph = NumberedGraph(P)
+            self.graph = NumberedGraph(P, threads)
             P = np.empty((n, 0), P.dtype)
         self.P, self.n_samples = P, n
         # an even number of blocks, for two threads, of an even number of rows, which

@@ -167,16 +167,16 @@ def test_lists_the_other_way_round(rng):
 
 def test_a_renumbered_graph_is_the_permuted_matrix(rng):
     P = sparse.random(60, 60, 0.1, format="csr", random_state=rng)
-    P = (P + P.T).tolil()
-    P[3], P[:, 3] = 0, 0  # a row without entries
+    P = P.tolil()
+    P[3] = 0  # a row without entries
     P, order = P.tocsr(), rng.permutation(60)
     place = np.argsort(order).astype(np.int32)
-    found = CSRGraph(
-        np.empty_like(P.data), np.empty_like(P.indices), np.zeros_like(P.indptr)
-    )
-    graphs.renumber(CSRGraph(P.data, P.indices, P.indptr), order, place, found)
     expected = P[order][:, order].tocsr()
-    expected.sort_indices()
-    assert_array_equal(found.edges, expected.indptr)
-    assert_array_equal(found.columns, expected.indices)
-    assert_array_equal(found.values, expected.data)
+    found = CSRGraph(np.zeros_like(P.data), np.zeros_like(P.indices), expected.indptr)
+    graph = CSRGraph(P.data, P.indices, P.indptr)
+    for start, stop in ((0, 17), (17, 60)):
+        graphs.renumber(graph, order, place, start, stop, found)
+    for r, i in enumerate(order):
+        mine, given = (slice(*g.edges[k : k + 2]) for g, k in ((found, r), (graph, i)))
+        assert_array_equal(order[found.columns[mine]], P.indices[given])
+        assert_array_equal(found.values[mine], P.data[given])

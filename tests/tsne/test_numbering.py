@@ -86,12 +86,14 @@ def naive_attraction(P, Y, dof, form):
 
 def test_points_are_numbered_now_and_then(rng):
     P, Y = symmetric(rng, 30), rng.normal(size=(2, 30))
-    graph, seen = NumberedGraph(P), []
-    for age in range(1, 4 * FIRST + 1):
-        before = graph.graph
-        graph.follow(Y if age < 3 * FIRST else -Y)
-        if graph.graph is not before:
-            seen.append(age)
+    seen = []
+    with Threads(1) as threads:
+        graph = NumberedGraph(P, threads)
+        for age in range(1, 4 * FIRST + 1):
+            before = graph.graph
+            graph.follow(Y if age < 3 * FIRST else -Y)
+            if graph.graph is not before:
+                seen.append(age)
     assert seen == [FIRST, 2 * FIRST, 4 * FIRST]
     assert_array_equal(graph.numbered(Y), Y[:, z_order(-Y)])
 
@@ -99,7 +101,8 @@ def test_points_are_numbered_now_and_then(rng):
 def test_a_map_that_is_not_finite_keeps_its_numbers(rng):
     P, Y = symmetric(rng, 30), rng.normal(size=(2, 30))
     Y[0, 3] = np.nan
-    graph = NumberedGraph(P)
-    for _ in range(2 * FIRST):
-        graph.follow(Y)
+    with Threads(1) as threads:
+        graph = NumberedGraph(P, threads)
+        for _ in range(2 * FIRST):
+            graph.follow(Y)
     assert graph.numbered(Y) is Y
