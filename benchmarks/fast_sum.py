@@ -6,7 +6,9 @@ import numpy as np
 from scipy import sparse
 
 from benchmarks.clock import median_seconds
+from benchmarks.data import mnist
 from benchmarks.tables import Column, Table
+from skdec import ExactTSNE
 from skdec.kernels.types import STUDENT_T, Kernel
 from skdec.tsne._affinities import from_graph
 from skdec.tsne._grid import GridSum
@@ -91,35 +93,70 @@ METHODS = {
 }
 
 
+JUDGEMENT = (
+    Column("method"),
+    Column("time", "ms", "{:.1f}"),
+    Column("error of the forces, rms", "", "{:.1e}"),
+)
+
+
+def judged(table, Y, options, *cells):
+    """The table with a row more for each method on a map Y of (2, n)."""
+    # what both precisions can hold
+    Y = Y.astype(np.float32).astype(np.float64)
+    chosen = np.random.default_rng(1).choice(Y.shape[1], JUDGED, replace=False)
+    with Threads(options.threads) as threads:
+        expected = exact_forces(Y, chosen, threads)
+        for name, prepared in METHODS.items():
+            try:
+                evaluate = prepared(Y, threads)
+            except ImportError as error:
+                table = table.noted(f"Left out, not installed: {name} ({error}).")
+                continue
+            off = np.linalg.norm(evaluate()[chosen] - expected)
+            seconds = median_seconds(evaluate, options.rounds or ROUNDS)
+            error = off / np.linalg.norm(expected)
+            table = table.plus(*cells, name, 1e3 * seconds, error)
+    return table
+
+
 def sums(options):
     """Z and the forces of an even disc: time and error of one evaluation."""
-    columns = (
-        Column("n", "", "{:,}"),
-        Column("method"),
-        Column("time", "ms", "{:.1f}"),
-        Column("error of the forces, rms", "", "{:.1e}"),
-    )
     radii = {2000: 30} if options.small else RADII
+    columns = Column("n", "", "{:,}"), *JUDGEMENT
     table = Table("sums", "Z and forces of an even disc", columns)
     for n, radius in radii.items():
-        # what both precisions can hold
-        Y = disc(n, radius).astype(np.float32).astype(np.float64)
-        chosen = np.random.default_rng(1).choice(n, JUDGED, replace=False)
-        with Threads(options.threads) as threads:
-            expected = exact_forces(Y, chosen, threads)
-            for name, prepared in METHODS.items():
-                try:
-                    evaluate = prepared(Y, threads)
-                except ImportError as error:
-                    table = table.noted(f"Left out, not installed: {name} ({error}).")
-                    continue
-                off = np.linalg.norm(evaluate()[chosen] - expected)
-                seconds = median_seconds(evaluate, options.rounds or ROUNDS)
-                error = off / np.linalg.norm(expected)
-                table = table.plus(n, name, 1e3 * seconds, error)
-                yield table
+        table = judged(table, disc(n, radius), options, n)
+        yield table
     yield from other_dof(options)
     yield from in_space(options)
+
+
+# Iterations of a fit whose maps are judged: while it is exaggerated, while it unfolds,
+# and two of those that follow.
+MAPS = 50, 150, 250, 500
+
+
+def maps(options):
+    """The same on maps of one fit, as narrow, wide and uneven as they come."""
+    X, _ = mnist(options.mnist, 2000 if options.small else 70_000)
+    columns = Column("iteration"), Column("width", "", "{:.3g}"), *JUDGEMENT
+    table = Table("maps", f"maps of a fit of MNIST {X.shape}", columns)
+    seen = {}
+    fit = ExactTSNE(
+        max_iter=MAPS[-1],
+        tol=0,
+        affinities="neighbors",
+        callback=lambda n_iter, _, Y: seen.update({n_iter: Y.T.copy()}),
+        callback_every=50,
+        random_state=0,
+        n_jobs=options.threads,
+    )
+    fit.fit(X)
+    for n_iter in MAPS:
+        Y = seen[n_iter]
+        table = judged(table, Y, options, n_iter, np.ptp(Y, axis=1).max())
+        yield table
 
 
 def other_dof(options):

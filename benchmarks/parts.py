@@ -52,6 +52,7 @@ PARTS = {
         Part("tsne.growth", "tsne:growth", 1),
         Part("tsne.whole", "tsne:whole", 2),
         Part("tsne.sums", "fast_sum:sums", 8),
+        Part("tsne.maps", "fast_sum:maps", 3),
         Part("tsne.attraction", "attraction:attraction", 4),
         Part("tsne.indexes", "indexes:indexes", 15),
         Part("tsne.memory", "cost:memory", 3),
