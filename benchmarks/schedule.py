@@ -6,7 +6,8 @@ the same start by the same steps: KL and trustworthiness on four data sets.  And
 that are to save iterations at large n, against principal components.
 """
 
-from time import process_time
+from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -63,10 +64,24 @@ def data(options):
     }
 
 
+class Run(NamedTuple):
+    """What a descent came to."""
+
+    kl: dict  # at the marks
+    seconds: dict  # of the iterations until each
+    Y: np.ndarray  # at the last of them
+
+    def until(self, goal):
+        """Seconds until KL was no more than the goal, None if it never was."""
+        reached = [mark for mark, kl in self.kl.items() if kl <= goal]
+        return self.seconds[min(reached)] if reached else None
+
+
 def run(objective, start, phases, marks=MARKS):
-    """KL at the marks, and the map at the last of them."""
+    """A descent through some phases."""
     Y, n, found, n_iter = start.copy(), objective.n_samples, {}, 0
     velocity, gains = np.zeros_like(Y), np.ones_like(Y)
+    seconds, clock = {}, perf_counter()
     for length, exaggeration, share, momentum in phases:
         rate = max(n / 48, 50.0) if share is None else share * n
         for _ in range(length):
@@ -75,9 +90,11 @@ def run(objective, start, phases, marks=MARKS):
             momentum_step(Y, gradient, velocity, gains, rates)
             n_iter += 1
             if n_iter in marks:
+                seconds[n_iter] = perf_counter() - clock
                 found[n_iter] = objective.divergence(Y, objective.gradient(Y)[1])
+                clock = perf_counter() - seconds[n_iter]
             if n_iter == max(marks):
-                return found, Y
+                return Run(found, seconds, Y)
     raise ValueError(f"the phases end after {n_iter} iterations")
 
 
@@ -100,9 +117,9 @@ def schedules(options):
             if len(X) > USUAL_SIZE:
                 forms = forms | {"ours, above 3,000 rows": ours(len(X))}
             for title, phases in forms.items():
-                found, Y = run(objective, start, phases)
-                kept = trustworthiness(X, Y.T, n_neighbors=12)
-                table = table.plus(title, *(found[mark] for mark in MARKS), kept)
+                found = run(objective, start, phases)
+                kept = trustworthiness(X, found.Y.T, n_neighbors=12)
+                table = table.plus(title, *(found.kl[mark] for mark in MARKS), kept)
                 yield table
         yield from larger(options, threads)
 
@@ -128,9 +145,9 @@ def larger(options, threads):
             f"{momentum:.3f}": [(845, 1, 1, momentum)],
             f"{momentum:.3f} for 250 iterations, then 0.95": ours(len(X))[3:],
         }.items():
-            found, Y = run(objective, start, BEGINNING + last, marks)
-            kept = kept_neighbors(X, Y.T)
-            table = table.plus(title, *(found[mark] for mark in marks), kept)
+            found = run(objective, start, BEGINNING + last, marks)
+            kept = kept_neighbors(X, found.Y.T)
+            table = table.plus(title, *(found.kl[mark] for mark in marks), kept)
             yield table
 
 
@@ -147,6 +164,7 @@ def over_neighbors(X, threads):
 # ------------------------------------------------------------------- starts at large n
 EARLY_MARKS = (200, 300, 500)
 ITERATIONS = EARLY_MARKS[-1]
+LOOKS = range(80, ITERATIONS + 1, 10)  # for the first at which a KL is reached
 SAMPLED = 10  # one row of so many is embedded first
 
 
@@ -192,26 +210,26 @@ def placed(X, options):
 
 
 def starting(X, P, options):
-    """Starts by name: processor seconds, places, and the phases that follow."""
-    clock = process_time()
+    """Starts by name: seconds, places, and the phases that follow."""
+    clock = perf_counter()
     pca = principal_components(X, 2, 0)
-    seconds = process_time() - clock
+    seconds = perf_counter() - clock
     all_of_it = ours(len(X))
     yield "components", seconds, pca, all_of_it
     later = all_of_it[2:]
     yield "components, no exaggeration", seconds, pca, later
-    clock = process_time()
+    clock = perf_counter()
     Y = attracted(P, pca)
-    seconds += process_time() - clock
+    seconds += perf_counter() - clock
     yield "components, linear exaggeration", seconds, Y, all_of_it[1:]
-    clock = process_time()
+    clock = perf_counter()
     Y = eigenvectors(P)
-    seconds = process_time() - clock
+    seconds = perf_counter() - clock
     yield "eigenvectors", seconds, INITIAL_SCALE * Y, all_of_it
     yield "eigenvectors of deviation 1, no exaggeration", seconds, Y, later
-    clock = process_time()
+    clock = perf_counter()
     Y = placed(X, options)
-    seconds = process_time() - clock
+    seconds = perf_counter() - clock
     one = Y / Y.std()
     yield "a tenth and the rest placed", seconds, INITIAL_SCALE * one, all_of_it
     yield "placed, of deviation 1, no exaggeration", seconds, one, later
@@ -220,14 +238,19 @@ def starting(X, P, options):
 
 
 def starts(options):
-    """KL at some iterations by start, and what the start and the descent cost."""
+    """KL at some iterations by start, and what the start and the descent cost.
+
+    "Until" is the time of both until KL is that of the first start at an iteration.
+    """
     columns = (
         Column("start"),
-        Column("its time", "processor s", "{:.1f}"),
-        Column(f"{ITERATIONS} iterations", "processor s", "{:.1f}"),
+        Column("its time", "s", "{:.1f}"),
+        Column(f"{ITERATIONS} iterations", "s", "{:.1f}"),
         *(Column(f"KL at {mark:,}", "", "{:.4f}") for mark in EARLY_MARKS),
+        *(Column(f"until the first's KL at {mark:,}", "s", "{:.1f}")
+          for mark in EARLY_MARKS[1:]),
         Column("neighbours kept", "", "{:.4f}"),
-    )
+    )  # fmt: skip
     data = {"digits": digits()}
     if not options.small:
         data = {
@@ -237,12 +260,14 @@ def starts(options):
         for name, X in data.items():
             objective, _ = over_neighbors(X, threads)
             P = objective.affinities.P
-            table = Table(name, f"{name} {X.shape}", columns)
+            table, goals = Table(name, f"{name} {X.shape}", columns), None
             for title, seconds, Y, phases in starting(X, P, options):
                 Y = np.ascontiguousarray((Y - Y.mean(axis=0)).T, dtype=np.float32)
-                clock = process_time()
-                kl, Y = run(objective, Y, phases, EARLY_MARKS)
-                steps = process_time() - clock
-                kept = kept_neighbors(X, Y.T)
-                table = table.plus(title, seconds, steps, *kl.values(), kept)
+                found = run(objective, Y, phases, LOOKS)
+                kl = [found.kl[mark] for mark in EARLY_MARKS]
+                goals = goals or kl[1:]
+                until = [found.until(goal) for goal in goals]
+                whole = [None if steps is None else seconds + steps for steps in until]
+                steps, kept = found.seconds[ITERATIONS], kept_neighbors(X, found.Y.T)
+                table = table.plus(title, seconds, steps, *kl, *whole, kept)
                 yield table
