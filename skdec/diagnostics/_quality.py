@@ -12,12 +12,18 @@ from scipy.stats import spearmanr
 from sklearn.utils import check_array, check_consistent_length, gen_batches
 
 from skdec.diagnostics._rows import chosen_rows
+from skdec.kernels.affinities import TIE
 from skdec.tsne._checks import check_precomputed, check_sparse_metric
 from skdec.tsne._distances import SquaredDistances
 from skdec.tsne._exact_search import ProductIndex
 from skdec.tsne._neighbors import ScikitLearnIndex, nearest_in_matrix
 from skdec.utils.threads import Threads
-from skdec.utils.validation import FLOATS, check_unmasked, with_short_indices
+from skdec.utils.validation import (
+    FLOATS,
+    check_unmasked,
+    with_merged_entries,
+    with_short_indices,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -390,7 +396,7 @@ def checked(X, metric):
     if not sparse.issparse(X):
         return X
     check_sparse_metric(metric)
-    return with_short_indices(X)
+    return with_merged_entries(with_short_indices(X))
 
 
 def _check_n_neighbors(n_neighbors, n_samples, limit, name):
@@ -439,15 +445,21 @@ def _kept(true, seen, rows, n_neighbors, n_jobs):
 
 
 def _ranks(space, rows, columns):
-    """Ranks of the given columns among the neighbours of rows; ties by column."""
+    """Ranks of the given columns among the neighbours of rows; ties by column.
+
+    Distances that rounding may part are ties.
+    """
     D = space.between(space.rows[rows])
     D[np.arange(len(rows)), rows] = np.inf
     ranks = np.empty(columns.shape, int)
     for k in range(columns.shape[1]):
         j = columns[:, k].astype(np.intp)
         d = np.take_along_axis(D, j[:, None], axis=1)
-        ranks[:, k] = 1 + np.count_nonzero(d > D, axis=1)
-        tied = np.flatnonzero(np.count_nonzero(d == D, axis=1) > 1)
+        least, most = d * (1 - TIE), d * (1 + TIE)
+        nearer = np.count_nonzero(least > D, axis=1)
+        ranks[:, k] = 1 + nearer
+        tied = np.flatnonzero(np.count_nonzero(most >= D, axis=1) > nearer + 1)
         for t in tied:
-            ranks[t, k] += np.count_nonzero(D[t, : j[t]] == d[t])
+            before = D[t, : j[t]]
+            ranks[t, k] += np.count_nonzero((least[t] <= before) & (before <= most[t]))
     return ranks

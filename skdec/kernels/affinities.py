@@ -18,12 +18,13 @@ from skdec.kernels.types import Scales
 # Rows whose entropy is this close (in nats) to log(perplexity) count as calibrated.
 ENTROPY_TOLERANCE = 1e-7
 MAX_STEPS = 200
-LONGEST_LOG_STEP = 3.0  # in log β
+LONGEST_LOG_STEP = 3.0  # in log β, twice as long as long as no bracket is known
 
 # Distances that differ from the nearest by this share are ties: that is rounding.
 TIE = 1e-12
 # β with which only ties have any p, and the exponent beyond which p is 0.
 HARDEST = 1e300
+LARGEST_LOG = math.log(HARDEST)
 LARGEST_EXPONENT = 1000.0
 
 
@@ -123,7 +124,7 @@ def calibrate_row(D, counts, perplexity, guess, E):
     if goal <= ties_alike + ENTROPY_TOLERANCE:
         return HARDEST, n_ties, goal >= ties_alike - ENTROPY_TOLERANCE
     low, high, log_beta, step = -np.inf, np.inf, guess, np.inf
-    beta = total = 0.0
+    beta, total, reach = 0.0, 0.0, LONGEST_LOG_STEP
     for _ in range(MAX_STEPS):
         beta = math.exp(log_beta)
         likelihoods(D, beta, E)
@@ -137,13 +138,15 @@ def calibrate_row(D, counts, perplexity, guess, E):
             low = log_beta
         else:
             high = log_beta
-        longest, step = 0.5 * abs(step), math.copysign(LONGEST_LOG_STEP, surplus)
+        longest, step = 0.5 * abs(step), math.copysign(reach, surplus)
         if abs(surplus) < LONGEST_LOG_STEP * slope:
             step = surplus / slope
+        else:
+            reach *= 2
         inside = low < log_beta + step < high
         if not inside or (abs(step) > longest and high - low < np.inf):
             step = 0.5 * (low + high) - log_beta
-        log_beta += step
+        log_beta = min(log_beta + step, LARGEST_LOG)
     return beta, total, False
 
 

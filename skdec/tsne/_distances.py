@@ -1,5 +1,6 @@
 """Squared distances to the training rows, a block of rows at a time."""
 
+import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -31,7 +32,7 @@ from skdec.utils.warn import warn
 
 # The expanded form ‖a‖² + ‖b‖² − 2a·b keeps about 16 − log10((‖a‖² + ‖b‖²)/D) digits:
 # below this ratio the few pairs concerned are computed from their differences instead.
-CANCELLATION = 1e-5
+CANCELLATION = 1e-3
 
 # Rows whose products must not depend on how many there are come by so many at a time,
 # with so many others, whatever is left of these by other means: BLAS has loops of their
@@ -95,10 +96,7 @@ class SquaredDistances:
     def __init__(self, X, metric="euclidean", metric_params=None, weights=None):
         self.metric = metric
         # the caller may go on to change his own
-        self.metric_params = {
-            name: np.array(value) if isinstance(value, np.ndarray) else value
-            for name, value in (metric_params or {}).items()
-        }
+        self.metric_params = copy.deepcopy(metric_params or {})
         self.euclidean = metric in ("euclidean", "l2") and not self.metric_params
         self.boolean = metric in PAIRWISE_BOOLEAN_FUNCTIONS
         self.unit = self._scale = 1.0

@@ -85,10 +85,23 @@ def test_rank_correlation_of_distances(pair):
     assert np.isnan(distance_rank_correlation(X, np.zeros((120, 2))))
 
 
-def test_ties_do_not_make_a_map_worse_than_it_is():
+def test_ties_do_not_make_a_map_worse_than_it_is(rng):
     X = np.repeat(np.arange(20.0)[:, None], 5, axis=0)
-    assert trustworthiness(X, X, n_neighbors=4) == 1
-    assert continuity(X, X, n_neighbors=4) == 1
+    # centred, whole numbers are rounded
+    for rows in (X, rng.integers(0, 2, (200, 12)).astype(float)):
+        assert trustworthiness(rows, rows, n_neighbors=4) == 1
+        assert continuity(rows, rows, n_neighbors=4) == 1
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_the_entries_of_sparse_rows_need_no_order(pair, metric, rng):
+    X, Y = pair
+    order = rng.permutation(X.shape[1])
+    given = sparse.csr_array(X[:, np.argsort(order)])[:, order]
+    assert not given.has_sorted_indices
+    for score in (trustworthiness, continuity, neighbor_recall):
+        expected = score(sparse.csr_array(X), Y, metric=metric)
+        assert score(given, Y, metric=metric) == expected
 
 
 def test_bad_sizes_are_refused(pair):

@@ -79,6 +79,29 @@ def test_calibration_does_not_go_to_and_fro():
         assert_allclose(naive.perplexity_of(p), 30.0, rtol=1e-6)
 
 
+def test_calibration_reaches_any_magnitude():
+    # distances that stand for "far", from whose mean the first guess is taken
+    for exponent in (60, 130, 140, 300):
+        D = np.array([0.0, 1.0, 2.0, 3.0, 10.0**exponent])
+        for guess in (-np.log(D.mean()), np.log(D.mean())):
+            _, found, p = calibrated_row(D, 2.5, guess)
+            assert found
+            assert_allclose(naive.perplexity_of(p), 2.5, rtol=1e-6)
+
+
+@pytest.mark.parametrize("spacings", [3, 20, 40, 100])
+def test_ties_far_from_the_mean_are_ties(spacings):
+    # products of rows, which are centred, lose digits that differences keep
+    lattice = np.stack(np.meshgrid(np.arange(10), np.arange(10)), -1).reshape(-1, 2) / 3
+    lattice = np.concatenate([lattice, np.zeros((100, 8))], axis=1)
+    X = np.concatenate([lattice - 0.3 * spacings, lattice + 0.3 * spacings])
+    with pytest.warns(UserWarning, match="reached for 192 of 200 rows"):
+        P = skdec.conditional_affinities(X, perplexity=2.0)
+    inner = [10 * a + b for a in range(1, 9) for b in range(1, 9)]
+    assert_allclose(P[inner].max(axis=1), 0.25)
+    assert_allclose((P[inner] > 0.2).sum(axis=1), 4)
+
+
 @pytest.mark.parametrize(
     "D, perplexity, expected, reached",
     [
