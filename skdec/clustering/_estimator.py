@@ -385,8 +385,8 @@ class StudentTClustering(FittedClustering):
             X, weights = self._check_training(X, y, sample_weight)
             fitted = fit_rows if self.encoder is None else fit_encoder
             fit = fitted(X, weights, self, reports)
+            _tell(fit.remarks)  # a warning may be an error
             self._assign(fit, X if fit.encoding is None else fit.encoding)
-        _tell(fit.remarks)
         return self
 
     @available_if(_without_encoder)
@@ -434,8 +434,8 @@ class StudentTClustering(FittedClustering):
             if before is not None:
                 form = Form(self.dof_, self.bandwidth_, self.balance_)
             fit = fit_batch(batch, before, form, self, reports)
+            _tell(fit.remarks)
             self._assign(fit, batch.X)
-        _tell(fit.remarks)
         return self
 
     def _check_training(self, X, y, sample_weight, reset=True):

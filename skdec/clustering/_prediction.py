@@ -81,8 +81,10 @@ def encoded(X, encoder):
         raise ValueError(
             f"encoder.transform(X) must have {X.shape[0]} rows, as X has; got {len(Z)}"
         )
+    # an encoder may give what it was given, which is the caller's
+    shared = not sparse.issparse(X) and np.may_share_memory(Z, X)
     with np.errstate(over="ignore"):
-        Z = Z.astype(X.dtype, copy=False)
+        Z = Z.astype(X.dtype, copy=shared)
     if not np.isfinite(Z).all():
         raise FloatingPointError(DIVERGED)
     return Z

@@ -122,7 +122,7 @@ class Snapshot:
             In X's dtype; rows sum to 1.  Of a dask array a lazy one.
         """
         model, rows = self._model()
-        return model.transform(rows)
+        return model._transform(rows)
 
     def _model(self):
         """The estimator as fitted with these centroids, and the rows to ask it about.

@@ -169,7 +169,7 @@ def perplexity_table(
 
 def _line(tsne, X, perplexity, rows, n_directions, lengths, n_jobs):
     """What the table says of one perplexity, in the order of its columns."""
-    Y = tsne.fit_transform(X)
+    Y = tsne.fit(X).embedding_
     scores = reliability(
         tsne, X, rows=rows, n_directions=n_directions, lengths=lengths, n_jobs=n_jobs
     )

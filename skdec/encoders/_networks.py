@@ -1,6 +1,7 @@
 """The PyTorch side of AutoencoderEncoder: networks, and the steps they take."""
 
 import copy
+from functools import wraps
 from itertools import pairwise
 
 import numpy as np
@@ -19,6 +20,18 @@ ACTIVATIONS = {
 SGD_MOMENTUM = 0.9
 
 
+def learning(function):
+    """Let networks learn, whether or not the caller has switched gradients off."""
+
+    @wraps(function)
+    def call(*args, **kwargs):
+        with torch.inference_mode(False), torch.enable_grad():
+            return function(*args, **kwargs)
+
+    return call
+
+
+@learning
 def mirrored(widths, activation, seed):
     """Encoder of linear layers of these widths, and the decoder that goes back."""
     activation = ACTIVATIONS.get(activation, activation)
@@ -32,7 +45,7 @@ def mirrored(widths, activation, seed):
 def _layers(widths, activation, generator):
     layers = []
     for fan_in, fan_out in pairwise(widths):
-        layer = nn.utils.skip_init(nn.Linear, fan_in, fan_out)
+        layer = nn.utils.skip_init(nn.Linear, fan_in, fan_out, dtype=torch.float32)
         bound = fan_in**-0.5
         with torch.no_grad():
             layer.weight.uniform_(-bound, bound, generator=generator)
@@ -103,6 +116,7 @@ class Networks:
         Whether to train with matrix products in bfloat16.
     """
 
+    @learning
     def __init__(self, encoder, decoder, device, mixed):
         self.mixed = mixed
         self.device = _device(device)
@@ -136,6 +150,7 @@ class Networks:
         self.encoder.train(on)
         self.decoder.train(on)
 
+    @learning
     def append(self, mean, forward, back):
         """Let z be (z − mean) @ forward, and what is decoded z @ back + mean."""
         onward, undone = Affine(forward, -mean @ forward), Affine(back, mean)
@@ -143,6 +158,7 @@ class Networks:
         self.decoder = nn.Sequential(undone.to(self.device), self.decoder)
         self.train(False)
 
+    @learning
     def restore(self, x, weight, dropout, augment):
         """One step of pre-training; returns the mean of ‖x − restored‖²/d.
 
@@ -151,7 +167,12 @@ class Networks:
         x = self._augmented(x, augment)
         given = x
         if dropout:
-            draws = torch.rand(x.shape, generator=self._generator, device=self.device)
+            draws = torch.rand(
+                x.shape,
+                generator=self._generator,
+                device=self.device,
+                dtype=x.dtype,
+            )
             given = x * (draws >= dropout) / (1 - dropout)
         with self._autocast():
             restored = self.decoder(self.encoder(given))
@@ -161,6 +182,7 @@ class Networks:
         self._optimizer.step()
         return float(error.detach())
 
+    @learning
     def follow(self, x, gradient, weight, reconstruction_weight, augment):
         """One step along ∂KL/∂Z, and γ times the error of reconstruction.
 
@@ -201,6 +223,7 @@ class Networks:
         return self._apply(self.decoder, z)
 
     def _apply(self, module, rows):
+        module.train(False)
         with torch.inference_mode():
             return module(self._tensor(rows)).float().cpu().numpy()
 

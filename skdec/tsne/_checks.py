@@ -14,6 +14,7 @@ from skdec.utils.validation import (
     Range,
     check_unmasked,
     validate_rows,
+    with_merged_entries,
     with_short_indices,
 )
 
@@ -64,7 +65,7 @@ def check_rows(estimator, X, metric, *, exact, reset=True):
         if not precomputed:
             check_sparse_metric(metric)
     if not precomputed:
-        return X
+        return with_merged_entries(X)
     if sparse.issparse(X) and exact:
         raise TypeError(
             "affinities='exact' needs the distances of all pairs; a sparse graph "

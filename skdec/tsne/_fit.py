@@ -237,7 +237,7 @@ def _kernel(params):
 def _perplexity(perplexities):
     """``perplexity_``: a number where there is one, None with σ."""
     if len(perplexities) > 1:
-        return perplexities
+        return perplexities.copy()
     return float(perplexities[0]) if len(perplexities) else None
 
 

@@ -363,6 +363,10 @@ def for_workers(estimator):
     # names have been checked, and blocks have none
     for name in ("feature_names_in_", *getattr(estimator, "_of_each_row", ())):
         vars(sent).pop(name, None)
+    # what is computed later is that of the estimator as it is now
+    for name, value in vars(sent).items():
+        if isinstance(value, np.ndarray):
+            setattr(sent, name, value.copy())
     if hasattr(sent, "callback"):  # what watched the fit may be bound to this process
         sent.callback = None
     sent.n_jobs = 1

@@ -265,3 +265,20 @@ def test_a_call_that_fails_leaves_the_last_fit_whole(method, rng):
     model.set_params(init="k-means++")
     assert vars(model) == before
     assert_array_equal(model.predict_proba(X), q)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_warning_that_is_an_error_leaves_the_last_fit_whole(method):
+    model = StudentTClustering(3, max_iter=1, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        with pytest.raises(ConvergenceWarning):
+            model.fit(IRIS)
+        assert not hasattr(model, "labels_")
+        model.set_params(max_iter=300).fit(IRIS)
+        before = dict(vars(model))
+        for _ in range(2):
+            # a batch of few rows is told of once in a stream
+            with pytest.raises(ConvergenceWarning):
+                getattr(model.set_params(max_iter=1), method)(IRIS[:10])
+            assert vars(model) == {**before, "max_iter": 1}

@@ -665,3 +665,21 @@ def test_several_trainings_of_a_random_state_that_moves_on():
     )
     same_fit(first, second)
     assert_array_equal(first.training_agreement_, second.training_agreement_)
+
+
+class Same(LinearEncoder):
+    """An encoder that gives what it is given."""
+
+    def transform(self, X):
+        return X
+
+    def step(self, X, gradient, sample_weight=None):
+        gradient(X)
+        return self
+
+
+def test_an_encoding_is_not_the_rows_that_were_given():
+    X = BLOBS.copy()
+    model = StudentTClustering(3, encoder=Same(X.shape[1]), random_state=0).fit(X)
+    X[:] = 0
+    assert_array_equal(model.encoding_, BLOBS)

@@ -251,3 +251,12 @@ def test_a_snapshot_is_pickled_without_the_callback():
     again = pickle.loads(pickle.dumps(first))
     assert_array_equal(again.labels(), first.labels())
     assert repr(first).startswith("<Snapshot of 'rows', start 0 of 2: n_iter=1, kl_div")
+
+
+def test_memberships_are_an_array_whatever_the_output():
+    seen = []
+    model = StudentTClustering(
+        **PLAIN, callback=lambda n_iter, kl, clusters: seen.append(clusters)
+    )
+    model.set_output(transform="pandas").fit(IRIS)
+    assert type(seen[-1].memberships()) is np.ndarray

@@ -244,7 +244,7 @@ def test_what_is_no_row_of_the_map_is_refused(small):
 
 def test_table_of_perplexities():
     X = np.random.default_rng(0).normal(size=(150, 2))
-    tsne = ExactTSNE(**SHORT)
+    tsne = ExactTSNE(**SHORT).set_output(transform="pandas")
     table = perplexity_table(tsne, X, [40, 4, 12], n_directions=0)
     assert_array_equal(table.perplexity, [4, 12, 40])
     assert_allclose(

@@ -160,6 +160,24 @@ def test_copies_of_one_pretraining():
         assert_array_equal(other.fit(BLOBS).transform(BLOBS), before)
 
 
+@pytest.mark.parametrize("off", [torch.no_grad, torch.inference_mode])
+def test_learning_where_gradients_are_off(off):
+    expected = small().fit(BLOBS).step(BLOBS, lambda Z: Z)
+    with off():
+        encoder = small().fit(BLOBS).step(BLOBS, lambda Z: Z)
+    assert_array_equal(encoder.transform(BLOBS), expected.transform(BLOBS))
+
+
+def test_networks_are_in_single_precision_whatever_is_the_default():
+    expected, before = small().fit(BLOBS), torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        encoder = small().fit(BLOBS)
+    finally:
+        torch.set_default_dtype(before)
+    assert_array_equal(encoder.transform(BLOBS), expected.transform(BLOBS))
+
+
 def test_modules_that_heed_training():
     """Batch normalisation learns in pre-training, and rests while clusters form."""
     pair = (

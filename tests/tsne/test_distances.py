@@ -291,3 +291,44 @@ def test_many_equal_sparse_rows_cost_no_more_than_different_ones():
         seconds.append(time.perf_counter() - start)
     assert (D[:601, :601] == 0).all()
     assert seconds[2] < 5 * seconds[1]
+
+
+def out_of_order(rng, X):
+    """The rows as sparse ones: entries in no order, some of them in two parts."""
+    n, d = X.shape
+    columns = np.array([rng.permutation(d) for _ in X])
+    values = np.take_along_axis(X, columns, axis=1)
+    columns = np.concatenate([columns, columns[:, :2]], axis=1)
+    values = np.concatenate([values, values[:, :2] / 2], axis=1)
+    values[:, :2] /= 2
+    edges = np.arange(n + 1) * (d + 2)
+    return sparse.csr_array((values.ravel(), columns.ravel(), edges), shape=X.shape)
+
+
+@pytest.mark.parametrize("affinities", ["exact", "neighbors"])
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", "cityblock"])
+def test_the_entries_of_sparse_rows_need_no_order(metric, affinities, rng):
+    X = rng.gamma(1.0, size=(60, 8)) + 0.1
+    given, settings = out_of_order(rng, X), {"perplexity": 5, **SHORT}
+    settings |= {"metric": metric, "affinities": affinities}
+    before = given.copy()
+    fitted = ExactTSNE(**settings).fit(given[:50])
+    expected = ExactTSNE(**settings).fit(sparse.csr_array(X[:50]))
+    assert_array_equal(fitted.embedding_, expected.embedding_)
+    for new in (given[50:], sparse.csr_array(X[50:])):
+        assert_array_equal(
+            fitted.transform(new), expected.transform(sparse.csr_array(X[50:]))
+        )
+    for part in ("data", "indices", "indptr"):
+        assert_array_equal(getattr(given, part), getattr(before, part))
+
+
+@pytest.mark.parametrize("metric, name, value", [("minkowski", "w", [1.0, 2.0, 3, 4]),
+                                                 ("seuclidean", "V", [1.0, 2, 3, 4]),
+                                                 ])  # fmt: skip
+def test_parameters_of_a_metric_may_be_changed_later(metric, name, value):
+    given = {name: value}
+    tsne = ExactTSNE(metric=metric, metric_params=given, **SHORT)
+    expected = tsne.fit(IRIS[::2]).transform(IRIS[1::2])
+    value[0] = 50.0
+    assert_array_equal(tsne.transform(IRIS[1::2]), expected)

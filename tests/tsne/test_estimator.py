@@ -271,3 +271,5 @@ def test_arrays_among_the_parameters_are_copied(metric):
     perplexity[:], V[:] = 2, 100
     assert_array_equal(tsne.transform(IRIS[:3] + 0.01), before)
     assert_array_equal(tsne.perplexity_, [5, 40])
+    tsne.perplexity_[:] = 2
+    assert_array_equal(tsne.transform(IRIS[:3] + 0.01), before)
