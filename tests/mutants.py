@@ -931,7 +931,11 @@ MUTANTS = [
         ),
         armijo_sign=("start_value + ARMIJO", "start_value - ARMIJO"),
         doubling=("length / 2", "length * 2"),
-        limit=("<= limit**2", "<= limit"),
+        limit=(
+            '"ri,ri->r", there, there) <= limit**2\n        done',
+            '"ri,ri->r", there, there) <= limit\n        done',
+        ),
+        never_crawls=("(taken.share <= CRAWLING)", "(taken.share < 0)"),
         curvature=("np.eye(V.shape[1]) / curvature", "np.eye(V.shape[1]) * curvature"),
         bfgs_scale=("rho * (1 + rho *", "rho * (1 - rho *"),
         bfgs_cross=("H - cross - cross", "H - cross + cross"),

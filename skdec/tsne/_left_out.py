@@ -13,7 +13,7 @@ from skdec.tsne._affinities import (
     calibrated_lists,
     training_scales,
 )
-from skdec.tsne._bfgs import minimise_rows
+from skdec.tsne._bfgs import minimise_with_restarts
 from skdec.tsne._placement import OUTSIDE, RIM
 
 # Distances that a thread holds at a time, and attractions that are held in all.
@@ -216,7 +216,7 @@ class LeftOutObjective:
         """Descend from V; the positions are about the mean of the map, as V is."""
         fitted, V, everyone = self.fitted, V.copy(), np.arange(len(V))
         lost = np.zeros(len(V), bool)
-        unsettled = minimise_rows(
+        unsettled = minimise_with_restarts(
             self, V, self(V, everyone), fitted.width, limit=RIM * fitted.reach
         )
         lost[unsettled] = True

@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skdec.kernels import placement
 from skdec.kernels.types import Bandwidths, Evaluation, Kernel, read_only
 from skdec.tsne._affinities import conditional_rows, neighbour_rows
-from skdec.tsne._bfgs import minimise_rows
+from skdec.tsne._bfgs import minimise_with_restarts
 from skdec.tsne._distances import SquaredDistances
 from skdec.tsne._field import repulsion_of
 from skdec.utils.warn import warn
@@ -163,28 +163,6 @@ class FittedMap:
         return field(V, threads, own)
 
 
-def _unsettled(objective, V, at_start, limit):
-    """Move rows to a minimum; which of them are still moving in the end.
-
-    Those that BFGS has not brought to rest start once more where they are: its estimate
-    of the curvature may have gone wrong, and then it crawls.
-    """
-    width = objective.fitted.width
-    rows = minimise_rows(objective, V, at_start, width, limit=limit)
-    if len(rows) == 0:
-        return rows
-    places = V[rows]
-    left = minimise_rows(
-        lambda there, some: objective(there, rows[some]),
-        places,
-        objective(places, rows),
-        width,
-        limit=limit,
-    )
-    V[rows] = places
-    return rows[left]
-
-
 def place_points(objective):
     """Place new points, of which ``objective`` has KL."""
     fitted = objective.fitted
@@ -199,7 +177,10 @@ def place_points(objective):
         value[worse] = other[worse]
     lost = np.zeros(len(V), bool)
     limit = RIM * fitted.reach
-    lost[_unsettled(objective, V, at_start, limit)] = True
+    unsettled = minimise_with_restarts(
+        objective, V, at_start, fitted.width, limit=limit
+    )
+    lost[unsettled] = True
     lost |= np.linalg.norm(V, axis=1) > OUTSIDE * fitted.reach
     return Placed(V + fitted.center, np.count_nonzero(lost))
 

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import softmax
 
 from skdec.kernels.types import Evaluation
-from skdec.tsne._bfgs import _bfgs_update, minimise_rows
+from skdec.tsne._bfgs import _bfgs_update, minimise_rows, minimise_with_restarts
 
 
 def test_bfgs_update(rng):
@@ -104,3 +105,27 @@ def test_no_point_passes_the_limit():
     lengths = np.linalg.norm(V, axis=1)
     assert (lengths <= 10).all()
     assert (lengths > 9.9).all()
+
+
+@pytest.mark.parametrize("width", [5, 80, 160])
+def test_no_row_crawls_at_the_edge_between_two_cells(width, rng):
+    """log Σ exp(2v·y_j − ‖y_j‖²) − 2v·c, where cells meet in sharp edges.
+
+    That is what new points have under the Gaussian kernel.  It is convex.
+    """
+    Y = width * rng.normal(size=(60, 2))
+    c = rng.dirichlet(np.full(60, 0.2), size=200) @ Y
+
+    def loss(V, rows):
+        exponents = 2 * V @ Y.T - np.square(Y).sum(axis=1)
+        top = exponents.max(axis=1, keepdims=True)
+        value = top[:, 0] + np.log(np.exp(exponents - top).sum(axis=1))
+        gradient = 2 * (softmax(exponents, axis=1) @ Y - c[rows])
+        value = value - 2 * np.einsum("ri,ri->r", V, c[rows])
+        return Evaluation(value, gradient, np.full(len(V), 2.0))
+
+    V, everyone = c.copy(), np.arange(200)
+    lost = minimise_with_restarts(loss, V, loss(V, everyone), np.ptp(Y))
+    assert len(lost) == 0
+    # which is that far from 0 a millionth of the width from the edge
+    assert np.abs(loss(V, everyone).gradient).max() < 1e-2 * width

@@ -125,7 +125,7 @@ def test_rows_that_have_not_come_to_rest_start_once_more(monkeypatch):
         left.append(minimise_rows(*arguments, max_iter=300 if left else 6, **options))
         return left[-1]
 
-    monkeypatch.setattr("skdec.tsne._placement.minimise_rows", cut_off)
+    monkeypatch.setattr("skdec.tsne._bfgs.minimise_rows", cut_off)
     # which would warn of rows without a place
     placed = tsne.transform(DIGITS[400:450])
     assert len(left) == 2
