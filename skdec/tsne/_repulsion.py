@@ -14,8 +14,8 @@ from skdec.tsne._split import DOUBLE, LARGEST_DOF, LEAST_DOF, SINGLE
 SETTING_OUT = 1e6
 
 # Of a sum that is smaller beside the points themselves too few digits are left: then
-# pairs are summed.
-LEAST_SHARE = {np.dtype(np.float32): 1e-3, np.dtype(np.float64): 1e-6}
+# the grid is one in double precision, and in that pairs are summed.
+LEAST_SHARE = {np.dtype(np.float32): 0.3, np.dtype(np.float64): 1e-6}
 
 
 def check_grid(kernel, n_components):
@@ -89,7 +89,7 @@ class GridRepulsion:
                 n if weights is None else weights.sum(),
             )
             if not total > least * n:
-                return None
+                return self._in_double(Y, fused)
             forces = (sums.forces[-len(Y) :] / total).astype(Y.dtype)
             return Repulsion(forces, np.log(total))
         if not Z.min() > least * sums.value.max():
@@ -97,6 +97,13 @@ class GridRepulsion:
         charges = 1 / Z if weights is None else weights / Z
         forces = (sums.forces / Z + self.sum.at(plane, placement, charges).forces) / 2
         return Repulsion(forces[-len(Y) :].astype(Y.dtype), np.log(Z))
+
+    def _in_double(self, Y, fused):
+        """By a grid in double precision from now on, or None where that is one."""
+        if self.sum.quality is DOUBLE:
+            return None
+        self.sum = GridSum(self.sum.kernel, DOUBLE, self.sum.threads)
+        return self(Y, fused)
 
 
 class CopiesRepulsion:

@@ -290,6 +290,26 @@ def test_other_repulsions_are_those_of_all_pairs(name, Y):
             assert_allclose(its_log_Z, log_Z, rtol=rounding, atol=rounding)
 
 
+@pytest.mark.parametrize(
+    ("name", "dof", "spacings"),
+    [("student_t", 2.0, (5, 20)), ("student_t", 4.0, (3, 6, 10)),
+     ("student_t", 10.0, (3, 7)), ("gaussian", 1.0, (2, 3))],
+)  # fmt: skip
+def test_points_that_are_far_from_each_other(name, dof, spacings, rng):
+    """Little is left of the sums beside the points themselves."""
+    for spacing in spacings:
+        axis = np.arange(36.0)
+        Y = np.reshape(np.meshgrid(axis, axis), (2, -1))
+        Y = (spacing * (Y + rng.uniform(-0.15, 0.15, Y.shape))).astype(np.float32)
+        with Threads(2) as threads:
+            pairs, grid = objectives(Y, name, dof, True, np.float32, threads)
+            expected, log_Z = pairs.gradient(Y.astype(np.float64), 0.0)
+            gradient, its_log_Z = grid.gradient(Y, 0.0)
+        assert grid.repulsion == "grid"
+        assert off(gradient, expected) < ROUNDING
+        assert_allclose(its_log_Z, log_Z, rtol=ROUNDING, atol=ROUNDING)
+
+
 @pytest.mark.parametrize("normalization", ["joint", "conditional"])
 @pytest.mark.parametrize(
     ("kernel", "dof", "n_components"),
