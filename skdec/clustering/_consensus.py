@@ -9,9 +9,18 @@ AGREEMENT_ROWS = 5000
 
 def mean_agreement(labelings, n_clusters):
     """Mean adjusted Rand index of each of several clusterings with the others."""
+    return mean_of_others(agreement_of_some(labelings, n_clusters))
+
+
+def agreement_of_some(labelings, n_clusters):
+    """``pairwise_agreement`` on no more than so many rows."""
     every = -(-labelings.shape[1] // AGREEMENT_ROWS)
-    agreement = pairwise_agreement(labelings[:, ::every], n_clusters)
-    return (agreement.sum(axis=1) - 1) / (len(labelings) - 1)
+    return pairwise_agreement(labelings[:, ::every], n_clusters)
+
+
+def mean_of_others(agreement):
+    """Mean of each row of a matrix of agreement, without its own place."""
+    return (agreement.sum(axis=1) - 1) / (len(agreement) - 1)
 
 
 def pairwise_agreement(labelings, n_clusters):

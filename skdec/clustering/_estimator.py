@@ -114,8 +114,8 @@ class StudentTClustering(FittedClustering):
         it by no more than chance explains (k m/2 nats in all) count as equal: among
         them the labels that agree most with those of all runs decide, or the least
         inertia if runs hardly agree.  If a cluster loses all its rows, the next run is
-        tried.  "auto" is 40.  With an encoder it is 10; all are carried through, and
-        the best end is taken.
+        tried whose labels differ (an adjusted Rand index below 0.95).  "auto" is 40.
+        With an encoder it is 10; all are carried through, and the best end is taken.
     n_trainings : int, default=1
         Number of whole trainings of the encoder, each from its own pre-training on; 1
         if there is no encoder.  The first is that of ``n_trainings=1``; the others draw
@@ -385,8 +385,8 @@ class StudentTClustering(FittedClustering):
             X, weights = self._check_training(X, y, sample_weight)
             fitted = fit_rows if self.encoder is None else fit_encoder
             fit = fitted(X, weights, self, reports)
-            _tell(fit.remarks)  # a warning may be an error
             self._assign(fit, X if fit.encoding is None else fit.encoding)
+            _tell(fit.remarks)  # a warning may be an error
         return self
 
     @available_if(_without_encoder)
@@ -434,8 +434,8 @@ class StudentTClustering(FittedClustering):
             if before is not None:
                 form = Form(self.dof_, self.bandwidth_, self.balance_)
             fit = fit_batch(batch, before, form, self, reports)
-            _tell(fit.remarks)
             self._assign(fit, batch.X)
+            _tell(fit.remarks)
         return self
 
     def _check_training(self, X, y, sample_weight, reset=True):

@@ -15,7 +15,8 @@ import numpy as np
 
 from skdec.clustering._consensus import (
     AGREEMENT_ROWS,
-    mean_agreement,
+    agreement_of_some,
+    mean_of_others,
     pairwise_agreement,
 )
 from skdec.clustering._form import PAPER_BALANCE, Form, make_objective
@@ -38,6 +39,9 @@ SHARPNESS_TIE = 1e-4
 # A start stands for the others if its mean adjusted Rand index with them is at least
 # this.
 LEAST_AGREEMENT = 0.5
+
+# Starts whose labels agree so much are one: where one of them leads, the others do.
+SAME_AGREEMENT = 0.95
 
 # Labels that agree with their start's by less than this (adjusted Rand index) have to
 # be better separated than those, by this much of the simplified silhouette.
@@ -132,7 +136,7 @@ def cluster(carrier, form, automatic):
     automatic : Automatic
         Whether other bandwidths or another balance may be tried.
     """
-    starts = carrier.ranked(form)
+    starts = carrier.ranked(form, distinct=True)
     attempts = [(start, form) for start in starts]
     for share in NARROWER if automatic.bandwidth else ():
         attempts.append((starts[0], form._replace(bandwidth=share * form.bandwidth)))
@@ -145,8 +149,8 @@ def cluster(carrier, form, automatic):
     if (outcome.emptied or outcome.harmful) and automatic.balance:
         start, tried = starts[0], form._replace(balance=PAPER_BALANCE)
         outcome = carrier.of_sample(start, tried)
-    if outcome.emptied:
-        # every attempt lost clusters, so that the best start will be returned
+    if outcome.emptied or (outcome.start_kept and start is not starts[0]):
+        # a start will be returned: the best one
         return carrier.of_all(*attempts[0])
     return carrier.of_all(start, tried, outcome)
 
@@ -197,11 +201,12 @@ class Carrier:
         self.sampled = starts.sample is not starts.rows
         self._tried = starts.centers
 
-    def ranked(self, form):
+    def ranked(self, form, *, distinct=False):
         """The starts in the order in which they are tried.
 
         By falling evidence; of those that chance may part, by how much they agree with
-        all starts, or by rising inertia if starts hardly agree.
+        all starts, or by rising inertia if starts hardly agree.  ``distinct`` leaves
+        out those that would lead where one before them does.
         """
         starts = self.starts
         if len(starts.centers) == 1:
@@ -213,15 +218,20 @@ class Carrier:
         evidence = np.array(
             [objective.evidence(objective.mixture(start)) for start in internal]
         )
-        agreement = _agreement(objective, internal)
-        ranked, left = [], np.arange(len(internal))
+        alike = _agreement(objective, internal)
+        agreement = mean_of_others(alike)
+        ranked, left, same = [], np.arange(len(internal)), []
         while len(left):
             equal = left[evidence[left] >= evidence[left].max() - self.allowed]
-            alike = equal[np.argmax(agreement[equal])]
-            ranked.append(alike if agreement[alike] >= LEAST_AGREEMENT else equal[0])
+            usual = equal[np.argmax(agreement[equal])]
+            ranked.append(usual if agreement[usual] >= LEAST_AGREEMENT else equal[0])
             left = left[left != ranked[-1]]
-        self._tried = [starts.centers[i] for i in ranked]
-        return self._tried
+            if distinct:
+                there_too = alike[ranked[-1], left] >= SAME_AGREEMENT
+                same.extend(left[there_too])
+                left = left[~there_too]
+        self._tried = [starts.centers[i] for i in ranked + same]
+        return self._tried[: len(ranked)]
 
     def of_sample(self, start, form):
         """Where a start leads with the sample, or with all rows if they are few."""
@@ -348,9 +358,9 @@ def _insignificant(starts):
 
 
 def _agreement(objective, starts):
-    """Mean adjusted Rand index of the labels of each start with those of the others."""
+    """Adjusted Rand index of the labels of every pair of starts, of some rows."""
     labels = np.array([objective.nearest(start)[0] for start in starts])
-    return mean_agreement(labels, len(starts[0]))
+    return agreement_of_some(labels, len(starts[0]))
 
 
 def _separation(X, weight, objective, centers, labels):

@@ -36,6 +36,7 @@ def test_starts_are_tried_by_falling_evidence(first):
         found = find_starts(X, Weights(None), "random", 6, np.arange(12), threads)
         carrier = Carrier(found, Settings(), threads, None, strict=True)
         starts = carrier.ranked(form)
+        some = carrier.ranked(form, distinct=True)
     ones = np.ones(len(X))
     evidence = np.array(
         [naive.evidence(X / 6.0, start / 6.0, 3.0, ones, 6.0) for start in starts]
@@ -53,6 +54,16 @@ def test_starts_are_tried_by_falling_evidence(first):
         [[adjusted_rand_score(a, b) for b in labels] for a in labels]
     )  # fmt: skip
     assert_allclose(pairwise_agreement(np.array(labels), 6), alike, atol=1e-12)
+    # a start whose labels are those of one before it is tried no more
+    numbers = [[tried is start for tried in starts].index(True) for start in some]
+    kept = []
+    for i in range(12):
+        if i in numbers:
+            assert alike[i, kept].max(initial=0) < 0.95
+            kept.append(i)
+        else:
+            assert alike[i, kept].max() >= 0.95
+    assert numbers == kept
     mean = (alike.sum(axis=1) - 1) / 11
     equal = np.flatnonzero(evidence >= evidence.max() - allowed)
     inertia = np.array([naive_inertia(X, start) for start in starts])
