@@ -1,8 +1,9 @@
 """The nearest rows, exactly, at the speed of matrix products in single precision.
 
 Products choose more candidates than are wanted, and differences decide among them.
-Where the rounding of the products might have hidden a nearer row, the whole row is
-searched again by differences.  So what is found does not depend on blocks or threads.
+Where the rounding of the products might have hidden a nearer row, or one as near, more
+candidates are chosen by products in double precision, and where that proves nothing
+either, all by differences.  So what is found does not depend on blocks or threads.
 """
 
 from typing import NamedTuple
@@ -23,16 +24,29 @@ PRODUCTS_PER_BLOCK, LEAST_ROWS = 2**35, 64
 # Room for candidates beyond those kept: more are found before the limit falls.
 ROOM = 256
 
-# Candidates beyond those wanted: a tenth, and at least so many.
-SPARE = 8
+# Candidates beyond those wanted: a tenth, and at least so many; and in double precision
+# three times as many, for rows of whole numbers have many neighbours as near.
+SPARE, DOUBLE_SPARE = 8, 256
 
-# The unit roundoff of single precision, and a bound of what underflows in an operation,
-# whether subnormal numbers are kept or flushed to 0.
-ROUNDOFF, UNDERFLOW = 2.0**-24, 2.0**-120
 
-# Rows further out than this are brought back before they overflow; no proof holds for
-# them, and differences are taken.
-FARTHEST_SINGLE = 1e15
+class Precision(NamedTuple):
+    """A floating-point type in which products are formed."""
+
+    dtype: type
+    roundoff: float  # its unit roundoff
+    # a bound of what underflows in an operation, whether subnormal numbers are kept or
+    # flushed to 0
+    underflow: float
+    # rows further out than this are brought back before they overflow; no proof holds
+    # for them
+    farthest: float
+    # roundings of a product beyond those of the proof; of ‖x‖² and of differences in
+    # double precision, which are far below those of single precision
+    more: int
+
+
+SINGLE = Precision(np.float32, 2.0**-24, 2.0**-120, 1e15, 0)
+DOUBLE = Precision(np.float64, 2.0**-53, 2.0**-1000, 1e140, 3)
 
 
 class Found(NamedTuple):
@@ -74,9 +88,7 @@ class ProductIndex:
         self._others = np.empty((n, d + 1), np.float32)
         for start in range(0, n, ROWS_PER_BLOCK):
             block = slice(start, start + ROWS_PER_BLOCK)
-            centred = rows[self._order[block]] - self._center
-            self._others[block, :d] = -centred
-            self._others[block, d] = np.einsum("ij,ij->i", centred, centred) / 2
+            self._others[block] = self._factors(block)
 
     def __getstate__(self):
         return {"rows": self.rows}  # the rest is made of them again, sooner than read
@@ -84,13 +96,32 @@ class ProductIndex:
     def __setstate__(self, state):
         self.__init__(**state)
 
+    def _factors(self, block):
+        """(−y, ‖y‖²/2) of some rows, in the order of the products."""
+        centred = self.rows[self._order[block]] - self._center
+        squares = np.einsum("ij,ij->i", centred, centred)
+        return np.column_stack([-centred, squares / 2])
+
     def search(self, rows, n_neighbors, threads, own=None, within=None):
         """The nearest of rows, as ``NeighborIndex`` has it.
 
         ``within`` has, of each row, the D up to which any are wanted; where there are
         not so many, the last distances are infinite.
         """
-        found = self._search_by_products(rows, n_neighbors, threads, own, within)
+        found = self._search_by_products(
+            SINGLE, rows, n_neighbors, threads, own, within
+        )
+        # any nearer one is within what has been found
+        farthest = found.D[:, -1] if within is None else within.copy()
+        np.minimum(farthest, found.D[:, -1], out=farthest)
+        again = np.flatnonzero(~found.proved & np.isfinite(farthest))
+        if len(again):
+            itself = None if own is None else own[again]
+            nearest = self._search_by_products(
+                DOUBLE, rows[again], n_neighbors, threads, itself, farthest[again]
+            )
+            for whole, part in zip(found, nearest, strict=True):
+                whole[again] = part
         doubtful = np.flatnonzero(~found.proved)
 
         def task(first, last):
@@ -104,7 +135,7 @@ class ProductIndex:
         threads.run_ranges(task, len(doubtful), self._n_pairs(len(doubtful)))
         return Found(found.D, found.columns)
 
-    def _search_by_products(self, rows, n_neighbors, threads, own, within=None):
+    def _search_by_products(self, precision, rows, n_neighbors, threads, own, within):
         shape, size = (len(rows), n_neighbors), self._rows_per_block(len(rows))
         proved = np.empty(len(rows), bool)
         found = Nearest(np.empty(shape), np.empty(shape, self._order.dtype), proved)
@@ -114,7 +145,9 @@ class ProductIndex:
                 block = slice(start, start + size)
                 itself = None if own is None else own[block]
                 most = None if within is None else within[block]
-                nearest = self._by_products(rows[block], n_neighbors, itself, most)
+                nearest = self._by_products(
+                    precision, rows[block], n_neighbors, itself, most
+                )
                 for whole, part in zip(found, nearest, strict=True):
                     whole[block] = part
 
@@ -130,36 +163,42 @@ class ProductIndex:
         most = max(LEAST_ROWS, PRODUCTS_PER_BLOCK // (n * (d + 64)))
         return min(ROWS_PER_BLOCK, most, max(LEAST_ROWS, n_rows // 16))
 
-    def _by_products(self, rows, n_neighbors, own, within):
+    def _by_products(self, precision, rows, n_neighbors, own, within):
         """What products find, and whether they prove it."""
         n, d = self.rows.shape
         n_left_out = 0 if own is None else 1
-        kept = min(n, n_neighbors + n_left_out + max(SPARE, n_neighbors // 10))
+        spare = max(SPARE, n_neighbors // 10)
+        if precision is DOUBLE:
+            spare = max(DOUBLE_SPARE, 3 * n_neighbors)
+        kept = min(n, n_neighbors + n_left_out + spare)
         centred = rows - self._center
         square = np.einsum("ij,ij->i", centred, centred)
-        limit = None if within is None else _score_of(within, square, d)
-        candidates = self._candidates(centred, kept, limit)
+        limit = None if within is None else _score_of(precision, within, square, d)
+        candidates = self._candidates(precision, centred, kept, limit)
         columns = _numbers(candidates, kept, self._order)
         found = decided(rows, self.rows, columns, n_neighbors, own)
         least = square + 2 * candidates.limit.astype(np.float64)
         farthest = found.distances[:, -1]
         if within is not None:
             farthest = np.minimum(farthest, within)
-        margin = _rounding_of_products(np.sqrt(square), farthest, d)
+        margin = _rounding_of_products(precision, np.sqrt(square), farthest, d)
         return Nearest(found.distances, found.columns, least - margin > farthest)
 
-    def _candidates(self, centred, kept, limit):
+    def _candidates(self, precision, centred, kept, limit):
         """Those of the least scores, and their limit: infinite if they are all."""
-        n, d = self.rows.shape
-        candidates = _none_yet(len(centred), kept, n, np.float32, self._order.dtype)
+        (n, d), dtype = self.rows.shape, precision.dtype
+        candidates = _none_yet(len(centred), kept, n, dtype, self._order.dtype)
         if limit is not None:
             candidates.limit[:] = limit
-        left = np.ones((len(centred), d + 1), np.float32)
-        left[:, :d] = np.clip(centred, -FARTHEST_SINGLE, FARTHEST_SINGLE)
+        left = np.ones((len(centred), d + 1), dtype)
+        left[:, :d] = np.clip(centred, -precision.farthest, precision.farthest)
         # memory that is asked for again at every block would be cleared each time
-        products = np.empty(len(centred) * min(n, OTHERS_PER_BLOCK), np.float32)
+        products = np.empty(len(centred) * min(n, OTHERS_PER_BLOCK), dtype)
         for first in range(0, n, OTHERS_PER_BLOCK):
-            others = self._others[first : first + OTHERS_PER_BLOCK]
+            block = slice(first, first + OTHERS_PER_BLOCK)
+            # of few rows in double precision, which is not worth the memory
+            single = precision is SINGLE
+            others = self._others[block] if single else self._factors(block)
             shape = len(centred), len(others)
             scores = products[: len(centred) * len(others)].reshape(shape)
             np.matmul(left, others.T, out=scores)
@@ -228,24 +267,25 @@ def _numbers(candidates, kept, order):
     return columns
 
 
-def _score_of(D, square, n_features):
+def _score_of(precision, D, square, n_features):
     """The score that products give at most to rows up to D away, rounded up."""
-    margin = _rounding_of_products(np.sqrt(square), D, n_features)
+    margin = _rounding_of_products(precision, np.sqrt(square), D, n_features)
     score = (D + margin - square) / 2
-    score += 4 * ROUNDOFF * np.abs(score) + UNDERFLOW
-    return score.astype(np.float32)
+    rounding = 4 * precision.roundoff * (np.abs(score) + D + square)
+    score += rounding + precision.underflow
+    return score.astype(precision.dtype)
 
 
-def _rounding_of_products(norm, farthest, n_features):
+def _rounding_of_products(precision, norm, farthest, n_features):
     """How far products may put a row y nearer to x than it is, if D(x, y) ≤ farthest.
 
     Then ‖y‖ ≤ r = ‖x‖ + √farthest; any other is farther anyway.  The score is a sum of
     n = d + 1 products of rounded factors, (d + 4) roundings in all, whatever their
     order: its error is at most γ (‖x‖ r + r²/2) with γ = (d + 4) u / (1 − (d + 4) u).
-    That is far above the rounding of ‖x‖² and of the differences, in double precision.
+    Those of ‖x‖² and of the differences have no more roundings each.
     """
-    share = (n_features + 4) * ROUNDOFF
+    share = (n_features + 4) * precision.roundoff * (1 + precision.more)
     gamma = share / (1 - share) if share < 0.5 else np.inf
-    reach = (norm + np.sqrt(farthest)) * (1 + 1e-6) + UNDERFLOW
-    tiny = UNDERFLOW * (n_features + 4) * (1 + norm + reach)
+    reach = (norm + np.sqrt(farthest)) * (1 + 1e-6) + precision.underflow
+    tiny = precision.underflow * (n_features + 4) * (1 + norm + reach)
     return 2 * (gamma * (norm * reach + reach**2 / 2) + tiny)

@@ -13,7 +13,13 @@ from threadpoolctl import threadpool_info
 
 from skdec import ExactTSNE
 from skdec.tsne._distances import SquaredDistances
-from skdec.tsne._exact_search import Found, ProductIndex, _rounding_of_products
+from skdec.tsne._exact_search import (
+    DOUBLE,
+    SINGLE,
+    Found,
+    ProductIndex,
+    _rounding_of_products,
+)
 from skdec.tsne._neighbors import besides_itself, build_index, is_large
 from skdec.utils.threads import Threads
 from tests import naive
@@ -91,14 +97,18 @@ def nearest_by_loops(rows, others, k, own):
 
 
 def product_search(rows, k, new=None, n_jobs=2):
-    """What products find, and whether they prove it of each row."""
+    """What is found, and whether products of either precision prove it of each row."""
     index = ProductIndex(rows)
     own = np.arange(len(rows)) if new is None else None
     new = rows if new is None else new
     with Threads(n_jobs, hold_blas=True) as threads:
         found = index.search(new, k, threads, own)
-        proved = index._search_by_products(new, k, threads, own).proved
-    return found, proved
+        within, proved = None, []
+        for precision in (SINGLE, DOUBLE):
+            by = index._search_by_products(precision, new, k, threads, own, within)
+            proved.append(by.proved)
+            within = by.D[:, -1]
+    return found, *proved
 
 
 def integers(rng, shape, largest):
@@ -108,33 +118,34 @@ def integers(rng, shape, largest):
 
 FAR = 2.0**20 * np.arange(3)[:, None]
 ROWS = {
-    "scattered": (lambda rng: integers(rng, (700, 6), 10**4), 1.0),
-    "offset": (lambda rng: integers(rng, (700, 6), 10**4) + 2.0**40, 1.0),
+    "scattered": (lambda rng: integers(rng, (700, 6), 10**4), 1.0, 1.0),
+    "offset": (lambda rng: integers(rng, (700, 6), 10**4) + 2.0**40, 1.0, 1.0),
     "clusters": (
         lambda rng: integers(rng, (700, 6), 9) + FAR[np.arange(700) % 3],
         1 / 3,
+        1.0,
     ),
-    "duplicates": (lambda rng: integers(rng, (700, 2), 1), 0.0),
-    "alike": (lambda rng: np.full((300, 3), 7.0), 0.0),
-    "tiny": (lambda rng: integers(rng, (300, 3), 10**4) * 2.0**-140, 0.0),
-    "few": (lambda rng: integers(rng, (12, 3), 10**4), 1.0),
+    "duplicates": (lambda rng: integers(rng, (700, 2), 1), 0.0, 1.0),
+    "alike": (lambda rng: np.full((300, 3), 7.0), 0.0, 0.0),
+    "tiny": (lambda rng: integers(rng, (300, 3), 10**4) * 2.0**-140, 0.0, 1.0),
+    "few": (lambda rng: integers(rng, (12, 3), 10**4), 1.0, 1.0),
 }
 
 
 @pytest.mark.parametrize("name", ROWS)
 @pytest.mark.parametrize("k", [1, 11, "all"])
 def test_nearest_are_exact(rng, name, k):
-    make, share = ROWS[name]
+    make, *shares = ROWS[name]
     rows = make(rng)
     before, k = rows.copy(), len(rows) - 1 if k == "all" else k
-    found, proved = product_search(rows, k)
+    found, *proved = product_search(rows, k)
     columns, D = nearest_by_loops(rows, rows, k, own=True)
     assert_array_equal(found.columns, columns)
     assert_array_equal(found.distances, D)
     assert_array_equal(rows, before)
     if k == 11:
         # what products do not prove, differences find
-        assert_allclose(proved.mean(), share, atol=0.02)
+        assert_allclose(np.mean(proved, axis=1), shares, atol=0.02)
 
 
 @pytest.mark.parametrize("scale", [2.0**-500, 2.0**-100, 2.0**100, 2.0**500])
@@ -154,7 +165,7 @@ def test_nearest_at_any_scale(rng, scale):
 def test_one_row_far_out_leaves_products_good_enough(rng):
     rows = integers(rng, (700, 6), 10**4)
     rows[5] = 2.0**60
-    found, proved = product_search(rows, 11)
+    found, proved, _ = product_search(rows, 11)
     columns, _ = nearest_by_loops(rows, rows, 11, own=True)
     near = np.arange(700) != 5
     assert_array_equal(found.columns[near], columns[near])
@@ -166,7 +177,7 @@ def test_nearest_of_new_rows(rng, scale):
     rows = integers(rng, (700, 6), 10**3)
     new = integers(rng, (40, 6), 10**3) * scale
     new[3] = rows[9]
-    found, proved = product_search(rows, 11, new)
+    found, proved, _ = product_search(rows, 11, new)
     columns, D = nearest_by_loops(new, rows, 11, own=False)
     assert_array_equal(found.columns[3], columns[3])
     assert_array_equal(found.distances[3], D[3])
@@ -184,36 +195,42 @@ def test_blocks_that_end_anywhere(rng, monkeypatch):
     monkeypatch.setattr("skdec.tsne._exact_search.OTHERS_PER_BLOCK", 31)
     assert_array_equal(product_search(rows, 20)[0].columns, columns)
     # no proof is good enough
-    monkeypatch.setattr("skdec.tsne._exact_search.ROUNDOFF", 1.0)
-    found, proved = product_search(rows, 20)
+    for name, precision in (("SINGLE", SINGLE), ("DOUBLE", DOUBLE)):
+        rough = precision._replace(roundoff=1.0)
+        monkeypatch.setattr(f"skdec.tsne._exact_search.{name}", rough)
+        monkeypatch.setattr(f"tests.tsne.test_neighbors.{name}", rough)
+    found, *proved = product_search(rows, 20)
     assert_array_equal(found.columns, columns)
-    assert not proved.any()
+    assert not np.any(proved)
 
 
-def test_rounding_of_products_is_bounded(rng):
-    """The score that float32 gives is within the margin of the one in longdouble."""
+@pytest.mark.parametrize("precision", [SINGLE, DOUBLE])
+def test_rounding_of_products_is_bounded(rng, precision):
+    """The score is within the margin of the one in longdouble."""
+    dtype, eps = precision.dtype, np.finfo(precision.dtype).eps
     for offset in (0.0, 1.0, 100.0):
         x, y = (rng.normal(size=(200, 30)) + offset for _ in range(2))
-        score = (x.astype(np.float32) * -y.astype(np.float32)).cumsum(axis=1)[:, -1]
-        score += (np.square(y).sum(axis=1) / 2).astype(np.float32)
+        score = (x.astype(dtype) * -y.astype(dtype)).cumsum(axis=1)[:, -1]
+        score += (np.square(y).sum(axis=1) / 2).astype(dtype)
         x, y = x.astype(np.longdouble), y.astype(np.longdouble)
         D = np.square(x - y).sum(axis=1)
         norm = np.sqrt(np.square(x).sum(axis=1)).astype(float)
         found = norm**2 + 2 * score.astype(float)
-        margin = _rounding_of_products(norm, D.astype(float), 30)
+        margin = _rounding_of_products(precision, norm, D.astype(float), 30)
         assert (np.abs(found - D) < margin).all()
         # and not so far above that nothing would be proved
-        assert (margin < 1e-5 * (norm**2 + D)).all()
+        most = 100 * (1 + precision.more) * eps
+        assert (margin < most * (norm**2 + D)).all()
 
 
 def test_nearest_are_bitwise_the_same_for_every_n_jobs(rng, monkeypatch):
     monkeypatch.setattr("numba.config.NUMBA_NUM_THREADS", 4)
     monkeypatch.setattr("skdec.utils.threads.SERIAL_PAIRS", 1)
     rows = rng.normal(size=(700, 6)) + FAR[np.arange(700) % 3]
-    serial, proved = product_search(rows, 20, n_jobs=1)
+    serial, proved, _ = product_search(rows, 20, n_jobs=1)
     assert 0 < proved.mean() < 1
     for n_jobs in (2, 3):
-        found, _ = product_search(rows, 20, n_jobs=n_jobs)
+        found, *_ = product_search(rows, 20, n_jobs=n_jobs)
         assert_array_equal(found.columns, serial.columns)
         assert_array_equal(found.distances, serial.distances)
 
