@@ -214,13 +214,14 @@ class Carrier:
         objective = make_objective(
             starts.sample, starts.sample_weights, starts.centers[0], form, self.threads
         )
-        internal = [objective.rows.to_internal(centers) for centers in starts.centers]
-        evidence = np.array(
-            [objective.evidence(objective.mixture(start)) for start in internal]
-        )
-        alike = _agreement(objective, internal)
+        evidence, labels = np.empty(len(starts.centers)), []
+        for i, centers in enumerate(starts.centers):
+            start = objective.rows.to_internal(centers)
+            evidence[i] = objective.evidence(objective.mixture(start))
+            labels.append(objective.nearest(start)[0])
+        alike = agreement_of_some(np.array(labels), len(start))
         agreement = mean_of_others(alike)
-        ranked, left, same = [], np.arange(len(internal)), []
+        ranked, left, same = [], np.arange(len(evidence)), []
         while len(left):
             equal = left[evidence[left] >= evidence[left].max() - self.allowed]
             usual = equal[np.argmax(agreement[equal])]
@@ -355,12 +356,6 @@ def _insignificant(starts):
     spread; by the row.
     """
     return len(starts.centers[0]) * starts.spread.dimension / (2 * starts.n_rows)
-
-
-def _agreement(objective, starts):
-    """Adjusted Rand index of the labels of every pair of starts, of some rows."""
-    labels = np.array([objective.nearest(start)[0] for start in starts])
-    return agreement_of_some(labels, len(starts[0]))
 
 
 def _separation(X, weight, objective, centers, labels):

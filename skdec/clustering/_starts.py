@@ -40,6 +40,13 @@ WORTH_A_THREAD = 2**16
 FARTHEST_INIT = 1e6
 
 
+class Ended(NamedTuple):
+    """Where a k-means run ended."""
+
+    inertia: float
+    centers: np.ndarray
+
+
 def check_init(init, n_clusters, n_features):
     """An array of starting centroids as float64, checked; names and callables pass."""
     if isinstance(init, str) or callable(init):
@@ -147,6 +154,9 @@ def find_starts(X, weights, init, n_clusters, seeds, threads):
     else:
         found = _k_means(scaled, init, n_clusters, seeds, threads)
     spread = within_spread(scaled.rows, sample_weight, found[0])
+    for i, centers in enumerate(found):
+        # of wide rows all starts are large, and are not held twice
+        found[i] = scaled.to_original(centers.astype(np.float64))
     too_few = sample.shape[0] < n_clusters
     if too_few:
         warn(
@@ -159,7 +169,7 @@ def find_starts(X, weights, init, n_clusters, seeds, threads):
         weights=weights,
         sample=sample,
         sample_weights=weights._replace(values=sample_weight),
-        centers=[scaled.to_original(centers.astype(np.float64)) for centers in found],
+        centers=found,
         spread=spread._replace(distance=scaled.to_original(spread.distance)),
         n_rows=float(sample_weight.sum() ** 2 / np.square(sample_weight).sum()),
         too_few=too_few,
@@ -210,12 +220,14 @@ def _k_means(sample, init, n_clusters, seeds, threads):
             labels = coarse.fit_predict(narrow, sample_weight=sample.weight)
             init = cluster_means(sample.rows, sample.weight, labels, n_clusters)
         kmeans = KMeans(n_clusters, init=init, n_init=1, random_state=seed)
-        return kmeans.fit(sample.rows, sample_weight=sample.weight)
+        kmeans.fit(sample.rows, sample_weight=sample.weight)
+        # and not what it began with, of wide rows as large
+        return Ended(kmeans.inertia_, kmeans.cluster_centers_)
 
     side_by_side = np.prod(sample.rows.shape) > WORTH_A_THREAD
     fitted = threads.map(run, list(zip(count(), seeds, inits)), side_by_side)
-    order = np.argsort([kmeans.inertia_ for kmeans in fitted], kind="stable")
-    return [fitted[i].cluster_centers_ for i in order]
+    order = np.argsort([ended.inertia for ended in fitted], kind="stable")
+    return [fitted[i].centers for i in order]
 
 
 def _called(init, sample, n_clusters, seed):
