@@ -84,7 +84,8 @@ def test_calibration_reaches_any_magnitude():
     for exponent in (60, 130, 140, 300):
         D = np.array([0.0, 1.0, 2.0, 3.0, 10.0**exponent])
         for guess in (-np.log(D.mean()), np.log(D.mean())):
-            _, found, p = calibrated_row(D, 2.5, guess)
+            with np.errstate(over="ignore"):  # which compiled code does not tell
+                _, found, p = calibrated_row(D, 2.5, guess)
             assert found
             assert_allclose(naive.perplexity_of(p), 2.5, rtol=1e-6)
 
