@@ -40,7 +40,7 @@ WORTH_A_THREAD = 2**16
 FARTHEST_INIT = 1e6
 
 
-class Ended(NamedTuple):
+class KMeansEnd(NamedTuple):
     """Where a k-means run ended."""
 
     inertia: float
@@ -222,7 +222,7 @@ def _k_means(sample, init, n_clusters, seeds, threads):
         kmeans = KMeans(n_clusters, init=init, n_init=1, random_state=seed)
         kmeans.fit(sample.rows, sample_weight=sample.weight)
         # and not what it began with, of wide rows as large
-        return Ended(kmeans.inertia_, kmeans.cluster_centers_)
+        return KMeansEnd(kmeans.inertia_, kmeans.cluster_centers_)
 
     side_by_side = np.prod(sample.rows.shape) > WORTH_A_THREAD
     fitted = threads.map(run, list(zip(count(), seeds, inits)), side_by_side)

@@ -18,7 +18,7 @@ from skdec.kernels.types import Scales
 # Rows whose entropy is this close (in nats) to log(perplexity) count as calibrated.
 ENTROPY_TOLERANCE = 1e-7
 MAX_STEPS = 200
-LONGEST_LOG_STEP = 3.0  # in log β, twice as long as long as no bracket is known
+LONGEST_LOG_STEP = 3.0  # in log β, and doubled until there is a bracket
 
 # Distances that differ from the nearest by this share are ties: that is rounding.
 TIE = 1e-12

@@ -13,8 +13,8 @@ from skdec.tsne._split import DOUBLE, LARGEST_DOF, LEAST_DOF, SINGLE
 # What a sum by a grid costs however few the points, in the units of ``_plan``.
 SETTING_OUT = 1e6
 
-# Of a sum that is smaller beside the points themselves too few digits are left: then
-# the grid is one in double precision, and in that pairs are summed.
+# Of a sum that is smaller beside the points themselves too few digits are left: a grid
+# in single precision is then made one in double, and that gives way to pairs.
 LEAST_SHARE = {np.dtype(np.float32): 0.3, np.dtype(np.float64): 1e-6}
 
 

@@ -1,6 +1,7 @@
 """Which start is carried on, and what comes of it: never worse than the start."""
 
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,8 +14,8 @@ from sklearn.preprocessing import normalize
 
 from skdec import StudentTClustering
 from skdec.clustering._consensus import pairwise_agreement
-from skdec.clustering._fixed_embedding import Carrier
-from skdec.clustering._form import Form
+from skdec.clustering._fixed_embedding import Carrier, cluster
+from skdec.clustering._form import Automatic, Form
 from skdec.clustering._starts import find_starts
 from skdec.clustering._training import Settings
 from skdec.utils.threads import Threads
@@ -237,3 +238,22 @@ def test_uneven_blobs_are_far_better_separated_than_by_their_start(monkeypatch):
         adjusted_rand_score(y, StudentTClustering(3, random_state=0).fit_predict(X))
         > 0.95
     )
+
+
+def test_where_a_start_is_returned_it_is_the_best():
+    """The first loses a cluster, and of the next one its start would be returned."""
+
+    class Tries:
+        def ranked(self, form, *, distinct):
+            return ["best", "other"]
+
+        def of_sample(self, start, form):
+            return SimpleNamespace(
+                emptied=start == "best", stopped=False, harmful=False, start_kept=True
+            )
+
+        def of_all(self, start, form, outcome=None):
+            return start, outcome
+
+    chosen = cluster(Tries(), Form(2.0, 1.0, 0.5), Automatic(False, False))
+    assert chosen == ("best", None)

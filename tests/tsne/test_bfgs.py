@@ -127,5 +127,5 @@ def test_no_row_crawls_at_the_edge_between_two_cells(width, rng):
     V, everyone = c.copy(), np.arange(200)
     lost = minimise_with_restarts(loss, V, loss(V, everyone), np.ptp(Y))
     assert len(lost) == 0
-    # which is that far from 0 a millionth of the width from the edge
+    # steps end within 1e-7 of the width, over which a gradient at an edge changes so
     assert np.abs(loss(V, everyone).gradient).max() < 1e-2 * width
