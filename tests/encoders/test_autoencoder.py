@@ -193,6 +193,10 @@ def test_modules_that_heed_training():
     encoder.step(BLOBS[:5], lambda Z: seen.append(Z) or np.zeros_like(Z))
     assert torch.equal(norm.running_mean, running)
     assert_allclose(seen[0], expected, rtol=1e-5, atol=1e-6)
+    # whatever mode the caller leaves the network in
+    expected = encoder.transform(BLOBS[:5])
+    encoder.encoder_.train()
+    assert_array_equal(encoder.transform(BLOBS[:5]), expected)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd", torch.optim.AdamW])
