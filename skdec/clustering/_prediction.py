@@ -187,6 +187,29 @@ class FittedClustering(
         """
         return self._transform(X)
 
+    def fit_transform(
+        self, X: MatrixLike, y: Any = None, sample_weight: ArrayLike | None = None
+    ) -> FloatArray:
+        """Fit, and compute the memberships q of the training rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows.
+        y : Ignored
+            Present for API consistency.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights; 1 each by default.
+
+        Returns
+        -------
+        Q : ndarray of shape (n_samples, n_clusters)
+            Soft assignments in X's dtype; rows sum to 1.
+        """
+        # a pipeline gives the targets of its regression as y: they may look like
+        # weights, of which fit warns, and are none
+        return self.fit(X, sample_weight=sample_weight).transform(X)
+
     @row_by_row(_no_memberships)
     def _transform(self, X: Any) -> Any:
         """The memberships as an array, whatever ``set_output`` says."""

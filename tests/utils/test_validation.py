@@ -4,7 +4,10 @@ import warnings
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from sklearn.base import clone
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
 
 import skdec
 from skdec import ExactTSNE, StudentTClustering
@@ -41,6 +44,16 @@ def test_weights_in_the_place_of_y_are_told(method):
         for y in (None, labels, weight - 0.5, weight.astype(str), ragged):
             getattr(StudentTClustering(3, random_state=0), method)(IRIS, y)
         StudentTClustering(3, random_state=0).fit(IRIS, weight, weight)
+
+
+def test_targets_of_a_regression_are_not_taken_for_weights():
+    prices = np.linspace(0.5, 2, len(IRIS))
+    model = make_pipeline(StudentTClustering(3, random_state=0), LinearRegression())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        predicted = model.fit(IRIS, prices).predict(IRIS)
+    Q = StudentTClustering(3, random_state=0).fit_transform(IRIS)
+    assert_allclose(predicted, LinearRegression().fit(Q, prices).predict(Q))
 
 
 @pytest.mark.parametrize("weight", [[0, 1], [0, 1e-300]])
