@@ -191,7 +191,6 @@ def agreement_of_kmeans(X, y):
 @pytest.mark.parametrize(
     "n_features, form, dtype",
     [
-        (100, np.asarray, np.float64),
         (384, np.asarray, np.float32),
         (100, sparse.csr_matrix, np.float32),
     ],

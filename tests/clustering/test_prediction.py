@@ -91,7 +91,7 @@ def test_kl_samples(fitted):
 
 # too many clusters for the blobs may not settle, or collapse, and say so
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("k", [3, 5, 8])
+@pytest.mark.parametrize("k", [3, 8])
 @pytest.mark.parametrize("n_features", [2, 20])
 def test_grid_search_picks_the_number_of_clusters(k, n_features):
     rng = np.random.default_rng(k)

@@ -1,7 +1,7 @@
 """Random calls of everything public: a finite result with its invariants, or an error
 that names what is wrong.  A case is its seed: ``check_map(1234)`` repeats it.
 
-500 cases run by default, 20,000 with ``-m fuzz``.
+350 cases run by default, 20,000 with ``-m fuzz``.
 """
 
 import pickle
@@ -309,10 +309,10 @@ def _check_affinities(rng, Z, dof):
 
 # ----------------------------------------------------------------------------- the runs
 CHECKS = {
-    check_clustering: (150, 6000),
+    check_clustering: (100, 6000),
     check_sequence: (50, 2000),
-    check_map: (150, 6000),
-    check_function: (150, 6000),
+    check_map: (100, 6000),
+    check_function: (100, 6000),
 }
 BLOCK = 50
 

@@ -311,6 +311,7 @@ def test_parts_are_there(part):
     assert made.__doc__
 
 
+@pytest.mark.slow  # .ci/run has it
 def test_one_part_as_it_is():
     found = {}
     options = options_parser().parse_args(["--small"])
