@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from sklearn import config_context
+from sklearn.base import clone
 from sklearn.metrics import pairwise_distances
 from sklearn.neighbors import KNeighborsTransformer
 from sklearn.pipeline import make_pipeline
@@ -440,3 +442,18 @@ def test_a_pickled_index_holds_the_rows_once(rng):
         expected, found = (i.search(rows[:9], 20, threads) for i in (index, again))
     assert_array_equal(found.columns, expected.columns)
     assert_array_equal(found.distances, expected.distances)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")  # NumPy's, of infinity
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_has_no_neighbours(value):
+    """Not even where the user has assumed it finite: numbers from nowhere crash."""
+    X, tsne = IRIS.copy(), ExactTSNE(affinities="neighbors", perplexity=5, **SHORT)
+    new = X[:3] + 0.01
+    X[7, 2] = new[1, 0] = value
+    fitted = clone(tsne).fit(IRIS)
+    with config_context(assume_finite=True):
+        with pytest.raises(ValueError, match="X must be finite"):
+            tsne.fit(X)
+        with pytest.raises(ValueError, match="X must (be finite|stay within)"):
+            fitted.transform(new)
