@@ -114,8 +114,9 @@ class StudentTClustering(FittedClustering):
         it by no more than chance explains (k m/2 nats in all) count as equal: among
         them the labels that agree most with those of all runs decide, or the least
         inertia if runs hardly agree.  If a cluster loses all its rows, the next run is
-        tried whose labels differ (an adjusted Rand index below 0.95).  "auto" is 40.
-        With an encoder it is 10; all are carried through, and the best end is taken.
+        tried whose labels differ (an adjusted Rand index below 0.95), up to ten in
+        all.  "auto" is 40.  With an encoder it is 10; all are carried through, and the
+        best end is taken.
     n_trainings : int, default=1
         Number of whole trainings of the encoder, each from its own pre-training on; 1
         if there is no encoder.  The first is that of ``n_trainings=1``; the others draw

@@ -43,6 +43,9 @@ LEAST_AGREEMENT = 0.5
 # Starts whose labels agree so much are one: where one of them leads, the others do.
 SAME_AGREEMENT = 0.95
 
+# So many starts are tried, at most: where that many lose clusters, nearly all do.
+MOST_TRIED = 10
+
 # Labels that agree with their start's by less than this (adjusted Rand index) have to
 # be better separated than those, by this much of the simplified silhouette.
 FAR_AGREEMENT, CLEARER = 0.8, 0.02
@@ -136,7 +139,7 @@ def cluster(carrier, form, automatic):
     automatic : Automatic
         Whether other bandwidths or another balance may be tried.
     """
-    starts = carrier.ranked(form, distinct=True)
+    starts = carrier.ranked(form, distinct=True)[:MOST_TRIED]
     attempts = [(start, form) for start in starts]
     for share in NARROWER if automatic.bandwidth else ():
         attempts.append((starts[0], form._replace(bandwidth=share * form.bandwidth)))

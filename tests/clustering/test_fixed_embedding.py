@@ -1,6 +1,7 @@
 """Which start is carried on, and what comes of it: never worse than the start."""
 
 import warnings
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,7 +15,7 @@ from sklearn.preprocessing import normalize
 
 from skdec import StudentTClustering
 from skdec.clustering._consensus import pairwise_agreement
-from skdec.clustering._fixed_embedding import Carrier, cluster
+from skdec.clustering._fixed_embedding import MOST_TRIED, Carrier, cluster
 from skdec.clustering._form import Automatic, Form
 from skdec.clustering._starts import find_starts
 from skdec.clustering._training import Settings
@@ -226,6 +227,24 @@ def test_one_cluster_does_not_take_what_lies_between_the_others(monkeypatch):
     monkeypatch.setattr("skdec.clustering._fixed_embedding.FAR_AGREEMENT", -1)
     lost = StudentTClustering(10, random_state=0).fit(X)
     assert adjusted_rand_score(y, lost.labels_) < 0.1
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_where_all_starts_lose_clusters_ten_are_tried(monkeypatch):
+    X, tried, carry = np.random.RandomState(0).randn(200, 3), [], Carrier.of_sample
+
+    def emptied(carrier, start, form):
+        tried.append(start)
+        return replace(carry(carrier, start, form), emptied=True, start_kept=True)
+
+    monkeypatch.setattr(Carrier, "of_sample", emptied)
+    distinct = {}
+    for most in (MOST_TRIED, 40):
+        monkeypatch.setattr("skdec.clustering._fixed_embedding.MOST_TRIED", most)
+        tried.clear()
+        StudentTClustering(12, max_iter=3, random_state=0).fit(X)
+        distinct[most] = len({id(start) for start in tried})
+    assert distinct[MOST_TRIED] == 10 < distinct[40]
 
 
 def test_uneven_blobs_are_far_better_separated_than_by_their_start(monkeypatch):

@@ -455,5 +455,5 @@ def test_what_is_not_finite_has_no_neighbours(value):
     with config_context(assume_finite=True):
         with pytest.raises(ValueError, match="X must be finite"):
             tsne.fit(X)
-        with pytest.raises(ValueError, match="X must (be finite|stay within)"):
+        with pytest.raises(ValueError, match=r"X must (be finite|stay within)"):
             fitted.transform(new)
