@@ -62,7 +62,9 @@ class PerplexityTable:
         """The perplexity where the singularity scores stop falling fast.
 
         The point of the curve, over log perplexity, that is farthest below the line
-        from its first to its last; the largest perplexity, if none is below.
+        from its first to its last; the largest perplexity, if none is below.  If the
+        last score is no less than the first, or there are fewer than three, it is the
+        perplexity with the least score.
         """
         x, y = np.log(self.perplexity), self.singularity
         if len(x) < 3 or not np.isfinite(y).all() or y[0] <= y[-1]:

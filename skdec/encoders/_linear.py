@@ -40,7 +40,7 @@ class LinearEncoder(BaseEncoder):
               \|\tilde x_i - \tilde x_i W W^T\|^2
 
     over the b rows of d features in a batch, by Adam (Kingma & Ba 2015).  The smallest
-    case of an embedding that learns with its clusters, without dependencies; see
+    case of an embedding that learns with its clusters, without a further package; see
     :class:`AutoencoderEncoder` for a deep one.
 
     Parameters
@@ -70,7 +70,7 @@ class LinearEncoder(BaseEncoder):
 
     See Also
     --------
-    sklearn.decomposition.PCA : The same embedding before any step.
+    sklearn.decomposition.PCA : The same embedding before any step, but for a factor.
 
     Examples
     --------

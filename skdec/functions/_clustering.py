@@ -115,7 +115,9 @@ def target_distribution(
     Returns
     -------
     P : ndarray of shape (n_samples, n_clusters)
-        Targets in Q's dtype; rows sum to 1.  A column with f_j = 0 gets p = 0.
+        Targets in Q's dtype; rows sum to 1.  In a column with f_j = 0, where only rows
+        of weight 0 have q > 0, these have p = 0 if they have q > 0 elsewhere too, and
+        the balance is not 0.
 
     Raises
     ------

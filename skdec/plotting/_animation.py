@@ -97,7 +97,8 @@ def animate_fit(
     Returns
     -------
     fitted : object
-        The fitted copy.  It is to the bit what ``fit`` gives without a film.
+        The fitted copy.  Its results are to the bit what ``fit`` gives without a film;
+        ``history_`` has entries of the frames besides.
 
     Raises
     ------

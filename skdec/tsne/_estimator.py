@@ -112,7 +112,7 @@ class ExactTSNE(
         Student-t kernel r = min(1, 1/g), with g the weight with which neighbours of
         similarity 1/8 attract each other, relative to dof = 1: r is 1 at dof = 1, 0.67
         at 2, 0.46 at 4, 0.25 at infinity, and half of that with one component.  A
-        lasting exaggeration ρ draws neighbours nearer: g is then taken at similarity
+        lasting exaggeration ρ > 1 draws neighbours nearer: g is taken at similarity
         min(1, ρ²/8), and r is 1/8 at dof = 1 and ρ = 4.  With the Gaussian kernel r is
         1/8.  Under conditional normalisation, where P sums to n_samples, all of it is
         divided by n_samples.
@@ -245,7 +245,8 @@ class ExactTSNE(
         ``max_iter`` or a callback ended the fit before, which is no fault by itself:
         ``history_`` tells how much KL still fell.
     learning_rate_ : float
-        The learning rate of the last iterations.
+        The learning rate of the last phase.  A fit that ends before, while exaggeration
+        is early or in the 75 iterations after, has moved by a quarter or half of it.
     perplexity_ : float, ndarray or None
         The perplexity used; None with ``sigma`` or given affinities.
     dof_ : float
@@ -300,7 +301,8 @@ class ExactTSNE(
     rate makes the embedding diverge.
 
     With ``affinities="exact"`` time grows with n_samples² and memory takes
-    2 n_samples² bytes, or 4 in double precision; over neighbours both grow with
+    2 n_samples² bytes, or 4 in double precision (18 during the fit where the metric is
+    a function); over neighbours both grow with
     n_samples, besides the search for the neighbours.  A MemoryError tells at once if
     there is less.
 
