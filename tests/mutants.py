@@ -905,7 +905,6 @@ MUTANTS = [
         "tsne/_blocked.py",
         ("tests/tsne/test_on_dask.py -k 'not new and not cluster'",),
         unit_of_blocks=("scale * self._centring.spread", "scale"),
-        mean_of_blocks=("total / self.n_samples, 1.0", "total, 1.0"),
         sign_of_axes=("np.where(largest < 0, -1.0, 1.0)", "1.0"),
         scales_of_the_first=("np.concatenate(part, axis=-1)", "part[0]"),
     ),
@@ -918,7 +917,29 @@ MUTANTS = [
         last_identical=("(known < 0) & (part >= 0)", "part >= 0"),
     ),
     *mutants(
-        "tsne/_distances.py",
+        "tsne/_neighbors.py",
+        ("tests/tsne/test_neighbors.py",),
+        products_that_lose=("D[:, 0] < least", "D[:, 0] < -1"),
+        tree_of_no_metric=('"brute" if metric in NO_METRICS', '"auto" if metric'),
+        last_of_equal=("equal[: n - len(below)]", "equal[len(below) - n :]"),
+    ),
+    *mutants(
+        "tsne/_gradient_descent.py",
+        ("tests/tsne/test_copies.py",),
+        gradient_of_one=("_share(gradient, self", "id(self"),
+    ),
+    *mutants(
+        "tsne/_left_out.py",
+        ("tests/diagnostics/test_reliability.py",),
+        end_of_lists=("(1 + ROUNDING)", "(1 - ROUNDING)"),
+    ),
+    *mutants(
+        "utils/numbers.py",
+        ("tests/tsne/test_distances.py -k apart",),
+        centre_of_all=("np.median(rows[some", "np.mean(rows[some"),
+    ),
+    *mutants(
+        "tsne/_products.py",
         ("tests/tsne/test_distances.py -k alone",),
         product_with_the_first=("rows, others[j])", "rows, others[n])"),
     ),

@@ -15,8 +15,7 @@ from skdec.diagnostics._rows import chosen_rows
 from skdec.kernels.affinities import TIE
 from skdec.tsne._checks import check_precomputed, check_sparse_metric
 from skdec.tsne._distances import SquaredDistances
-from skdec.tsne._exact_search import ProductIndex
-from skdec.tsne._neighbors import ScikitLearnIndex, nearest_in_matrix
+from skdec.tsne._neighbors import nearest_in_matrix
 from skdec.utils.threads import Threads
 from skdec.utils.validation import (
     FLOATS,
@@ -414,13 +413,7 @@ def _nearest(space, rows, n_neighbors, threads):
         given = np.array(space.rows[rows], np.float64)
         given[np.arange(len(rows)), rows] = np.inf
         return nearest_in_matrix(given, n_neighbors, False).columns
-    if space.euclidean and isinstance(space.rows, np.ndarray):
-        index = ProductIndex(space.rows)
-    else:
-        metric = "euclidean" if space.euclidean else space.metric
-        index = ScikitLearnIndex(
-            space.rows, metric, space.metric_params or None, threads
-        )
+    index = space.exact_index(threads)
     return index.search(space.rows[rows], n_neighbors, threads, rows).columns
 
 

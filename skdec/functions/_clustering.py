@@ -117,7 +117,8 @@ def target_distribution(
     P : ndarray of shape (n_samples, n_clusters)
         Targets in Q's dtype; rows sum to 1.  In a column with f_j = 0, where only rows
         of weight 0 have q > 0, these have p = 0 if they have q > 0 elsewhere too, and
-        the balance is not 0.
+        the balance is not 0.  (max f / f_j)^b is cut off at 1e305, in single precision
+        at 1e30, which only a large balance comes to.
 
     Raises
     ------

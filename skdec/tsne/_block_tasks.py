@@ -43,13 +43,8 @@ def chosen(block, wanted):
     return block[wanted]
 
 
-def sum_of_rows(block, scale):
-    """The sum of the rows, in units of ``scale``."""
-    return np.divide(block, scale, dtype=np.float64).sum(axis=0)
-
-
 def largest_centred(block, centring):
-    """The largest magnitude of the rows about their mean."""
+    """The largest magnitude of the rows about their centre."""
     return largest_magnitude(centring.applied(block))
 
 
@@ -75,17 +70,22 @@ def between(block, rows, distances):
         return distances.of_block(block).between(rows)
 
 
-def products(block, distances):
-    """XᵀX of the rows."""
-    rows = distances.prepare(block)
+def sum_of_rows(block, distances):
+    """The sum of the rows."""
+    return distances.prepare(block).sum(axis=0)
+
+
+def products(block, mean, distances):
+    """XᵀX of the rows about their mean."""
+    rows = distances.prepare(block) - mean
     with Threads(1, hold_blas=True):
         return rows.T @ rows
 
 
-def projected(block, axes, distances):
-    """The rows on some axes."""
+def projected(block, mean, axes, distances):
+    """The rows about their mean on some axes."""
     with Threads(1, hold_blas=True):
-        return distances.prepare(block) @ axes
+        return (distances.prepare(block) - mean) @ axes
 
 
 def nearest_of(block, rows, n_neighbors, distances):

@@ -17,13 +17,14 @@ from skdec.kernels.types import Scales
 from skdec.tsne import _block_tasks as tasks
 from skdec.tsne._affinities import Calibrated
 from skdec.tsne._checks import SPARSE_METRICS
-from skdec.tsne._distances import Centring, SquaredDistances, squared_norms
+from skdec.tsne._distances import Centring, SquaredDistances
 from skdec.tsne._initialization import principal_components, random_start, scaled
 from skdec.tsne._neighbors import Neighbors
+from skdec.tsne._products import squared_norms
 from skdec.utils.blocks import Blocks, Each, Run, check_blocks, is_dask
 from skdec.utils.duplicates import first_occurrences
 from skdec.utils.memory import available
-from skdec.utils.numbers import power_of_two
+from skdec.utils.numbers import central_row, power_of_two, some_rows
 from skdec.utils.validation import with_short_indices
 
 # Every block meets so many numbers of others at a time, if blocks are not larger.  The
@@ -102,9 +103,6 @@ def start_by_components(X, distances, n_components, random_state):
 class BlockedDistances(SquaredDistances):
     """Squared Euclidean distances to rows that are in blocks.
 
-    Equal to those of rows in memory but for the rounding of the mean row, which is not
-    summed in the same order.
-
     Parameters
     ----------
     blocks : Blocks of shape (n_samples, n_features)
@@ -117,8 +115,9 @@ class BlockedDistances(SquaredDistances):
         self.n_samples, self.blocks, self._lists = blocks.shape[0], blocks, None
         self.elements_at_once = DISTANCES_FETCHED
         scale = power_of_two(blocks.largest)
-        total = sum(blocks.map(tasks.sum_of_rows, scale, task="mean"))
-        centring = Centring(scale, total / self.n_samples, 1.0)
+        some = self._chosen(some_rows(self.n_samples))
+        center = central_row(np.divide(some, scale, dtype=np.float64))
+        centring = Centring(scale, center, 1.0)
         largest = max(blocks.map(tasks.largest_centred, centring, task="spread"))
         self._centring = centring._replace(spread=power_of_two(largest))
         self.unit = scale * self._centring.spread
@@ -147,10 +146,13 @@ class BlockedDistances(SquaredDistances):
 
     def training_rows(self, chosen):
         """Some of the training rows, prepared; ``chosen`` is in order."""
+        return self.prepare(self._chosen(chosen))
+
+    def _chosen(self, chosen):
         wanted = np.zeros(self.n_samples, bool)
         wanted[chosen] = True
         split = self.blocks.split(wanted)
-        return self.prepare(np.concatenate(self.blocks.map(tasks.chosen, split)))
+        return np.concatenate(self.blocks.map(tasks.chosen, split))
 
     def representatives(self):
         """For each training row, the index of the first one identical to it."""
@@ -243,12 +245,14 @@ class BlockedDistances(SquaredDistances):
         random_state = check_random_state(random_state)
         start = random_start((self.n_samples, n_components), random_state)
         alone = self.without_rows()
-        products = sum(self.blocks.map(tasks.products, alone, task="covariance"))
+        mean = sum(self.blocks.map(tasks.sum_of_rows, alone, task="mean"))
+        mean /= self.n_samples
+        products = sum(self.blocks.map(tasks.products, mean, alone, task="covariance"))
         n_known = min(n_components, *self.blocks.shape)
         axes = np.linalg.eigh(products)[1][:, ::-1][:, :n_known]
         largest = axes[np.abs(axes).argmax(axis=0), np.arange(n_known)]
         axes = axes * np.where(largest < 0, -1.0, 1.0)
-        known = self.blocks.map(tasks.projected, axes, alone, task="project")
+        known = self.blocks.map(tasks.projected, mean, axes, alone, task="project")
         return scaled(np.concatenate(known), start)
 
 

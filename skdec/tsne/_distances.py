@@ -9,8 +9,6 @@ from sklearn.exceptions import DataConversionWarning
 from sklearn.metrics import pairwise_distances
 from sklearn.metrics.pairwise import PAIRWISE_BOOLEAN_FUNCTIONS
 
-from skdec.kernels.affinities import squared_from_products
-from skdec.kernels.types import read_only
 from skdec.tsne._checks import finite_for, largest_distance, missing
 from skdec.tsne._metric_params import estimated_params
 from skdec.tsne._neighbors import (
@@ -21,23 +19,15 @@ from skdec.tsne._neighbors import (
     nearest_in_graph,
     nearest_in_matrix,
 )
+from skdec.tsne._products import squared_euclidean, squared_norms
 from skdec.utils.duplicates import (
     KnownRows,
     digests,
     first_identical,
     first_occurrences,
 )
-from skdec.utils.numbers import largest_magnitude, power_of_two
+from skdec.utils.numbers import central_row, largest_magnitude, power_of_two
 from skdec.utils.warn import warn
-
-# The expanded form ‖a‖² + ‖b‖² − 2a·b keeps about 16 − log10((‖a‖² + ‖b‖²)/D) digits:
-# below this ratio the few pairs concerned are computed from their differences instead.
-CANCELLATION = 1e-3
-
-# Rows whose products must not depend on how many there are come by so many at a time,
-# with so many others, whatever is left of these by other means: BLAS has loops of their
-# own for what is left of its blocks, and they round otherwise.
-ROWS_ALONE, OTHERS_ALONE = 32, 64
 
 # A thread holds this many float64 distances at a time: a few megabytes.
 ELEMENTS_PER_BLOCK = 400_000
@@ -51,17 +41,17 @@ FARTHEST = 1e150
 
 
 class Centring(NamedTuple):
-    """How rows are moved to where nothing overflows: (x/scale − mean)/spread."""
+    """How rows are moved to where nothing overflows: (x/scale − center)/spread."""
 
     scale: float
-    mean: np.ndarray | float
+    center: np.ndarray | float
     spread: float
 
     def applied(self, X):
         """Dense rows, moved, in float64."""
         with np.errstate(over="ignore"):  # which ``prepare`` refuses
             rows = np.divide(X, self.scale, dtype=np.float64, order="C")
-            rows -= self.mean
+            rows -= self.center
             rows /= self.spread
         return rows
 
@@ -112,6 +102,8 @@ class SquaredDistances:
         else:
             if not callable(metric) and metric in UNITLESS:
                 self._scale = power_of_two(largest_magnitude(X))
+                # scikit-learn has these in the precision of the rows
+                X = X.astype(np.float64)
             # copied, because what was fitted must not change with the caller's array
             self.rows = self._as_boolean(X) if self.boolean else self._scaled(X.copy())
             if not self.metric_params:
@@ -129,11 +121,11 @@ class SquaredDistances:
         else:
             # as ``prepare`` does it, in one array
             self.rows = np.divide(X, scale, dtype=np.float64, order="C")
-            mean = self.rows.mean(axis=0)
-            self.rows -= mean
+            center = central_row(self.rows)
+            self.rows -= center
             spread = power_of_two(largest_magnitude(self.rows))
             self.rows /= spread
-            self._centring = Centring(scale, mean, spread)
+            self._centring = Centring(scale, center, spread)
         self._norms = squared_norms(self.rows)
         self.unit = scale * self._centring.spread
 
@@ -199,8 +191,8 @@ class SquaredDistances:
         """Prepared dense rows in the units of X, float64: what ``prepare`` undoes."""
         if not self.euclidean:
             return rows.astype(np.float64) * self._scale
-        scale, mean, spread = self._centring
-        return (rows * spread + mean) * scale
+        scale, center, spread = self._centring
+        return (rows * spread + center) * scale
 
     def forget_training_distances(self):
         """Drop a precomputed matrix: placing new points needs only theirs."""
@@ -278,9 +270,14 @@ class SquaredDistances:
         D = found.distances if self._index.squared else self._squared(found.distances)
         return Neighbors(found.columns, D, self._index.recall)
 
+    def exact_index(self, threads):
+        """An index of the training rows that misses none of the nearest."""
+        return self._built_index(None, threads)
+
     def _built_index(self, n_neighbors, threads):
-        """An index of the training rows."""
-        if callable(self.metric) and missing(self.rows):
+        """An index of the training rows, exact without the number that is asked for."""
+        # a function need not be a metric, which a tree would take for granted
+        if callable(self.metric):
             return BlockIndex(self._distances)
         metric = "euclidean" if self.euclidean else self.metric
         params = self.metric_params or None
@@ -337,36 +334,10 @@ class SquaredDistances:
             )
 
     def _euclidean(self, rows, columns, alone):
-        others = self.rows if columns is None else self.rows[columns]
-        their_norms = self._norms if columns is None else self._norms[columns]
-        norms, near = squared_norms(rows), np.empty(rows.shape[0])
-        if alone and not sparse.issparse(rows):
-            D = _products_alone(rows, others)
-        else:
-            D = rows @ others.T
-            D = D.toarray() if sparse.issparse(D) else D
-        squared_from_products(D, norms, read_only(their_norms), near)
-        # the smallest distances are near the largest norms: most rows need no more
-        bound = CANCELLATION * (norms + their_norms.max())
-        for r in np.flatnonzero(near < bound):
-            j = np.flatnonzero(CANCELLATION * (norms[r] + their_norms) > D[r])
-            if len(j):
-                D[r, j] = squared_norms(_difference(rows, others, r, j))
-        return D
-
-
-def _products_alone(rows, others):
-    """Products of each row with each other one, to the bit whatever rows there are."""
-    n = len(others) - len(others) % OTHERS_ALONE
-    products = np.empty((len(rows), len(others)))
-    padded = np.zeros((ROWS_ALONE, rows.shape[1]))
-    for start in range(0, len(rows), ROWS_ALONE):
-        b = slice(start, min(start + ROWS_ALONE, len(rows)))
-        padded[: b.stop - start] = rows[b]
-        products[b, :n] = (padded @ others[:n].T)[: b.stop - start]
-    for j in range(n, len(others)):
-        products[:, j] = np.einsum("ij,j->i", rows, others[j])
-    return products
+        if columns is None:
+            return squared_euclidean(rows, self.rows, self._norms, alone=alone)
+        others, norms = self.rows[columns], self._norms[columns]
+        return squared_euclidean(rows, others, norms, alone=alone)
 
 
 def _one_nan(rows):
@@ -399,20 +370,3 @@ def _filtered(graph, keep):
     ends = np.concatenate([[0], np.cumsum(keep)])[graph.indptr]
     parts = graph.data[keep], graph.indices[keep], ends
     return type(graph)(parts, shape=graph.shape)
-
-
-def squared_norms(rows):
-    if sparse.issparse(rows):
-        return np.asarray(rows.multiply(rows).sum(axis=1)).reshape(-1)
-    return np.einsum("ij,ij->i", rows, rows)
-
-
-def _difference(rows, others, r, j):
-    if not sparse.issparse(rows):
-        return others[j] - rows[r]
-    # repeated by hand, because stacking sparse matrices takes far longer
-    b = slice(*rows.indptr[r : r + 2])
-    n, stored = len(j), b.stop - b.start
-    parts = np.tile(rows.data[b], n), np.tile(rows.indices[b], n)
-    ends = stored * np.arange(n + 1)
-    return others[j] - sparse.csr_array((*parts, ends), shape=(n, rows.shape[1]))

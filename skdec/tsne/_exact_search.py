@@ -13,6 +13,7 @@ import numpy as np
 from skdec.kernels.affinities import squared_distances_to
 from skdec.kernels.neighbors import GROUP, collect, cut
 from skdec.kernels.types import Candidates, read_only
+from skdec.utils.numbers import central_row
 
 # Products of so many rows with so many others are formed at a time, 512 kB of them.
 ROWS_PER_BLOCK, OTHERS_PER_BLOCK = 512, 256
@@ -81,8 +82,7 @@ class ProductIndex:
     def __init__(self, rows):
         n, d = rows.shape
         self.rows = rows
-        # any centre will do; of this one a few rows far out change little
-        self._center = np.median(rows[:: -(-n // 1000)], axis=0)
+        self._center = central_row(rows)
         # in random order, so that rows that come ever nearer are no worst case
         self._order = np.random.RandomState(0).permutation(n).astype(index_dtype(n))
         self._others = np.empty((n, d + 1), np.float32)

@@ -57,7 +57,7 @@ class Descent:
         KL of points that all coincide: as long as it is that, neither a small gradient
         nor a flat KL ends the descent.  NaN where that is the least KL there is.
     representatives : ndarray of shape (n_samples,) or None
-        Points that share one position follow one of them.
+        The first of the points that share each one's position.
     held : ndarray of shape (n_held,) or None
         Points that stay where they are.
     """
@@ -90,6 +90,8 @@ class Descent:
             while n_iter >= phase.stop and (following := next(phases, None)):
                 phase = following
             gradient, log_Z = objective.gradient(Y, phase.exaggeration)
+            if self.representatives is not None:
+                _share(gradient, self.representatives)
             if self.held is not None:
                 gradient[:, self.held] = 0
             stopped |= n_iter >= phase.stop
@@ -147,3 +149,15 @@ class Descent:
             and 0 <= history[-2][1] - kl < self.tol * abs(kl)
         )
         return small or (f"error fell by less than {self.tol:g} of itself" * flat)
+
+
+def _share(gradient, representatives):
+    """Give the points at one place their mean gradient, in place.
+
+    That is how KL changes with the place, for each of them.  Over neighbours their own
+    gradients differ, because the lists of others end among them.
+    """
+    n = len(representatives)
+    copies = np.maximum(np.bincount(representatives, minlength=n), 1)
+    for g in gradient:
+        g[:] = (np.bincount(representatives, g, n) / copies)[representatives]

@@ -22,6 +22,9 @@ DISTANCES_PER_TASK, ATTRACTIONS_AT_A_TIME = 4_000_000, 16_000_000
 # Exponents of p are kept below this, where a row has come far nearer than any before.
 LARGEST_EXPONENT = 700.0
 
+# Products and differences give a distance that differs by this share, at most.
+ROUNDING = 1e-9
+
 
 class Settled(NamedTuple):
     """Where points come to rest, and which of them found no minimum in the map."""
@@ -116,7 +119,7 @@ class LeftOut:
             A, none = np.zeros(D.shape), np.full(len(own), -1)
             P = self._conditional(nearest, none)
             np.put_along_axis(A, columns, P, axis=1)
-            near = self.radius >= D
+            near = self._reach(slice(None)) >= D
         if self.joint:
             # D of each training row is needed but once
             some, which = np.unique(own, return_inverse=True)
@@ -127,6 +130,10 @@ class LeftOut:
             A /= 2
         t, j = np.nonzero(A)
         return A[t, j], j, np.bincount(t, minlength=len(own))
+
+    def _reach(self, j):
+        """How far the lists of rows reach, whichever way a distance is rounded."""
+        return self.radius[j] * (1 + ROUNDING)
 
     def _conditional(self, D, own):
         """p_{j|x}, calibrated as in the fit."""
@@ -141,7 +148,7 @@ class LeftOut:
     def _backward(self, D, D_own, j):
         """p_{x|j} with β_j of the fit, x in the place of the row left out."""
         near, result = self.scales.near[j], np.zeros(len(j))
-        met = D_own <= (np.inf if self.radius is None else self.radius[j])
+        met = D_own <= (np.inf if self.radius is None else self._reach(j))
         for beta, total in zip(self.scales.beta, self.scales.total, strict=True):
             there = np.exp(np.minimum(beta[j] * (near - D), LARGEST_EXPONENT))
             before = np.exp(np.minimum(beta[j] * (near - D_own), 0))

@@ -9,6 +9,7 @@ from sklearn.utils import gen_batches
 
 from skdec.tsne._cosine_search import CosineIndex, without_direction
 from skdec.tsne._exact_search import Found, ProductIndex
+from skdec.tsne._products import CANCELLATION, squared_euclidean, squared_norms
 
 # Dense Euclidean rows are searched approximately, if that is possible, above so many
 # n_samples² · (n_features + 64): a minute or two of exact search on two cores.
@@ -21,6 +22,11 @@ ELEMENTS_PER_BLOCK, ELEMENTS_PER_SEARCH = 400_000, 2**27
 
 # A function in Python is called for so many rows between two reports.
 ROWS_PER_BLOCK = 64
+
+# Metrics for which scikit-learn would take a tree although the triangle inequality does
+# not hold, so that neighbours would be missed.
+NO_METRICS = {"braycurtis", "dice", "rogerstanimoto", "russellrao", "sokalmichener",
+              "sokalsneath", "yule"}  # fmt: skip
 
 
 class Neighbors(NamedTuple):
@@ -58,8 +64,8 @@ def build_index(rows, metric, metric_params, n_neighbors, threads) -> NeighborIn
         A metric of :func:`sklearn.metrics.pairwise_distances`.
     metric_params : dict or None
         Its parameters.
-    n_neighbors : int
-        How many will be asked for.
+    n_neighbors : int or None
+        How many will be asked for.  None asks for an exact search.
     threads : Threads
         Of the search, with BLAS held.
     """
@@ -72,8 +78,8 @@ def build_index(rows, metric, metric_params, n_neighbors, threads) -> NeighborIn
 
 def _euclidean_index(rows, n_neighbors, threads):
     if sparse.issparse(rows):
-        return ScikitLearnIndex(rows, "euclidean", None, threads)
-    if is_large(*rows.shape) and find_spec("faiss"):
+        return SparseIndex(rows, threads)
+    if n_neighbors and is_large(*rows.shape) and find_spec("faiss"):
         # importing faiss takes a tenth of a second
         from skdec.tsne._approximate_search import RECALL, ListIndex
 
@@ -101,7 +107,11 @@ class ScikitLearnIndex:
         # of two exponents of Minkowski it would warn
         p = None if "p" in (metric_params or {}) else 2
         self._index = NearestNeighbors(
-            metric=metric, p=p, metric_params=metric_params, n_jobs=threads.n_threads
+            algorithm="brute" if metric in NO_METRICS else "auto",
+            metric=metric,
+            p=p,
+            metric_params=metric_params,
+            n_jobs=threads.n_threads,
         ).fit(rows)
 
     def search(self, rows, n_neighbors, threads, own=None):
@@ -117,17 +127,49 @@ class ScikitLearnIndex:
         return Found(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
 
-class BlockIndex:
-    """Neighbours by a function of blocks of rows that gives their distances to all.
+class SparseIndex:
+    """Euclidean neighbours of sparse rows: scikit-learn's, whose D is of products.
 
-    For a function in Python of rows with missing values, which scikit-learn's search
-    takes for an error.
+    Where those lose digits neighbours are searched again among all distances.
+
+    Parameters
+    ----------
+    rows : CSR matrix of shape (n_samples, n_features)
+        Where neighbours are looked for, float64.
+    threads : Threads
+        Of the search.
     """
 
-    recall, squared = 1.0, False
+    recall, squared = 1.0, True
 
-    def __init__(self, distances):
-        self._distances = distances
+    def __init__(self, rows, threads):
+        self._rows, self._norms = rows, squared_norms(rows)
+        self._index = ScikitLearnIndex(rows, "euclidean", None, threads)
+
+    def search(self, rows, n_neighbors, threads, own=None):
+        """The nearest of rows, as ``NeighborIndex`` has it."""
+        found = self._index.search(rows, n_neighbors, threads, own)
+        D = np.square(found.distances)
+        least = CANCELLATION * (squared_norms(rows) + self._norms.max())
+        again = np.flatnonzero(D[:, 0] < least)
+        if len(again):
+            itself = None if own is None else own[again]
+            exact = BlockIndex(self._distances, squared=True)
+            part = exact.search(rows[again], n_neighbors, threads, itself)
+            D[again], found.columns[again] = part
+        return Found(D, found.columns)
+
+    def _distances(self, rows):
+        return squared_euclidean(rows, self._rows, self._norms)
+
+
+class BlockIndex:
+    """Neighbours by a function of blocks of rows that gives their distances to all."""
+
+    recall = 1.0
+
+    def __init__(self, distances, *, squared=False):
+        self._distances, self.squared = distances, squared
 
     def search(self, rows, n_neighbors, threads, own=None):
         """The nearest of rows, as ``NeighborIndex`` has it."""
@@ -164,14 +206,27 @@ def nearest_in_matrix(rows, n_neighbors, own):
         if own:
             of_block = np.arange(len(block))
             block[of_block, start + of_block] = np.nan  # which comes last of all
-        chosen = np.argpartition(block, n_neighbors - 1, axis=1)[:, :n_neighbors]
-        chosen.sort(axis=1)  # equal ones by column
+        chosen = _least(block, n_neighbors)
         values = np.take_along_axis(block, chosen, axis=1)
         order = np.argsort(values, axis=1, kind="stable")
         b = slice(start, start + len(block))
         columns[b] = np.take_along_axis(chosen, order, axis=1)
         D[b] = np.take_along_axis(values, order, axis=1)
     return Found(D, columns)
+
+
+def _least(block, n):
+    """The columns of the n smallest entries of each row, the first of equal ones."""
+    chosen = np.argpartition(block, n - 1, axis=1)[:, :n]
+    last = np.take_along_axis(block, chosen[:, -1:], axis=1)
+    # argpartition takes any of those that are equal to the last
+    tied = np.count_nonzero(block <= last, axis=1) > n
+    for t in np.flatnonzero(tied):
+        below = np.flatnonzero(block[t] < last[t])
+        equal = np.flatnonzero(block[t] == last[t])
+        chosen[t] = np.concatenate([below, equal[: n - len(below)]])
+    chosen.sort(axis=1)
+    return chosen
 
 
 def nearest_in_graph(graph, n_neighbors, own):

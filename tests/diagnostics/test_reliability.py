@@ -16,6 +16,7 @@ from skdec.diagnostics import (
     perplexity_table,
     reliability,
 )
+from skdec.tsne._affinities import graph_affinities
 from skdec.tsne._left_out import LeftOut, LeftOutObjective, point_terms
 from skdec.tsne._placement import FittedMap
 from skdec.utils.threads import Threads
@@ -75,6 +76,22 @@ def test_attractions_are_those_of_the_map(small):
         dense = np.zeros(len(X))
         dense[graph.columns[b]] = graph.values[b]
         assert_allclose(dense, len(X) * P[i], rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", "cityblock"])
+def test_attractions_over_neighbours_are_those_of_the_map(metric):
+    """None is lost at the end of a list, where a distance is rounded in two ways."""
+    X = np.random.default_rng(0).normal(size=(150, 6))
+    settings = {"perplexity": 5, "affinities": "neighbors", "metric": metric}
+    tsne = ExactTSNE(**settings, **SHORT | {"max_iter": 50}).fit(X)
+    distances, own = tsne._placing.distances, np.arange(150)
+    with Threads(1) as threads:
+        left_out = LeftOut.of(tsne._placing, True, threads)
+        graph = left_out.attractions(distances.rows, own)
+        neighbors, width = distances.nearest(15, threads), tsne._placing.bandwidths
+        P = graph_affinities(neighbors, width, True, np.float64, threads).P
+    found = sparse.csr_array((graph.values, graph.columns, graph.edges), (150, 150))
+    assert_allclose(found.toarray(), 150 * P.toarray(), rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("exaggeration", [1.0, 2.0])

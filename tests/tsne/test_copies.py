@@ -259,6 +259,39 @@ def test_reliability_of_merged_rows_is_that_of_single_ones(affinities):
 
 @QUIET
 @UNREACHED
+@pytest.mark.parametrize("normalization", ["joint", "conditional"])
+def test_copies_over_neighbours_follow_the_gradient_of_the_map(normalization, rng):
+    """∂KL along their place, each: not that of one of them, whose list is its own."""
+    X, Y = rng.normal(size=(60, 3)), rng.normal(size=(60, 2))
+    rows = np.repeat(np.arange(60), np.r_[[12] * 3, [1] * 57])
+    tsne = ExactTSNE(
+        perplexity=3, affinities="neighbors", repulsion="pairs", precision="double",
+        normalization=normalization, early_exaggeration_iter=0, max_iter=1,
+        learning_rate=1e-3,
+    )  # fmt: skip
+    moved = tsne.set_params(init=Y[rows]).fit(X[rows]).embedding_ - Y[rows]
+
+    def kl(place):
+        held = place.reshape(60, 2)[rows]
+        fixed = np.ones(len(rows), bool)
+        return tsne.set_params(init=held).fit(X[rows], fixed=fixed).kl_divergence_
+
+    for i in (0, 1, 2, 3, 30):
+        place = Y.copy()
+
+        def along(y, i=i, place=place):
+            place[i] = y
+            return kl(place)
+
+        slope = naive.finite_difference(along, Y[i]) / (12 if i < 3 else 1)
+        step = moved[rows == i]
+        assert_array_equal(step, np.tile(step[0], (len(step), 1)))
+        # the first gain of a coordinate is 0.8
+        assert_allclose(step[0], -0.8e-3 * slope.astype(float), rtol=1e-4)
+
+
+@QUIET
+@UNREACHED
 def test_few_identical_rows_are_not_merged():
     # a pair of points that stand for copies takes longer than one of rows
     n = int(N * _copies.MERGED_UP_TO)

@@ -223,6 +223,26 @@ def test_one_row_far_away_leaves_the_others_their_neighbours(affinities):
     assert kept[1] > kept[0] - 0.02
 
 
+# all others are as far from the far one
+@pytest.mark.filterwarnings("ignore:the perplexity cannot be reached for 1 of 61")
+def test_rows_stay_apart_beside_one_that_is_as_far_as_can_be(rng):
+    X = rng.normal(size=(60, 3))
+    far = np.r_[X, [[1e36] * 3]]
+    P = skdec.conditional_affinities(far, perplexity=5)
+    expected = skdec.conditional_affinities(X, perplexity=5)
+    assert_allclose(P[:60, :60], expected, rtol=1e-5, atol=1e-7)
+    tsne = ExactTSNE(perplexity=5, **SHORT).fit(far)
+    assert len(np.unique(tsne.embedding_, axis=0)) == 61
+
+
+def test_angles_are_in_double_precision_whatever_the_rows_are(rng):
+    X = (rng.normal(size=(40, 6)) + 300).astype(np.float32)
+    given = {"metric": "cosine", "perplexity": 5}
+    found = skdec.conditional_affinities(X, **given)
+    expected = skdec.conditional_affinities(X.astype(np.float64), **given)
+    assert_allclose(found, expected, atol=1e-6)
+
+
 NOT_SPARSE = ["mahalanobis", "seuclidean", "chebyshev", "canberra", "correlation",
               "jaccard", "minkowski", "sqeuclidean", "haversine"]  # fmt: skip
 

@@ -325,7 +325,7 @@ def test_what_is_searched_approximately():
             (sparse.csr_array(IRIS), "euclidean"),
         ):
             index = build_index(rows, metric, None, 5, threads)
-            assert index.recall == 1 and not index.squared
+            assert index.recall == 1 and not isinstance(index, ProductIndex)
 
 
 def test_the_exponent_of_a_metric_is_that_of_its_parameters():
@@ -457,3 +457,52 @@ def test_what_is_not_finite_has_no_neighbours(value):
             tsne.fit(X)
         with pytest.raises(ValueError, match=r"X must (be finite|stay within)"):
             fitted.transform(new)
+
+
+def nearest_of(D, k):
+    """The k nearest of each row of D but itself, the first of equal ones."""
+    D = D + np.diag(np.full(len(D), np.inf))
+    return np.sort(np.argsort(D, axis=1, kind="stable")[:, :k], axis=1)
+
+
+def found_by(X, k, **given):
+    """What the search of a metric finds, in the order of columns."""
+    with Threads(1, hold_blas=True) as threads:
+        found = SquaredDistances(X, **given).nearest(k, threads)
+    assert found.recall == 1
+    return np.sort(found.columns, axis=1)
+
+
+@pytest.mark.parametrize("offset", [0, 1e8])
+def test_neighbours_of_sparse_rows_that_products_cannot_tell_apart(rng, offset):
+    centers = rng.normal(size=(5, 4)) + offset
+    X = np.repeat(centers, 20, axis=0) + 1e-6 * rng.normal(size=(100, 4))
+    D = [[naive.squared_distance(a, b) for b in X] for a in X]
+    found = found_by(sparse.csr_array(X), 10, metric="euclidean")
+    assert_array_equal(found, nearest_of(np.array(D), 10))
+
+
+@pytest.mark.parametrize("metric", ["function", "braycurtis"])
+def test_neighbours_by_what_is_no_metric(rng, metric):
+    """Without the triangle inequality, which a tree takes for granted."""
+    X = rng.gamma(0.15, size=(600, 2))
+    D = pairwise_distances(X, metric="sqeuclidean" if metric == "function" else metric)
+    metric = squares if metric == "function" else metric
+    assert_array_equal(found_by(X, 15, metric=metric), nearest_of(D, 15))
+    rows = np.arange(0, 600, 50)
+    with Threads(1, hold_blas=True) as threads:
+        index = SquaredDistances(X, metric).exact_index(threads)
+        some = index.search(X[rows], 15, threads, rows)
+    assert_array_equal(np.sort(some.columns, axis=1), nearest_of(D, 15)[rows])
+
+
+def squares(a, b):
+    return ((a - b) ** 2).sum()
+
+
+def test_of_equal_distances_in_a_matrix_the_first_are_taken():
+    lattice = np.stack(np.meshgrid(range(8), range(8)), axis=-1).reshape(-1, 2)
+    D = pairwise_distances(lattice)
+    found = found_by(D, 7, metric="precomputed")
+    assert_array_equal(found, nearest_of(D, 7))
+    assert_array_equal(found, found_by(lattice.astype(float), 7, metric="euclidean"))

@@ -1,0 +1,70 @@
+"""Squared Euclidean distances: products, and differences where those lose digits."""
+
+import numpy as np
+from scipy import sparse
+
+from skdec.kernels.affinities import squared_from_products
+from skdec.kernels.types import read_only
+
+# The expanded form ‖a‖² + ‖b‖² − 2a·b keeps about 16 − log10((‖a‖² + ‖b‖²)/D) digits:
+# below this ratio the few pairs concerned are computed from their differences instead.
+CANCELLATION = 1e-3
+
+# Rows whose products must not depend on how many there are come by so many at a time,
+# with so many others, whatever is left of these by other means: BLAS has loops of their
+# own for what is left of its blocks, and they round otherwise.
+ROWS_ALONE, OTHERS_ALONE = 32, 64
+
+
+def squared_norms(rows):
+    """‖x‖² of each row, dense or sparse."""
+    if sparse.issparse(rows):
+        return np.asarray(rows.multiply(rows).sum(axis=1)).reshape(-1)
+    return np.einsum("ij,ij->i", rows, rows)
+
+
+def squared_euclidean(rows, others, their_norms, *, alone=False):
+    """D = ‖a‖² + ‖b‖² − 2 a·b of rows a and others b, dense or sparse, float64.
+
+    ``their_norms`` are those of the others.  ``alone``: of each row, if it is dense,
+    to the bit whatever rows come with it.
+    """
+    norms, near = squared_norms(rows), np.empty(rows.shape[0])
+    if alone and not sparse.issparse(rows):
+        D = _products_alone(rows, others)
+    else:
+        D = rows @ others.T
+        D = D.toarray() if sparse.issparse(D) else D
+    squared_from_products(D, norms, read_only(their_norms), near)
+    # the smallest distances are near the largest norms: most rows need no more
+    bound = CANCELLATION * (norms + their_norms.max())
+    for r in np.flatnonzero(near < bound):
+        j = np.flatnonzero(CANCELLATION * (norms[r] + their_norms) > D[r])
+        if len(j):
+            D[r, j] = squared_norms(_difference(rows, others, r, j))
+    return D
+
+
+def _products_alone(rows, others):
+    """Products of each row with each other one, to the bit whatever rows there are."""
+    n = len(others) - len(others) % OTHERS_ALONE
+    products = np.empty((len(rows), len(others)))
+    padded = np.zeros((ROWS_ALONE, rows.shape[1]))
+    for start in range(0, len(rows), ROWS_ALONE):
+        b = slice(start, min(start + ROWS_ALONE, len(rows)))
+        padded[: b.stop - start] = rows[b]
+        products[b, :n] = (padded @ others[:n].T)[: b.stop - start]
+    for j in range(n, len(others)):
+        products[:, j] = np.einsum("ij,j->i", rows, others[j])
+    return products
+
+
+def _difference(rows, others, r, j):
+    if not sparse.issparse(rows):
+        return others[j] - rows[r]
+    # repeated by hand, because stacking sparse matrices takes far longer
+    b = slice(*rows.indptr[r : r + 2])
+    n, stored = len(j), b.stop - b.start
+    parts = np.tile(rows.data[b], n), np.tile(rows.indices[b], n)
+    ends = stored * np.arange(n + 1)
+    return others[j] - sparse.csr_array((*parts, ends), shape=(n, rows.shape[1]))
