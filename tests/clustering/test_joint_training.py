@@ -222,6 +222,21 @@ def test_refreshes_after_a_pass_by_default():
         assert model.encoder_.n_transforms_ == 2
 
 
+def test_in_a_long_pass_the_centroids_move_between_refreshes(monkeypatch):
+    at, move = [], JointTraining._move
+
+    def noted(training, **judging):
+        at.append((training.n_steps, bool(judging)))
+        return move(training, **judging)
+
+    monkeypatch.setattr(JointTraining, "_move", noted)
+    with pytest.warns(ConvergenceWarning, match="did not settle"):
+        toy_model(batch_size=2, max_iter=2, tol=0.0).fit(BLOBS)
+    steps, refreshes = zip(*at, strict=True)
+    assert steps == (0, 34, 67, 100, 134, 167, 200)
+    assert refreshes == (True, False, False, True, False, False, True)
+
+
 def test_a_refresh_takes_the_embeddings_of_the_pass():
     model, encoder = toy_model(dof=1.0).fit(BLOBS), Toy(rate=1e-2).fit(BLOBS)
     h, Z = model.bandwidth_, encoder.transform(BLOBS)
