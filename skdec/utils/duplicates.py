@@ -33,6 +33,8 @@ def _plain(X):
 
 def row_hashes(X):
     """64 bits of each row: the same of identical rows, and of few others."""
+    if X.shape[0] == 0:  # neither batches nor keys can be made of none
+        return np.empty(0, np.uint64)
     if sparse.issparse(X):
         keys = (blake2b(key, digest_size=8).digest() for key in row_keys(X))
         return np.frombuffer(b"".join(keys), np.uint64)

@@ -80,6 +80,15 @@ def test_new_rows_of_a_fit_in_blocks(in_memory, in_blocks):
     assert_array_equal(lazy.compute(), expected)
 
 
+@pytest.mark.parametrize("empty", [[0], [1], [2], [0, 1, 2]], ids=str)
+def test_new_rows_in_blocks_of_which_some_are_empty(in_blocks, empty):
+    # rows that a mask leaves out, so that Dask cannot tell which blocks are empty
+    kept = ~np.isin(np.repeat([0, 1, 2], 14), empty)
+    new = da.from_array(NEW, chunks=(14, 64))[da.from_array(kept, chunks=14)]
+    expected = in_blocks.transform(NEW)[kept]
+    assert_array_equal(in_blocks.transform(new).compute(), expected)
+
+
 def test_a_map_in_memory_places_blocks_lazily(in_memory, client):
     new = NEW.astype(np.float32)
     expected = in_memory.transform(new)
