@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdec.diagnostics import Reliability, reliability
 from skdec.plotting._axes import matplotlib
+from skdec.plotting._coloring import column
 from skdec.plotting._colors import grey
 from skdec.plotting._embedding import EmbeddingDisplay
 from skdec.plotting._legend import draw_legend, legend_handle
@@ -218,7 +219,8 @@ class ReliabilityDisplay:
         )
         spread = "log" if self.score == "singularity" else "linear"
         options = {
-            "cmap": scale, "order": "values", "norm": spread, "legend": False
+            "cmap": scale, "order": "values", "norm": spread, "legend": False,
+            "components": (0, 1),
         } | map_options  # fmt: skip
         self.map_ = EmbeddingDisplay.from_arrays(
             self.embedding, values=values, ax=ax, **options
@@ -227,14 +229,14 @@ class ReliabilityDisplay:
         self.colorbar_ = self.map_.colorbar_
         if self.colorbar_ is not None:
             self.colorbar_.set_label(TITLES.get(self.score, self.score))
-        self.jumps_ = self._draw_jumps(n_jumps)
+        self.jumps_ = self._draw_jumps(n_jumps, options["components"])
         self.legend_ = self._legend(np.isnan(values))
         return self
 
     def _values(self, n):
         """The score of each row of the map; NaN without one."""
         if not isinstance(self.scores, Reliability):
-            return self.scores
+            return column(self.scores, "scores", n)
         _check_score(self.score)
         if self.scores.rows.max() >= n:
             raise ValueError(
@@ -245,7 +247,7 @@ class ReliabilityDisplay:
         values[self.scores.rows] = getattr(self.scores, self.score)
         return values
 
-    def _draw_jumps(self, n_jumps):
+    def _draw_jumps(self, n_jumps, components):
         """Lines from the points of the largest jumps to where they go."""
         scores = self.scores
         if not isinstance(scores, Reliability) or self.score != "perturbation":
@@ -256,7 +258,7 @@ class ReliabilityDisplay:
         size = np.where(jumps, scores.perturbation, -np.inf)
         largest = np.argsort(-size, kind="stable")[: min(n_jumps, jumps.sum())]
         places = np.asarray(self.embedding)[scores.rows[largest]]
-        lines = np.stack([places, scores.jump[largest]], axis=1)
+        lines = np.stack([places, scores.jump[largest]], axis=1)[..., list(components)]
         collection = matplotlib("collections").LineCollection(
             list(lines), colors=matplotlib().rcParams["text.color"], linewidths=0.7,
             alpha=0.6, label=f"jumps of the {len(largest)} largest scores",

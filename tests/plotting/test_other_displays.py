@@ -1,6 +1,7 @@
 """Memberships, convergence, reliability, perplexities: what is drawn where."""
 
 import numpy as np
+import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
@@ -334,6 +335,20 @@ def test_scores_over_a_map(tsne):
     picture(display.ax_)
 
 
+def test_jumps_are_in_the_components_that_are_drawn(tsne):
+    options = {"rows": 20, "n_directions": 1, "random_state": 0, "n_jumps": 4}
+    plain, turned = (
+        ReliabilityDisplay.from_estimator(
+            tsne, IRIS, components=components, ax=new_axes(), **options
+        )
+        for components in ((0, 1), (1, 0))
+    )
+    assert_array_equal(
+        np.array(turned.jumps_.get_segments()),
+        np.array(plain.jumps_.get_segments())[..., ::-1],
+    )
+
+
 def test_reliability_looks_like_a_scatter_with_lines():
     from matplotlib.collections import LineCollection
     from matplotlib.colors import LinearSegmentedColormap
@@ -396,6 +411,9 @@ def test_scores_of_ones_own(tsne):
     )
     assert display.colorbar_.ax.get_ylabel() == "distance to the edge"
     assert display.legend_ is None
+    for given in ([None, *scores[1:]], pl.Series([None, *scores[1:]])):
+        display = ReliabilityDisplay.from_arrays(tsne.embedding_, given, ax=new_axes())
+        assert texts(display.legend_) == ["not scored"]
     of_more_rows = reliability(tsne, IRIS, rows=[9], n_directions=0)
     with pytest.raises(ValueError, match=r"embedding, which has 5; .* row 9"):
         ReliabilityDisplay.from_arrays(tsne.embedding_[:5], of_more_rows)
