@@ -104,7 +104,8 @@ class ClusterScene:
     def draw(self, ax, shown):
         """Draw ``Clusters``."""
         places, centers = self._places(shown)
-        if shown.run != self._run:
+        # a fit that ends before any frame of it has no run
+        if self._numbers is None or shown.run != self._run:
             self._numbers = self._numbered(shown.labels, len(centers))
             self._run, self._ways = shown.run, []
         self._before = self._numbers[shown.labels]

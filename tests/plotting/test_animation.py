@@ -362,3 +362,13 @@ def test_ones_own_callback_ends_a_clustering(tmp_path, frames):
     assert fitted.n_iter_ == 4
     assert len(frames) == 5
     assert frames[-1].title.endswith("not at rest")
+
+
+def test_ones_own_callback_ends_a_fit_before_its_training_begins(tmp_path, frames):
+    model = StudentTClustering(
+        3, encoder=LinearEncoder(2), callback=lambda *_: True, random_state=0
+    )
+    fitted = animate_fit(model, IRIS.data, tmp_path / "film.gif", **SMALL)
+    assert len(frames) == 1
+    assert_array_equal(frames[0].shown.labels, fitted.labels_)
+    assert frames[0].entries == ["0", "1", "2", "centroids"]
