@@ -6,9 +6,12 @@ import os
 from math import gcd
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import numpy as np
 from sklearn.base import clone, is_clusterer
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import FeatureUnion, Pipeline
 
 from skdec.plotting._film import Film, writer_for
 from skdec.plotting._labels import categories
@@ -134,9 +137,8 @@ def animate_fit(
     maps = [p for p in prefixes if not is_clusterer(_step(estimator, p))]
     if fps is None:
         fps = MAP_FPS if maps else CLUSTERS_FPS
+    _check_times(every, fps, hold)
     writer = writer_for(path, fps)
-    if every is not None and (not every >= 1 or int(every) != every):
-        raise ValueError(f"every must be an int of at least 1; got {every}")
     classes, n_rows = None, np.shape(X)[0]
     if labels is not None:
         classes = categories(labels, "labels", n_rows, names)
@@ -151,37 +153,66 @@ def animate_fit(
         fitted.fit(X, **(fit_params or {}))
         watch.end()
         film.hold(round(hold * fps))
-    given = estimator.get_params()
-    own = [f"{p}{name}" for p in prefixes for name in ("callback", "callback_every")]
-    fitted.set_params(**{name: given[name] for name in own})
+    _end_watch(fitted, estimator.get_params(), prefixes)
     return fitted
+
+
+def _end_watch(fitted, given, prefixes):
+    """Put the user's own callbacks back, in steps that were fitted and their models."""
+    for prefix in prefixes:
+        own = {
+            name: given[f"{prefix}{name}"] for name in ("callback", "callback_every")
+        }
+        fitted.set_params(**{f"{prefix}{name}": own[name] for name in own})
+        _step(fitted, prefix).set_params(**own)
+
+
+def _check_times(every, fps, hold):
+    """Raise unless there are frames that follow each other, and a last one."""
+    if every is not None and (not every >= 1 or int(every) != every):
+        raise ValueError(f"every must be an int of at least 1; got {every}")
+    if not 0 < fps < np.inf:
+        raise ValueError(f"fps must be a positive number; got {fps}")
+    if not 0 <= hold < np.inf:
+        raise ValueError(f"hold must be a number of seconds from 0; got {hold}")
 
 
 def _steps_with_callback(estimator):
     """The prefixes of the parameters of the steps that call back: "" of one alone."""
     given = estimator.get_params()
-    names = [
-        name
+    prefixes = [
+        name.removesuffix("callback")
         for name in given
         if (name == "callback" or name.endswith("__callback"))
         and f"{name}_every" in given
+        and _is_fitted_once(given, name.split("__")[:-1])
     ]
-    if not names:
+    order = list(getattr(estimator, "named_steps", ()))
+    if not all(p.split("__")[0] in ["", *order] for p in prefixes) or not prefixes:
         raise TypeError(
             "estimator must have a callback, as ExactTSNE and StudentTClustering have, "
-            f"or be a pipeline with such a step; {type(estimator).__name__} has none"
+            f"or be a pipeline with such a step; got {type(estimator).__name__}"
         )
     # in the order in which they are fitted, not of their names
-    order = list(getattr(estimator, "named_steps", ()))
-    prefixes = [name.removesuffix("callback") for name in names]
     return sorted(
         prefixes, key=lambda p: [order.index(s) for s in p.split("__")[:1] if s]
     )
 
 
+def _is_fitted_once(given, path):
+    """Whether a step is fitted to all rows, and not to folds as in a search."""
+    around = ["__".join(path[:i]) for i in range(1, len(path))]
+    kinds = Pipeline, FeatureUnion, ColumnTransformer
+    return all(isinstance(given[name], kinds) for name in around)
+
+
 def _step(estimator, prefix):
-    """The step that a prefix is of."""
-    return estimator.get_params()[prefix.removesuffix("__")] if prefix else estimator
+    """The step that a prefix is of, fitted if it has been."""
+    for name in prefix.split("__")[:-1]:
+        # a ColumnTransformer fits copies
+        fitted = getattr(estimator, "named_transformers_", {})
+        estimator = fitted[name] if name in fitted else estimator.get_params()[name]
+    return estimator
 
 
 def _checked_view(view, n_rows):
@@ -242,11 +273,23 @@ class _Watch:
         names = f"{prefix}callback", f"{prefix}callback_every"
         fitted.set_params(**dict(zip(names, (self, self.called_every), strict=True)))
 
+    def __deepcopy__(self, memo):
+        """Itself: a step that is cloned, and fitted then, is in the same film."""
+        return self
+
+    def __reduce__(self):
+        """No film is stored with a step, nor is a fit without frames taken for one."""
+        return _nothing, (uuid4().hex,)
+
     def _begin(self):
         """Let the step before have its last frame."""
         if self._before is not None:
             self._before.end()
             self._before = None
+
+
+def _nothing(_):
+    """What a watch is once it has been stored."""
 
 
 class _MapWatch(_Watch):
@@ -321,6 +364,8 @@ class _ClusterWatch(_Watch):
     def end(self):
         """Add what was fitted."""
         model = _step(self.fitted, self.prefix)
+        if not hasattr(model, "labels_"):  # its ColumnTransformer is still at work
+            return
         run, how = self._run, "at rest" if model.converged_ else "not at rest"
         if model.start_kept_:
             run, how = "start", "the start is kept"

@@ -1,5 +1,6 @@
 """Films of fits: their frames, the file, and the fit itself."""
 
+import pickle
 import stat
 import sys
 from itertools import pairwise
@@ -11,9 +12,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.cluster import KMeans
+from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_iris, make_blobs
 from sklearn.decomposition import PCA
-from sklearn.pipeline import make_pipeline
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline, make_pipeline, make_union
 
 from skdec import ExactTSNE, StudentTClustering
 from skdec.encoders import LinearEncoder
@@ -133,6 +136,31 @@ def test_a_film_of_a_step_of_a_pipeline(tmp_path, frames):
     assert fitted[0].callback is None
 
 
+def go_on(*_):
+    """A callback that can be stored."""
+
+
+def test_steps_of_which_copies_are_fitted_are_in_the_film(tmp_path, frames):
+    tsne = clone(TSNE).set_params(callback=go_on)
+    columns = ColumnTransformer([("map", make_pipeline(tsne), [0, 1, 2])])
+    for model, found in (
+        (make_pipeline(tsne, CLUSTERING, memory=str(tmp_path)), lambda step: step),
+        (
+            make_pipeline(columns, CLUSTERING),
+            lambda step: step.named_transformers_["map"][0],
+        ),
+    ):
+        # twice, because a fit that is in the cache has no frames
+        for _ in range(2):
+            frames.clear()
+            fitted = animate_fit(model, X, tmp_path / "film.gif", every=65, **SMALL)
+            assert [frame.shown.n_iter for frame in frames[:2]] == [65, 130]
+            assert_array_equal(frames[2].shown.rows, found(fitted[0]).embedding_)
+            assert_array_equal(frames[-1].shown.labels, fitted[-1].labels_)
+        assert found(fitted[0]).callback is go_on
+        assert len(pickle.dumps(fitted)) < 100_000
+
+
 def test_clusters_move_on_a_map_that_has_unfolded(tmp_path, frames):
     model = make_pipeline(
         PCA(3, random_state=0), TSNE, StudentTClustering(3, n_init=2, random_state=0)
@@ -175,10 +203,21 @@ def test_what_is_refused_before_the_fit(tmp_path):
             animate_fit(failing, X, path)
     with pytest.raises(ValueError, match="every must be an int of at least 1"):
         animate_fit(failing, X, tmp_path / "film.gif", every=0)
+    for name, wrong in (
+        ("fps", (0, -1, np.nan, np.inf)),
+        ("hold", (-1, np.nan, np.inf)),
+    ):
+        for value in wrong:
+            with pytest.raises(ValueError, match=f"{name} must be a .* got {value}"):
+                animate_fit(failing, X, tmp_path / "film.gif", **{name: value})
     with pytest.raises(ValueError, match="labels must have 50 entries; got 2"):
         animate_fit(failing, X, tmp_path / "film.gif", labels=[0, 1])
-    with pytest.raises(TypeError, match="estimator must have a callback"):
-        animate_fit(KMeans(3), X, tmp_path / "film.gif")
+    search = GridSearchCV(failing, {})
+    for other in (
+        KMeans(3), search, make_union(failing), make_pipeline(search, KMeans(3))
+    ):  # fmt: skip
+        with pytest.raises(TypeError, match="estimator must have a callback"):
+            animate_fit(other, X, tmp_path / "film.gif")
     failing = StudentTClustering(3, callback=lambda *what: pytest.fail("it was fitted"))
     for rows in (X, X.tolist(), sparse.csr_matrix(X), X[:, :1]):
         with pytest.raises(ValueError, match="view must be given"):
