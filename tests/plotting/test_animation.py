@@ -16,7 +16,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_iris, make_blobs
 from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import Pipeline, make_pipeline, make_union
+from sklearn.pipeline import make_pipeline, make_union
 
 from skdec import ExactTSNE, StudentTClustering
 from skdec.encoders import LinearEncoder
