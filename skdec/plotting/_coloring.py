@@ -6,6 +6,7 @@ import numpy as np
 
 from skdec.plotting._axes import matplotlib
 from skdec.plotting._colors import MOST_COLORS, categorical_colors, grey
+from skdec.utils.validation import check_unmasked
 
 # Colours go on beyond the 1st and 99th percentile for at most this share of what is
 # between them.
@@ -63,6 +64,7 @@ def palette(n, colors=None, of="labels"):
 
 def column(values, name, n):
     """Values as float64 of shape (n,)."""
+    check_unmasked(values, name)
     array = np.asarray(values)
     if array.dtype.kind == "O":
         array = np.array([np.nan if _missing(value) else value for value in array])
@@ -125,6 +127,8 @@ def color_limits(finite, scale):
 def _check_limits(scale, log):
     """Raise unless there are colours between the limits that are given."""
     for name, limit in (("vmin", scale.vmin), ("vmax", scale.vmax)):
+        if limit is not None and not np.isfinite(limit):
+            raise ValueError(f"{name} must be a finite number; got {limit}")
         if log and limit is not None and not limit > 0:
             raise ValueError(f"{name} must be above 0 with norm='log'; got {limit}")
     if None not in (scale.vmin, scale.vmax) and scale.vmin > scale.vmax:

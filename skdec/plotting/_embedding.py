@@ -23,7 +23,7 @@ from skdec.plotting._colors import grey
 from skdec.plotting._labels import categories
 from skdec.plotting._legend import draw_legend, highlight_handle, legend_handle
 from skdec.plotting._names import write_names
-from skdec.utils.validation import check_matrix
+from skdec.utils.validation import check_matrix, check_unmasked
 from skdec.utils.warn import warn
 
 if TYPE_CHECKING:
@@ -459,6 +459,7 @@ def row_mask(highlight, n):
     """The rows to highlight."""
     if highlight is None:
         return np.zeros(n, dtype=bool)
+    check_unmasked(highlight, "highlight")
     mask = np.asarray(highlight)
     if mask.dtype.kind != "b" or mask.shape != (n,):
         raise ValueError(

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from skdec.utils.validation import check_unmasked
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
@@ -96,6 +98,7 @@ def categories(labels: Any, argument: str, n: int | None = None, names: Any = No
     ``names`` are names by number, a sequence, or by label, a mapping.
     """
     values, codes = _factorized(labels, argument, n)
+    names = plain_names(names)
     numbers = _numbers(values, names)
     names_of = {
         number: name_of(value, number, names)
@@ -111,6 +114,7 @@ def categories(labels: Any, argument: str, n: int | None = None, names: Any = No
 
 def _factorized(labels, argument, n):
     """The distinct labels, and for each row which it has, or −1."""
+    check_unmasked(labels, argument)
     categorical = getattr(labels, "cat", labels)
     if hasattr(categorical, "codes") and hasattr(categorical, "categories"):
         values, codes = list(categorical.categories), np.array(categorical.codes)
@@ -126,7 +130,7 @@ def _factorized(labels, argument, n):
             values, codes = _factorized_objects(array)
         else:
             found, codes = np.unique(array, return_inverse=True)
-            values = found.tolist()
+            values = _times(found) if array.dtype.kind in "mM" else found.tolist()
     if n is not None and len(codes) != n:
         raise ValueError(f"{argument} must have {n} entries; got {len(codes)}")
     none = np.array([_is_none(value) for value in values], dtype=bool)
@@ -135,6 +139,16 @@ def _factorized(labels, argument, n):
     moved = np.where(none, -1, np.cumsum(~none) - 1)
     kept = [value for value, is_none in zip(values, none, strict=True) if not is_none]
     return kept, np.append(moved, -1)[codes]
+
+
+def _times(found):
+    """Times as Python has them, or as NumPy does where Python would count them."""
+    if np.datetime_data(found.dtype)[0] == "ns":
+        coarser = found.astype(f"{found.dtype.kind}8[us]")
+        if ((coarser == found) | np.isnat(found)).all():
+            found = coarser
+    values = found.tolist()
+    return list(found) if any(isinstance(value, int) for value in values) else values
 
 
 def _factorized_objects(array):
@@ -170,6 +184,8 @@ def _is_none(value):
 
 
 def _is_whole(value):
+    if isinstance(value, np.timedelta64):  # which NumPy has among its integers
+        return False
     return isinstance(value, Integral) or (
         isinstance(value, Real) and float(value).is_integer()
     )
@@ -189,6 +205,13 @@ def _numbers(values, names):
             f"{LARGEST_NUMBER}; {strange[0]!r} is missing"
         )
     return [known[value] for value in values]
+
+
+def plain_names(names):
+    """Names as a mapping or a list; a Series of pandas is a mapping from its index."""
+    if names is None or isinstance(names, Mapping):
+        return names
+    return dict(names.items()) if hasattr(names, "items") else list(names)
 
 
 def name_of(value, number, names):

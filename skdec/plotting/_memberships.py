@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdec.plotting._axes import axes_for, matplotlib
 from skdec.plotting._coloring import palette
 from skdec.plotting._embedding import last_step, rows_of_last_step
-from skdec.plotting._labels import name_of
+from skdec.plotting._labels import name_of, plain_names
 from skdec.plotting._legend import legend_under_labels
 from skdec.utils.validation import check_distribution
 
@@ -181,9 +181,10 @@ class MembershipDisplay:
         """
         if not 0 <= ambiguous <= 1:
             raise ValueError(f"ambiguous must be from 0 to 1; got {ambiguous}")
-        Q = check_distribution(np.asarray(self.memberships), "memberships")
+        Q = check_distribution(np.asanyarray(self.memberships), "memberships")
         own, labels = Q.max(axis=1), Q.argmax(axis=1)
-        names = [name_of(number, number, self.names) for number in range(Q.shape[1])]
+        given = plain_names(self.names)
+        names = [name_of(number, number, given) for number in range(Q.shape[1])]
         if len(set(names)) < len(names):
             raise ValueError(f"names must differ; got {sorted(names)}")
         ax = axes_for(ax, figsize=(6.4, 4.8))

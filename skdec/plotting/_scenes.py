@@ -12,7 +12,7 @@ from scipy import sparse
 from skdec.plotting._axes import matplotlib, set_limits
 from skdec.plotting._coloring import palette
 from skdec.plotting._embedding import LONGEST_LEGEND, EmbeddingDisplay, row_mask
-from skdec.plotting._labels import Categories, match_labels, name_of
+from skdec.plotting._labels import Categories, match_labels, name_of, plain_names
 from skdec.plotting._legend import draw_legend, legend_handle
 
 # Size of a centroid, in typographic points, and width of the way that it has gone.
@@ -86,7 +86,7 @@ class ClusterScene:
 
     def __init__(self, look, joint=False):
         self.view, self.classes = look.view, look.classes
-        names = look.names if look.classes is None else look.classes.names
+        names = plain_names(look.names) if look.classes is None else look.classes.names
         if names is not None and not isinstance(names, Mapping):
             names = dict(enumerate(names))
         self.names = names or {}

@@ -220,6 +220,9 @@ def test_limits_between_which_there_is_no_color():
     for name in ("vmin", "vmax"):
         with pytest.raises(ValueError, match=f"{name} must be above 0 with norm='log'"):
             draw(GRID, values=np.ones(48), norm="log", **{name: 0})
+        for wrong in (np.nan, np.inf):
+            with pytest.raises(ValueError, match=f"{name} must be a finite number"):
+                draw(GRID, values=np.ones(48), **{name: wrong})
 
 
 def test_values_on_a_logarithmic_scale_and_large_ones_on_top():
@@ -405,6 +408,13 @@ def test_arguments_that_are_refused():
         draw(GRID, values=["a"] * 48)
     with pytest.raises(ValueError, match="embedding"):
         draw(np.zeros((2, 2, 2)))
+
+
+@pytest.mark.parametrize("name", ["labels", "values", "highlight"])
+def test_what_is_masked_is_refused(name):
+    masked = np.ma.masked_array(np.arange(48) > 9, np.arange(48) == 3)
+    with pytest.raises(ValueError, match=f"{name} must have no masked entries; got 1"):
+        draw(GRID, **{name: masked})
 
 
 def test_more_classes_than_colors(rng):

@@ -14,6 +14,8 @@ from skdec.plotting._labels import categories
 TEXT = ["b", "a", None, "b", "c"]
 BY_TEXT = ([1, 0, -1, 1, 2], {0: "a", 1: "b", 2: "c"})
 NUMBERS = ([7, 3, -1, 7], {3: "3", 7: "7"})
+DATES = np.array(["2020-01-01", "NaT", "1999-12-31"])
+BY_DATE = ([1, -1, 0], {0: "1999-12-31", 1: "2020-01-01"})
 KINDS = {
     "strings": (["b", "a", "b"], ([1, 0, 1], {0: "a", 1: "b"})),
     "strings and None": (TEXT, BY_TEXT),
@@ -33,6 +35,24 @@ KINDS = {
     "booleans": ([True, False], ([1, 0], {0: "False", 1: "True"})),
     "text and NaN in a list": (["b", "a", float("nan"), "b", "c"], BY_TEXT),
     "mixed": (["a", 1, None], ([1, 0, -1], {0: "1", 1: "a"})),
+    "dates": (DATES.astype("M8[D]"), BY_DATE),
+    "dates in nanoseconds": (
+        DATES.astype("M8[ns]"),
+        (BY_DATE[0], {0: "1999-12-31 00:00:00", 1: "2020-01-01 00:00:00"}),
+    ),
+    "dates to the nanosecond": (
+        np.array([1, 0], "M8[ns]"),
+        ([1, 0], {i: f"1970-01-01T00:00:00.00000000{i}" for i in range(2)}),
+    ),
+    "durations in nanoseconds": (
+        np.array([3_000_000, "NaT"], "m8[ns]"), ([0, -1], {0: "0:00:00.003000"}),
+    ),
+    "durations of a few": (
+        np.array([7, 3], "m8[ns]"), ([1, 0], {0: "3 nanoseconds", 1: "7 nanoseconds"}),
+    ),
+    "durations in a list": (
+        [np.timedelta64(7, "s")], ([0], {0: "7 seconds"}),
+    ),
     "one class": (["a", "a"], ([0, 0], {0: "a"})),
     "no class": ([-1, -1], ([-1, -1], {})),
     "nothing": ([], ([], {})),
@@ -68,6 +88,25 @@ def test_names():
         categories(["c"], "labels", names=["a"])
     with pytest.raises(ValueError, match="names must differ"):
         categories([0, 1], "labels", names=["a", "a"])
+
+
+def test_names_in_a_series_are_by_its_index():
+    for index in ([0, 5], [5, 0]):
+        names = pd.Series([f"n{i}" for i in index], index=index)
+        assert categories([0, 5], "labels", names=names).names == {0: "n0", 5: "n5"}
+    found = categories([0, 1], "labels", names=pd.Series(["a", "b"], index=[4, 5]))
+    assert found.names == {0: "0", 1: "1"}
+    found = categories([0, 1], "labels", names=pl.Series(["a", "b"]))
+    assert found.names == {0: "a", 1: "b"}
+
+
+def test_labels_that_are_masked():
+    masked = np.ma.masked_equal([0, 1, 2], 1)
+    for labels, reference, name in (
+        (masked, [0, 1, 2], "labels"), ([0, 1, 2], masked, "reference"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=f"{name} must have no masked entries"):
+            match_labels(labels, reference)
 
 
 def test_labels_that_are_none():

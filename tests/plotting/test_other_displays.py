@@ -1,6 +1,7 @@
 """Memberships, convergence, reliability, perplexities: what is drawn where."""
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -106,6 +107,18 @@ def test_many_rows_have_an_outline_of_few_points(rng):
     # the second has no rows
     assert list(display.areas_) == [0]
     assert list(display.texts_) == ["first"]
+
+
+def test_names_of_clusters_in_a_series_are_by_its_index():
+    names = pd.Series(["one", "none"], index=[1, 0])
+    display = MembershipDisplay.from_arrays(np.eye(2), ax=new_axes(), names=names)
+    assert list(display.texts_) == ["none", "one"]
+
+
+def test_memberships_that_are_masked():
+    Q = np.ma.masked_greater(np.eye(3), 0.5)
+    with pytest.raises(ValueError, match="memberships must have no masked entries"):
+        MembershipDisplay.from_arrays(Q, ax=new_axes())
 
 
 def test_memberships_of_other_estimators_and_sparse_rows(model):
