@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from numbers import Integral
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -23,7 +23,7 @@ from skdec.plotting._colors import grey
 from skdec.plotting._labels import categories
 from skdec.plotting._legend import draw_legend, highlight_handle, legend_handle
 from skdec.plotting._names import write_names
-from skdec.utils.validation import check_matrix, check_unmasked
+from skdec.utils.validation import POSITIVE, Range, check_matrix, check_unmasked
 from skdec.utils.warn import warn
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ HEAVY = 5000
 # How much of their opacity other points keep beside highlighted ones, and how much
 # larger these are, and at least, in typographic points.
 FADED, LARGER, LEAST_HIGHLIGHTED = 0.35, 1.6, 3.5
+
+OPACITY = Range(Real, 0, 1, closed="both")
 
 # With more classes there is no legend unless it is asked for.
 LONGEST_LEGEND = 60
@@ -286,6 +288,9 @@ class EmbeddingDisplay:
         display : EmbeddingDisplay
             This Display.
         """
+        _check_choices(order, shading, legend)
+        _check_look(point_size, alpha)
+        _check_switches(annotate=annotate, colorbar=colorbar)
         points, shown = self._points(components)
         scale = Scale(cmap, vmin, vmax, norm)
         colouring, classes = self._coloring(shown, scale, colors)
@@ -383,8 +388,6 @@ class EmbeddingDisplay:
         """When the points shown are drawn: those of higher rank later."""
         if order == "values" and self.values is not None:
             return column(self.values, "values", len(shown))[shown]
-        if order not in ("mixed", "values"):
-            raise ValueError(f"order must be 'mixed' or 'values'; got {order!r}")
         return np.random.default_rng(0).permutation(np.count_nonzero(shown))
 
     def _look(self, points, shade, point_size, alpha):
@@ -399,15 +402,15 @@ class EmbeddingDisplay:
 
     def _legend(self, legend, classes, colouring, colors):
         """The legend outside of the axes, if there is anything to tell."""
-        entries = {}
+        entries = []  # a class may be called as those without one are
         if classes is not None:
             table = palette(classes.n_colors, colors)
-            entries = {name: table[number] for number, name in classes.names.items()}
-        if legend is False or (legend == "auto" and len(entries) > LONGEST_LEGEND):
+            entries = [(name, table[number]) for number, name in classes.names.items()]
+        if not legend or (legend == "auto" and len(entries) > LONGEST_LEGEND):
             return None
         if colouring.grey.any():
-            entries["no value" if classes is None else "no cluster"] = grey()
-        handles = [legend_handle(name, color) for name, color in entries.items()]
+            entries.append(("no value" if classes is None else "no cluster", grey()))
+        handles = [legend_handle(name, color) for name, color in entries]
         if self.highlighted_ is not None:
             handles.append(highlight_handle(self.highlighted_))
         if not handles:
@@ -469,11 +472,36 @@ def row_mask(highlight, n):
     return mask
 
 
-def _is_shaded(shading, n):
+def _check_choices(order, shading, legend):
+    """Raise unless each is one of its choices."""
+    if order not in ("mixed", "values"):
+        raise ValueError(f"order must be 'mixed' or 'values'; got {order!r}")
     if shading not in ("auto", "points", "density"):
         raise ValueError(
             f"shading must be 'auto', 'points' or 'density'; got {shading!r}"
         )
+    if legend != "auto" and not isinstance(legend, bool | np.bool_):
+        raise ValueError(f"legend must be True, False or 'auto'; got {legend!r}")
+
+
+def _check_look(point_size, alpha):
+    """Raise unless points can have this size and this opacity."""
+    if point_size is not None and not POSITIVE.is_satisfied_by(point_size):
+        raise ValueError(
+            f"point_size must be a positive number or None; got {point_size!r}"
+        )
+    if alpha is not None and not OPACITY.is_satisfied_by(alpha):
+        raise ValueError(f"alpha must be a number from 0 to 1 or None; got {alpha!r}")
+
+
+def _check_switches(**switches):
+    """Raise unless each of them is true or false."""
+    for name, value in switches.items():
+        if not isinstance(value, bool | np.bool_):
+            raise ValueError(f"{name} must be True or False; got {value!r}")
+
+
+def _is_shaded(shading, n):
     return shading == "density" or (shading == "auto" and n > MANY)
 
 

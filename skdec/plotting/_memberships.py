@@ -187,12 +187,12 @@ class MembershipDisplay:
         names = [name_of(number, number, given) for number in range(Q.shape[1])]
         if len(set(names)) < len(names):
             raise ValueError(f"names must differ; got {sorted(names)}")
+        table = palette(Q.shape[1], colors, "memberships")
         ax = axes_for(ax, figsize=(6.4, 4.8))
         self.ax_, self.figure_ = ax, ax.figure
         self.ambiguous_ = own < ambiguous
         self.areas_: dict[int, Any] = {}
         self.texts_: dict[str, Any] = {}
-        table = palette(Q.shape[1], colors, "memberships")
         gap, below = GAP * len(Q), 0.0
         for number in range(Q.shape[1]):
             members = np.sort(own[labels == number])

@@ -168,6 +168,14 @@ def test_rows_without_a_class_are_grey_and_beneath(rng):
     assert set(display.texts_) == {"a", "b"}
 
 
+def test_a_class_that_is_called_as_those_without_one():
+    labels = np.array(["no cluster", None, "b"] * 16, dtype=object)
+    display = draw(GRID, labels=labels)
+    assert texts(display.legend_) == ["b", "no cluster", "no cluster"]
+    colors = [handle.get_color() for handle in display.legend_.legend_handles]
+    assert_allclose(colors, [*categorical_colors(2), grey()])
+
+
 def test_values_and_their_scale(rng):
     values = rng.normal(size=48)
     values[3] = np.nan
@@ -408,6 +416,23 @@ def test_arguments_that_are_refused():
         draw(GRID, values=["a"] * 48)
     with pytest.raises(ValueError, match="embedding"):
         draw(np.zeros((2, 2, 2)))
+
+
+@pytest.mark.parametrize("name, values", [
+    ("order", ["x"]), ("shading", ["x"]), ("alpha", [2, -1, "a", np.nan, True]),
+    ("point_size", [0, "a", np.nan, np.inf]), ("legend", ["below", None, 1]),
+    ("annotate", ["x", None]), ("colorbar", ["x", 1]), ("colors", [["red"]]),
+])  # fmt: skip
+def test_what_is_refused_leaves_no_figure_open(name, values):
+    from matplotlib import pyplot
+
+    before = pyplot.get_fignums()
+    for value in values:
+        with pytest.raises(ValueError, match=f"{name} must be"):
+            EmbeddingDisplay.from_arrays(
+                GRID, labels=np.arange(48) % 2, **{name: value}
+            )
+    assert pyplot.get_fignums() == before
 
 
 @pytest.mark.parametrize("name", ["labels", "values", "highlight"])

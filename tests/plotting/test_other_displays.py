@@ -110,9 +110,18 @@ def test_many_rows_have_an_outline_of_few_points(rng):
 
 
 def test_names_of_clusters_in_a_series_are_by_its_index():
-    names = pd.Series(["one", "none"], index=[1, 0])
+    names = pd.Series(["one", "five"], index=[1, 5])
     display = MembershipDisplay.from_arrays(np.eye(2), ax=new_axes(), names=names)
-    assert list(display.texts_) == ["none", "one"]
+    assert list(display.texts_) == ["0", "one"]
+
+
+def test_memberships_that_are_refused_leave_no_figure_open():
+    from matplotlib import pyplot
+
+    before = pyplot.get_fignums()
+    with pytest.raises(ValueError, match="colors must be at least 3"):
+        MembershipDisplay.from_arrays(np.eye(3), colors=["red"])
+    assert pyplot.get_fignums() == before
 
 
 def test_memberships_that_are_masked():
