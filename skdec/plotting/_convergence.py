@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skdec.plotting._axes import axes_for
 from skdec.plotting._colors import categorical_colors, grey
+from skdec.plotting._embedding import steps
 from skdec.plotting._legend import legend_under_labels
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class ConvergenceDisplay:
 
         Parameters
         ----------
-        estimator : ExactTSNE, StudentTClustering, or a pipeline with one
+        estimator : ExactTSNE, StudentTClustering, or a pipeline or search with one
             A fitted estimator.  Of a pipeline it is the last step that keeps a history.
         ax : matplotlib.axes.Axes, default=None
             Where to draw; None means new axes of pyplot.
@@ -96,8 +96,7 @@ class ConvergenceDisplay:
             If it keeps no history.
         """
         check_is_fitted(estimator)
-        steps = estimator if isinstance(estimator, Pipeline) else [estimator]
-        found = [getattr(step, "history_", None) for step in steps]
+        found = [getattr(step, "history_", None) for step in steps(estimator)]
         histories = [history for history in found if history is not None]
         if not histories:
             raise TypeError(f"{type(estimator).__name__} keeps no history_ of its fit")

@@ -140,7 +140,7 @@ class EmbeddingDisplay:
         Parameters
         ----------
         estimator : ExactTSNE, StudentTClustering or another transformer
-            A fitted estimator.
+            A fitted estimator, or a pipeline or search with one.
         X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
             Rows to place: by ``encode``, if the estimator, or a pipeline's last step,
             has it, and by ``transform`` otherwise.  None means the training rows, from
@@ -173,8 +173,8 @@ class EmbeddingDisplay:
         if labels is None and values is None:
             if X is None:
                 labels = getattr(last_step(estimator), "labels_", None)
-            elif hasattr(estimator, "predict"):
-                labels = estimator.predict(X)
+            elif hasattr(last_step(estimator), "predict"):
+                labels = last_step(estimator).predict(rows_of_last_step(estimator, X))
         return cls.from_arrays(
             places(estimator, X),
             labels=labels,
@@ -424,15 +424,27 @@ class EmbeddingDisplay:
         return self.names is not None
 
 
+def steps(estimator):
+    """The steps of a fitted estimator, of pipelines and searches within it too."""
+    # a search that was refitted hands X on to the best estimator
+    estimator = getattr(estimator, "best_estimator_", estimator)
+    if not isinstance(estimator, Pipeline):
+        return [estimator]
+    # what passes rows on as they are is no step
+    own = [step for _, step in estimator.steps if step not in (None, "passthrough")]
+    return [inner for step in own for inner in steps(step)] or [estimator]
+
+
 def last_step(estimator):
     """The last step of a pipeline, or the estimator itself."""
-    return estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    return steps(estimator)[-1]
 
 
 def rows_of_last_step(estimator, X):
     """What the last step of a pipeline is given of X; X itself without a pipeline."""
-    before = estimator[:-1] if isinstance(estimator, Pipeline) else ()
-    return before.transform(X) if len(before) else X
+    for step in steps(estimator)[:-1]:
+        X = step.transform(X)
+    return X
 
 
 def places(estimator, X=None):
@@ -446,8 +458,7 @@ def places(estimator, X=None):
         if not hasattr(last, "encode"):
             return estimator.transform(X)
         return last.encode(rows_of_last_step(estimator, X))
-    steps = estimator if isinstance(estimator, Pipeline) else [estimator]
-    for step in reversed(list(steps)):
+    for step in reversed(steps(estimator)):
         for name in ("embedding_", "encoding_"):
             found = getattr(step, name, None)
             if found is not None:

@@ -241,14 +241,11 @@ class MembershipDisplay:
 
 def _memberships(estimator, X):
     """The memberships of rows in the clusters of a fitted estimator."""
-    # a search that was refitted hands X on to the best estimator
-    estimator = getattr(estimator, "best_estimator_", estimator)
-    last = last_step(estimator)
-    if not hasattr(last, "encode"):  # no StudentTClustering
-        return estimator.predict_proba(X)
-    rows = rows_of_last_step(estimator, X)
-    # of sparse rows it has memberships from transform alone
-    return last.transform(rows) if sparse.issparse(rows) else last.predict_proba(rows)
+    last, rows = last_step(estimator), rows_of_last_step(estimator, X)
+    # of sparse rows StudentTClustering has memberships from transform alone
+    if hasattr(last, "encode") and sparse.issparse(rows):
+        return last.transform(rows)
+    return last.predict_proba(rows)
 
 
 def _write(ax, name, n_rows, n_ambiguous, height):

@@ -9,13 +9,21 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
-from sklearn.pipeline import make_pipeline
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from skdec import ExactTSNE, StudentTClustering
 from skdec.encoders import LinearEncoder
-from skdec.plotting import EmbeddingDisplay, categorical_colors
+from skdec.plotting import (
+    ConvergenceDisplay,
+    EmbeddingDisplay,
+    MembershipDisplay,
+    categorical_colors,
+)
 from skdec.plotting import _density as density
 from skdec.plotting._colors import grey
+from skdec.plotting._embedding import last_step
 from skdec.plotting._names import densest, spread_apart
 from tests.plotting.common import (
     Figure,
@@ -492,6 +500,38 @@ def test_the_map_of_a_pipeline(tsne):
     assert_array_equal(display.embedding, tsne.embedding_[:9])
     display = EmbeddingDisplay.from_estimator(model[:1], IRIS[:9], ax=new_axes())
     assert_array_equal(display.embedding, tsne.embedding_[:9])
+
+
+def wrapped(deep):
+    """The same clustering in a search, and in pipelines of every kind."""
+    yield GridSearchCV(deep, {}, cv=2)
+    yield make_pipeline(make_pipeline("passthrough", deep))
+    yield Pipeline([("clusters", deep), ("none", None), ("pass", "passthrough")])
+    yield make_pipeline(StandardScaler(with_std=False), GridSearchCV(deep, {}, cv=2))
+
+
+def test_the_map_of_searches_and_of_pipelines_within_pipelines():
+    deep = StudentTClustering(3, encoder=LinearEncoder(2), random_state=0, n_init=2)
+    for model in wrapped(deep):
+        last = last_step(model.fit(IRIS))
+        assert isinstance(last, StudentTClustering)
+        display = EmbeddingDisplay.from_estimator(model, ax=new_axes())
+        assert_array_equal(display.embedding, last.encoding_)
+        assert_array_equal(display.labels, last.labels_)
+        display = EmbeddingDisplay.from_estimator(model, IRIS, ax=new_axes())
+        assert_allclose(display.embedding, last.encoding_)
+        assert_array_equal(display.labels, last.labels_)
+        display = MembershipDisplay.from_estimator(model, IRIS, ax=new_axes())
+        assert_array_equal(display.memberships.argmax(axis=1), last.labels_)
+        line = ConvergenceDisplay.from_estimator(model, ax=new_axes()).lines_
+        drawn = line["kl_divergence"].get_ydata()
+        assert_array_equal(drawn, last.history_["kl_divergence"])
+
+
+def test_the_map_of_a_pipeline_that_does_nothing():
+    model = make_pipeline("passthrough").fit(IRIS[:, :2])
+    display = EmbeddingDisplay.from_estimator(model, IRIS[:, :2], ax=new_axes())
+    assert_array_equal(display.embedding, IRIS[:, :2])
 
 
 def test_what_the_axes_have_stays_in_view():
