@@ -279,7 +279,7 @@ class AutoencoderEncoder(BaseEncoder):
         try:
             z = self._encode(row)
             shapes = z.shape, self._decode(z).shape
-        except RuntimeError as error:
+        except (RuntimeError, TypeError) as error:
             raise ValueError(
                 f"modules must take rows of {row.shape[1]} features: {error}"
             ) from error

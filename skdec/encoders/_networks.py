@@ -100,6 +100,8 @@ class Augmentation:
                 f"augment must return a tensor of shape {tuple(x.shape)}, as it is "
                 f"given; got {type(made).__name__} of {got}"
             )
+        if not made.isfinite().all():
+            raise ValueError("augment must return finite rows; got NaN or infinity")
         return made.to(x) - center
 
 
@@ -224,8 +226,15 @@ class Networks:
 
     def _apply(self, module, rows):
         module.train(False)
-        with torch.inference_mode():
-            return module(self._tensor(rows)).float().cpu().numpy()
+        # not in inference mode: lazy layers make their parameters here, and learn later
+        with torch.inference_mode(False), torch.no_grad():
+            made = module(self._tensor(rows))
+        if not isinstance(made, torch.Tensor):
+            raise TypeError(
+                f"{type(module).__name__} must return a tensor; got "
+                f"{type(made).__name__}"
+            )
+        return made.float().cpu().numpy()
 
     def _error(self, restored, x, weight):
         """Weighted mean over the rows of ‖x − restored‖²/d."""

@@ -239,6 +239,7 @@ def test_augmentations_are_parameters():
         (lambda x, generator: x[:, 1:], r"must return a tensor of shape \(150, 6\)"),
         (lambda x, generator: x.numpy(), r"got ndarray of shape \(150, 6\)"),
         (lambda x, generator: None, "got NoneType"),
+        (lambda x, generator: x * float("nan"), "must return finite rows; got NaN"),
     ],
 )
 def test_augmentations_that_return_something_else(augment, message):

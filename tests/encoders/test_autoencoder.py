@@ -160,6 +160,18 @@ def test_copies_of_one_pretraining():
         assert_array_equal(other.fit(BLOBS).transform(BLOBS), before)
 
 
+@pytest.mark.parametrize("mode", [torch.enable_grad, torch.inference_mode])
+def test_lazy_layers_learn(mode):
+    with warnings.catch_warnings():
+        # PyTorch told of lazy layers that they may change
+        warnings.filterwarnings("ignore", "Lazy modules", UserWarning)
+        modules = torch.nn.LazyLinear(2), torch.nn.LazyLinear(6)
+    with mode():
+        encoder = small(modules=modules, epochs=20, learning_rate=0.01).fit(BLOBS)
+    assert encoder.loss_history_[-1] < encoder.loss_history_[0]
+    assert encoder.transform(BLOBS).shape == (150, 2)
+
+
 @pytest.mark.parametrize("off", [torch.no_grad, torch.inference_mode])
 def test_learning_where_gradients_are_off(off):
     expected = small().fit(BLOBS).step(BLOBS, lambda Z: Z)
@@ -293,6 +305,14 @@ def test_progress(capsys):
         ({"modules": ("f", "g")}, "modules must be a pair"),
         ({"modules": (torch.nn.Linear(6, 2), torch.nn.Linear(2, 1))}, "decode that as"),
         ({"modules": (torch.nn.Linear(5, 2), torch.nn.Linear(2, 5))}, "take rows of 6"),
+        (
+            {"modules": (torch.nn.LSTM(6, 2), torch.nn.Linear(2, 6))},
+            "modules must take rows of 6 .* LSTM must return a tensor; got tuple",
+        ),
+        (
+            {"modules": (torch.nn.Bilinear(6, 6, 2), torch.nn.Linear(2, 6))},
+            "modules must take rows of 6 features: .* missing 1 required",
+        ),
     ],
 )
 def test_bad_parameters(parameters, message):
