@@ -106,3 +106,9 @@ def test_hashes_tell_whole_numbers_apart(rng, dtype):
     X = np.unique(rng.integers(0, 256, (3000, 5)), axis=0).astype(dtype)
     X = np.vstack([X, X[:, ::-1]])
     assert len(np.unique(row_hashes(X))) == len(np.unique(X, axis=0))
+
+
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_matrix])
+def test_no_rows_have_no_hashes(make):
+    hashes = row_hashes(make(np.empty((0, 3))))
+    assert hashes.shape == (0,) and hashes.dtype == np.uint64
