@@ -139,7 +139,8 @@ class StudentTClustering(FittedClustering):
         number of steps between two refreshes over all rows: an integer re-encodes all
         rows at each, "auto" refreshes once a pass, or every 30 steps where a pass has
         fewer, and reuses the embeddings computed since the refresh before.  Between
-        refreshes, each batch gets a target from its own memberships.
+        refreshes, each batch gets a target from its own memberships, and the centroids
+        take a step at least every 40 batches.
     batch_size : "auto", int or None, default="auto"
         Largest number of distinct rows in a step; each pass draws its batches again.
         None, or at least as many as there are rows, means all rows in each step.
