@@ -919,7 +919,7 @@ MUTANTS = [
     *mutants(
         "tsne/_neighbors.py",
         ("tests/tsne/test_neighbors.py",),
-        products_that_lose=("D[:, 0] < least", "D[:, 0] < -1"),
+        products_that_lose=("D[:, 0] < 3", "D[:, 0] < -3"),
         tree_of_no_metric=('"brute" if metric in NO_METRICS', '"auto" if metric'),
         last_of_equal=("equal[: n - len(below)]", "equal[len(below) - n :]"),
     ),

@@ -278,7 +278,7 @@ class SquaredDistances:
         """An index of the training rows, exact without the number that is asked for."""
         # a function need not be a metric, which a tree would take for granted
         if callable(self.metric):
-            return BlockIndex(self._distances)
+            return BlockIndex(self._distances, self.n_samples)
         metric = "euclidean" if self.euclidean else self.metric
         params = self.metric_params or None
         return build_index(self.rows, metric, params, n_neighbors, threads)

@@ -20,8 +20,9 @@ APPROXIMATE_FROM = 10**13
 ELEMENTS_PER_BLOCK, ELEMENTS_PER_SEARCH = 400_000, 2**27
 
 
-# A function in Python is called for so many rows between two reports.
-ROWS_PER_BLOCK = 64
+# A function in Python is called for so many rows between two reports, and for so many
+# distances at most.
+ROWS_PER_BLOCK, DISTANCES_PER_BLOCK = 64, 2**22
 
 # Metrics for which scikit-learn would take a tree although the triangle inequality does
 # not hold, so that neighbours would be missed.
@@ -150,11 +151,11 @@ class SparseIndex:
         """The nearest of rows, as ``NeighborIndex`` has it."""
         found = self._index.search(rows, n_neighbors, threads, own)
         D = np.square(found.distances)
-        least = CANCELLATION * (squared_norms(rows) + self._norms.max())
-        again = np.flatnonzero(D[:, 0] < least)
+        # of a pair so near the norms differ by less than a tenth
+        again = np.flatnonzero(D[:, 0] < 3 * CANCELLATION * squared_norms(rows))
         if len(again):
             itself = None if own is None else own[again]
-            exact = BlockIndex(self._distances, squared=True)
+            exact = BlockIndex(self._distances, self._rows.shape[0], squared=True)
             part = exact.search(rows[again], n_neighbors, threads, itself)
             D[again], found.columns[again] = part
         return Found(D, found.columns)
@@ -168,14 +169,15 @@ class BlockIndex:
 
     recall = 1.0
 
-    def __init__(self, distances, *, squared=False):
+    def __init__(self, distances, n_samples, *, squared=False):
         self._distances, self.squared = distances, squared
+        self._size = min(ROWS_PER_BLOCK, max(1, DISTANCES_PER_BLOCK // n_samples))
 
     def search(self, rows, n_neighbors, threads, own=None):
         """The nearest of rows, as ``NeighborIndex`` has it."""
         n_asked = n_neighbors if own is None else n_neighbors + 1
         found = []
-        for b in gen_batches(rows.shape[0], ROWS_PER_BLOCK):
+        for b in gen_batches(rows.shape[0], self._size):
             part = nearest_in_matrix(self._distances(rows[b]), n_asked, False)
             found.append(part if own is None else besides_itself(part, own[b]))
             threads.report(b.stop / rows.shape[0])
