@@ -102,8 +102,6 @@ class SquaredDistances:
         else:
             if not callable(metric) and metric in UNITLESS:
                 self._scale = power_of_two(largest_magnitude(X))
-                # scikit-learn has these in the precision of the rows
-                X = X.astype(np.float64)
             # copied, because what was fitted must not change with the caller's array
             self.rows = self._as_boolean(X) if self.boolean else self._scaled(X.copy())
             if not self.metric_params:

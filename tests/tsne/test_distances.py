@@ -235,14 +235,6 @@ def test_rows_stay_apart_beside_one_that_is_as_far_as_can_be(rng):
     assert len(np.unique(tsne.embedding_, axis=0)) == 61
 
 
-def test_angles_are_in_double_precision_whatever_the_rows_are(rng):
-    X = (rng.normal(size=(40, 6)) + 300).astype(np.float32)
-    given = {"metric": "cosine", "perplexity": 5}
-    found = skdec.conditional_affinities(X, **given)
-    expected = skdec.conditional_affinities(X.astype(np.float64), **given)
-    assert_allclose(found, expected, atol=1e-6)
-
-
 NOT_SPARSE = ["mahalanobis", "seuclidean", "chebyshev", "canberra", "correlation",
               "jaccard", "minkowski", "sqeuclidean", "haversine"]  # fmt: skip
 
