@@ -215,7 +215,7 @@ class ProductIndex:
             D = _distances(rows, self.rows, np.tile(others, (len(rows), 1)), own)
             collect(D, first, n_neighbors, candidates)
         cut(n_neighbors, candidates)
-        # with assume_finite nobody has looked; NaN is less than nothing
+        # with assume_finite nobody has looked; of NaN nothing is collected
         if candidates.found.min() < n_neighbors:
             raise ValueError(
                 "X must be finite; rows with NaN or infinity have no neighbors"
