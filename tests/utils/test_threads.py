@@ -210,7 +210,11 @@ def test_workers_keep_nothing_of_what_they_have_run():
 
 
 def test_many_fits_keep_no_memory():
-    """As many bytes are held after 100 fits as after 40, of arrays and of objects."""
+    """Some ten fits hold on to less than the ten maps they have made.
+
+    The quietest of several rounds counts: what is kept of a fit grows in each of
+    them, what the interpreter and other packages set up does so only at first.
+    """
     few = X[:30]
 
     def fit(times):
@@ -222,11 +226,10 @@ def test_many_fits_keep_no_memory():
 
     tracemalloc.start()
     try:
-        fit(10)
-        before = fit(10)
-        assert fit(30) - before < 25_000
+        held = [fit(10) for _ in range(5)]
     finally:
         tracemalloc.stop()
+    assert np.diff(held).min() < 10 * few[:, :2].nbytes
 
 
 def test_blas_is_held_inside_and_given_back():
