@@ -106,7 +106,8 @@ def animate_fit(
     Raises
     ------
     TypeError
-        If neither the estimator nor a step of it has a ``callback``.
+        If neither the estimator nor a step of it has a ``callback``, or ``plot`` has no
+        such parameter.
     ValueError
         If the name of the file ends in neither ".gif" nor ".mp4", or its folder does
         not exist, or there is no plane in which to draw what is clustered.
@@ -146,8 +147,9 @@ def animate_fit(
         view = _checked_view(view, n_rows)
     elif is_clusterer(estimator) and prefixes == [""] and estimator.encoder is None:
         check_places(X, plot_options)
-    fitted, film = clone(estimator), Film(writer, path, dpi, figsize)
     look = Look(classes, names, view, plot_options)
+    look.check(n_rows)
+    fitted, film = clone(estimator), Film(writer, path, dpi, figsize)
     watch = _watched(fitted, estimator.get_params(), film, look, prefixes, every)
     with film:
         fitted.fit(X, **(fit_params or {}))

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdec.plotting._axes import axes_for
 from skdec.plotting._colors import categorical_colors, grey
-from skdec.plotting._embedding import steps
+from skdec.plotting._estimators import steps
 from skdec.plotting._legend import legend_under_labels
 
 if TYPE_CHECKING:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from numbers import Integral, Real
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skdec.plotting import _density as density
-from skdec.plotting._axes import axes_for, bare, matplotlib, set_limits, unit
+from skdec.plotting._axes import axes_for, bare, set_limits, unit
 from skdec.plotting._coloring import (
     Coloring,
     Scale,
@@ -20,10 +19,18 @@ from skdec.plotting._coloring import (
     palette,
 )
 from skdec.plotting._colors import grey
+from skdec.plotting._estimators import last_step, places, rows_of_last_step
 from skdec.plotting._labels import categories
-from skdec.plotting._legend import draw_legend, highlight_handle, legend_handle
+from skdec.plotting._legend import (
+    LONGEST_LEGEND,
+    draw_legend,
+    highlight_handle,
+    legend_handle,
+)
 from skdec.plotting._names import write_names
-from skdec.utils.validation import POSITIVE, Range, check_matrix, check_unmasked
+from skdec.plotting._options import check_options, row_mask
+from skdec.plotting._points import draw_density, draw_highlighted, draw_points, strip
+from skdec.utils.validation import check_matrix
 from skdec.utils.warn import warn
 
 if TYPE_CHECKING:
@@ -34,20 +41,8 @@ if TYPE_CHECKING:
 # From so many points on a picture of their density is drawn.
 MANY = 150_000
 
-# A drawing of more points than this is stored as pixels, in formats of lines too.
-HEAVY = 5000
-
-# How much of their opacity other points keep beside highlighted ones, and how much
-# larger these are, and at least, in typographic points.
-FADED, LARGER, LEAST_HIGHLIGHTED = 0.35, 1.6, 3.5
-
-OPACITY = Range(Real, 0, 1, closed="both")
-
-# With more classes there is no legend unless it is asked for.
-LONGEST_LEGEND = 60
-
-# The golden ratio: its multiples, modulo 1, are spread evenly.
-GOLDEN = (np.sqrt(5) - 1) / 2
+# How much of their opacity other points keep beside highlighted ones.
+FADED = 0.35
 
 
 class EmbeddingDisplay:
@@ -288,9 +283,10 @@ class EmbeddingDisplay:
         display : EmbeddingDisplay
             This Display.
         """
-        _check_choices(order, shading, legend)
-        _check_look(point_size, alpha)
-        _check_switches(annotate=annotate, colorbar=colorbar)
+        check_options(
+            order=order, shading=shading, legend=legend, point_size=point_size,
+            alpha=alpha, annotate=annotate, colorbar=colorbar,
+        )  # fmt: skip
         points, shown = self._points(components)
         scale = Scale(cmap, vmin, vmax, norm)
         colouring, classes = self._coloring(shown, scale, colors)
@@ -305,9 +301,9 @@ class EmbeddingDisplay:
         # what has no class, or no value, is beneath all others
         beneath = np.lexsort((ranks, ~colouring.grey))
         rest = beneath[~marked[beneath]]
-        draw = _draw_density if shade else _draw_points
+        draw = draw_density if shade else draw_points
         self.points_ = draw(ax, points[rest], colouring.of_points[rest], look)
-        self.highlighted_ = _highlight(
+        self.highlighted_ = draw_highlighted(
             ax, points[marked], colouring.of_points[marked], look, highlight_name
         )
         self.texts_ = {}
@@ -346,7 +342,7 @@ class EmbeddingDisplay:
             )
         points = points[shown]
         if n == 1:
-            points = np.column_stack([points, _strip(points[:, 0])])
+            points = np.column_stack([points, strip(points[:, 0])])
         return points, shown
 
     def _coloring(self, shown, scale, colors):
@@ -424,138 +420,5 @@ class EmbeddingDisplay:
         return self.names is not None
 
 
-def steps(estimator):
-    """The steps of a fitted estimator, of pipelines and searches within it too."""
-    # a search that was refitted hands X on to the best estimator
-    estimator = getattr(estimator, "best_estimator_", estimator)
-    if not isinstance(estimator, Pipeline):
-        return [estimator]
-    # what passes rows on as they are is no step
-    own = [step for _, step in estimator.steps if step not in (None, "passthrough")]
-    return [inner for step in own for inner in steps(step)] or [estimator]
-
-
-def last_step(estimator):
-    """The last step of a pipeline, or the estimator itself."""
-    return steps(estimator)[-1]
-
-
-def rows_of_last_step(estimator, X):
-    """What the last step of a pipeline is given of X; X itself without a pipeline."""
-    for step in steps(estimator)[:-1]:
-        X = step.transform(X)
-    return X
-
-
-def places(estimator, X=None):
-    """Where an estimator has its training rows, or new ones.
-
-    Of a pipeline they are those of its last step that keeps them, and new rows those
-    that its last step is given, if that one clusters them.
-    """
-    if X is not None:
-        last = last_step(estimator)
-        if not hasattr(last, "encode"):
-            return estimator.transform(X)
-        return last.encode(rows_of_last_step(estimator, X))
-    for step in reversed(steps(estimator)):
-        for name in ("embedding_", "encoding_"):
-            found = getattr(step, name, None)
-            if found is not None:
-                return found
-    raise TypeError(
-        f"{type(estimator).__name__} keeps no map of its training rows (embedding_ or "
-        "encoding_): X must be given"
-    )
-
-
-def row_mask(highlight, n):
-    """The rows to highlight."""
-    if highlight is None:
-        return np.zeros(n, dtype=bool)
-    check_unmasked(highlight, "highlight")
-    mask = np.asarray(highlight)
-    if mask.dtype.kind != "b" or mask.shape != (n,):
-        raise ValueError(
-            f"highlight must be a mask of shape ({n},); got {mask.dtype} of shape "
-            f"{mask.shape}"
-        )
-    return mask
-
-
-def _check_choices(order, shading, legend):
-    """Raise unless each is one of its choices."""
-    if order not in ("mixed", "values"):
-        raise ValueError(f"order must be 'mixed' or 'values'; got {order!r}")
-    if shading not in ("auto", "points", "density"):
-        raise ValueError(
-            f"shading must be 'auto', 'points' or 'density'; got {shading!r}"
-        )
-    if legend != "auto" and not isinstance(legend, bool | np.bool_):
-        raise ValueError(f"legend must be True, False or 'auto'; got {legend!r}")
-
-
-def _check_look(point_size, alpha):
-    """Raise unless points can have this size and this opacity."""
-    if point_size is not None and not POSITIVE.is_satisfied_by(point_size):
-        raise ValueError(
-            f"point_size must be a positive number or None; got {point_size!r}"
-        )
-    if alpha is not None and not OPACITY.is_satisfied_by(alpha):
-        raise ValueError(f"alpha must be a number from 0 to 1 or None; got {alpha!r}")
-
-
-def _check_switches(**switches):
-    """Raise unless each of them is true or false."""
-    for name, value in switches.items():
-        if not isinstance(value, bool | np.bool_):
-            raise ValueError(f"{name} must be True or False; got {value!r}")
-
-
 def _is_shaded(shading, n):
     return shading == "density" or (shading == "auto" and n > MANY)
-
-
-def _strip(x):
-    """Heights in a strip, spread evenly among neighbours."""
-    heights = np.empty(len(x))
-    heights[np.argsort(x, kind="stable")] = (np.arange(len(x)) * GOLDEN) % 1
-    return heights * (np.ptp(x) if len(x) else 0.0)
-
-
-def _draw_points(ax, points, colors, look):
-    """Points, the last on top."""
-    return ax.scatter(
-        *points.T,
-        s=look.diameter**2,
-        c=colors,
-        alpha=look.alpha,
-        linewidths=0,
-        rasterized=len(points) > HEAVY,
-    )
-
-
-def _draw_density(ax, points, colors, look):
-    """A picture of the density of points."""
-    extent = (*ax.get_xlim(), *ax.get_ylim())
-    size = np.array([extent[3] - extent[2], extent[1] - extent[0]]) * unit(ax)[::-1]
-    size = size / max(density.GRAIN, size.max() / density.CELLS)
-    shape = np.maximum(np.round(size).astype(int), 1)
-    image = density.picture(density.cells(points, extent, shape), colors)
-    image[..., 3] *= look.alpha
-    return ax.imshow(
-        image, extent=extent, origin="lower", aspect=ax.get_aspect(),
-        interpolation="nearest",
-    )  # fmt: skip
-
-
-def _highlight(ax, points, colors, look, name):
-    """Points on top, with an edge that parts them from all others."""
-    if not len(points):
-        return None
-    diameter = max(LARGER * look.diameter, LEAST_HIGHLIGHTED)
-    edge = matplotlib().rcParams["text.color"]
-    return ax.scatter(
-        *points.T, s=diameter**2, c=colors, edgecolors=edge, linewidths=0.6,
-        label=name, zorder=3, rasterized=len(points) > HEAVY,
-    )  # fmt: skip

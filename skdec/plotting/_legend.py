@@ -5,6 +5,9 @@ from skdec.plotting._axes import POINTS_PER_INCH, matplotlib
 # Ticks and the name of an axis take so many times the size of the font below it.
 LABELS = 3.4
 
+# With more classes there is no legend unless it is asked for.
+LONGEST_LEGEND = 60
+
 
 def legend_handle(name, color):
     """An entry of a legend."""

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdec.plotting._axes import axes_for, matplotlib
 from skdec.plotting._coloring import palette
-from skdec.plotting._embedding import last_step, rows_of_last_step
+from skdec.plotting._estimators import last_step, rows_of_last_step
 from skdec.plotting._labels import name_of, plain_names
 from skdec.plotting._legend import legend_under_labels
 from skdec.utils.validation import check_distribution

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from inspect import signature
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -11,9 +12,10 @@ from scipy import sparse
 
 from skdec.plotting._axes import matplotlib, set_limits
 from skdec.plotting._coloring import palette
-from skdec.plotting._embedding import LONGEST_LEGEND, EmbeddingDisplay, row_mask
+from skdec.plotting._embedding import EmbeddingDisplay
 from skdec.plotting._labels import Categories, match_labels, name_of, plain_names
-from skdec.plotting._legend import draw_legend, legend_handle
+from skdec.plotting._legend import LONGEST_LEGEND, draw_legend, legend_handle
+from skdec.plotting._options import check_options, row_mask
 
 # Size of a centroid, in typographic points, and width of the way that it has gone.
 CENTROID, WAY = 11.0, 1.2
@@ -26,6 +28,17 @@ class Look(NamedTuple):
     names: Any = None  # of the clusters, by number, if there are no classes
     view: Any = None  # where rows that are clustered are drawn
     options: Mapping[str, Any] = MappingProxyType({})  # of ``EmbeddingDisplay.plot``
+
+    def check(self, n_rows):
+        """Raise, before anything is fitted, unless ``plot`` takes these options."""
+        if "ax" in self.options:
+            raise TypeError("ax must not be given: a film is drawn on axes of its own")
+        plot = signature(EmbeddingDisplay.plot).bind(None, **self.options)
+        plot.apply_defaults()
+        check_options(**plot.arguments)
+        row_mask(self.options.get("highlight"), n_rows)
+        n_classes = 1 if self.classes is None else self.classes.n_colors
+        palette(n_classes, self.options.get("colors"))
 
 
 class Map(NamedTuple):

@@ -212,6 +212,16 @@ def test_what_is_refused_before_the_fit(tmp_path):
                 animate_fit(failing, X, tmp_path / "film.gif", **{name: value})
     with pytest.raises(ValueError, match="labels must have 50 entries; got 2"):
         animate_fit(failing, X, tmp_path / "film.gif", labels=[0, 1])
+    for options, error, told in (
+        ({"colour": "red"}, TypeError, "unexpected keyword argument 'colour'"),
+        ({"ax": None}, TypeError, "ax must not be given"),
+        ({"alpha": 2}, ValueError, "alpha must be a number from 0 to 1"),
+        ({"legend": "left"}, ValueError, "legend must be True, False or 'auto'"),
+        ({"highlight": [True]}, ValueError, r"highlight must be a mask of shape \(50,"),
+        ({"labels": np.arange(50) % 3, "colors": ["red"]}, ValueError, "at least 3"),
+    ):
+        with pytest.raises(error, match=told):
+            animate_fit(failing, X, tmp_path / "film.gif", **options)
     search = GridSearchCV(failing, {})
     for other in (
         KMeans(3), search, make_union(failing), make_pipeline(search, KMeans(3))

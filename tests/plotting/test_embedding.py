@@ -23,7 +23,7 @@ from skdec.plotting import (
 )
 from skdec.plotting import _density as density
 from skdec.plotting._colors import grey
-from skdec.plotting._embedding import last_step
+from skdec.plotting._estimators import last_step
 from skdec.plotting._names import densest, spread_apart
 from tests.plotting.common import (
     Figure,
