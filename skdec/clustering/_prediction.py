@@ -353,7 +353,8 @@ class FittedClustering(
 
     def _scaled(self, X):
         """The rows as they are measured; refused where distances would be lost."""
-        rows = scale_rows(X, self.cluster_centers_, self.bandwidth_)
+        name = "X" if self.encoder_ is None else "encoder_.transform(X)"
+        rows = scale_rows(X, self.cluster_centers_, self.bandwidth_, name=name)
         if sparse.issparse(X):
             rows.check_precision(self.cluster_centers_)
         return rows

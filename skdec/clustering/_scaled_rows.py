@@ -60,7 +60,7 @@ class Ball(NamedTuple):
         return np.where(outside, self.center + share * away, centers)
 
 
-def scale_rows(X, centers, bandwidth, *, by_products=False):
+def scale_rows(X, centers, bandwidth, *, by_products=False, name="X"):
     """Rows X in units of the bandwidth, without a copy wherever their dtype allows.
 
     Differences to a centroid nearby are exact when the origin is among the centroids,
@@ -77,10 +77,12 @@ def scale_rows(X, centers, bandwidth, *, by_products=False):
         The unit h.  At 1 rows are left as they are, without an origin.
     by_products : bool, default=False
         Whether dense rows may be measured by matrix products if rounding allows.
+    name : str, default="X"
+        What they are called in errors.
     """
     check_columns(centers, X.shape[1])
     largest, dense = largest_magnitude(X), not sparse.issparse(X)
-    scaling = Scaling.about(centers, bandwidth, largest, X.dtype, dense)
+    scaling = Scaling.about(centers, bandwidth, largest, X.dtype, dense, name)
     rows = scaling.rows(X)
     return rows.measured_by_products() if by_products else rows
 
@@ -94,7 +96,7 @@ class Scaling(NamedTuple):
     dense: bool
 
     @classmethod
-    def about(cls, centers, bandwidth, largest, dtype, dense):
+    def about(cls, centers, bandwidth, largest, dtype, dense, name="X"):
         """The scaling of rows of a largest magnitude, about some centroids."""
         centers, unit = np.asarray(centers, dtype=np.float64), 1.0
         own = np.dtype(dtype if dense else np.float64)
@@ -102,7 +104,7 @@ class Scaling(NamedTuple):
         if not SMALLEST_UNIT[own] < bandwidth or largest > LARGEST_ENTRY[own]:
             unit = power_of_two(bandwidth)
         h = bandwidth / unit
-        dtype = working_dtype(own, largest / unit / h, "X")
+        dtype = working_dtype(own, largest / unit / h, name)
         if unit != 1:
             dtype = np.dtype(np.float64)
         origin = np.zeros(centers.shape[1], dtype)

@@ -1,5 +1,6 @@
 """What a fitted clustering tells of rows."""
 
+import re
 import warnings
 
 import numpy as np
@@ -178,6 +179,18 @@ def test_an_encoder_of_another_width_is_refused(width, rng):
     for method in ("predict", "transform", "score", "kl_samples", "score_samples"):
         with pytest.raises(ValueError, match=r"must have 5 columns.*got"):
             getattr(model, method)(X)
+
+
+def test_what_is_too_large_is_called_by_its_name(rng):
+    X = rng.normal(size=(90, 6))
+    plain = StudentTClustering(3, random_state=0).fit(X)
+    learned = StudentTClustering(
+        3, encoder=LinearEncoder(2), tol=0.1, random_state=0
+    ).fit(X)
+    for model, name in ((plain, "X"), (learned, "encoder_.transform(X)")):
+        for method in (model.predict, model.transform, model.score_samples):
+            with pytest.raises(ValueError, match=f"^{re.escape(name)} must stay below"):
+                method(1e200 * X)
 
 
 @pytest.mark.parametrize("form", [csr_matrix, csr_array])
