@@ -79,6 +79,7 @@ PARTS = {
         ),
         Part("deep.texts", "deep:texts", 10, ("torch",)),
         Part("deep.counts", "deep:counts", 10, ("torch",)),
+        Part("deep.cells", "deep:cells", 8, ("torch", "scanpy")),
         Part("deep.iris", "deep:iris", 3, ("torch",)),
         Part("deep.wine", "deep:wine", 3, ("torch",)),
         Part("deep.breast-cancer", "deep:breast_cancer", 6, ("torch",)),
