@@ -62,6 +62,12 @@ def crowding(points):
     return float(counts @ counts / counts.sum())
 
 
+def within(points, extent):
+    """Which points are within (left, right, bottom, top), of axes either way round."""
+    edges = np.sort(np.reshape(extent, (2, 2)), axis=1)
+    return ((edges[:, 0] <= points) & (points <= edges[:, 1])).all(axis=1)
+
+
 class Cells(NamedTuple):
     """A grid over a picture, and in which cell of it each point is."""
 

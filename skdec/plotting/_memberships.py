@@ -223,6 +223,7 @@ class MembershipDisplay:
         options = {"step": "post", "linewidth": 0, "facecolor": color}
         self.areas_[number] = self.ax_.fill_betweenx(heights, 0, outline, **options)
         if pale.any():
+            pale[1:] |= pale[:-1]  # each step ends where the next begins
             # covered by the background, so that what is pale keeps its hue
             self.ax_.fill_betweenx(
                 heights, 0, outline, where=pale, step="post", linewidth=0,

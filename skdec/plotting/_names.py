@@ -4,7 +4,7 @@ import numpy as np
 from scipy.ndimage import uniform_filter
 
 from skdec.plotting._axes import background, matplotlib, unit
-from skdec.plotting._density import cells
+from skdec.plotting._density import cells, within
 
 # Where a class is densest is looked for in so many cells along a side.
 NAME_CELLS = 32
@@ -25,6 +25,7 @@ def write_names(ax, points, classes, math):
     places = {}
     for number, name in classes.names.items():
         members = points[classes.numbers == number]
+        members = members[within(members, extent)]  # of those that are seen
         if len(members):
             places[name] = densest(members, extent)
     room = np.array([[LETTER * len(name), LINE] for name in places]).reshape(-1, 2)

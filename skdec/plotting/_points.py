@@ -41,7 +41,9 @@ def draw_density(ax, points, colors, look):
     size = np.array([extent[3] - extent[2], extent[1] - extent[0]]) * unit(ax)[::-1]
     size = size / max(density.GRAIN, size.max() / density.CELLS)
     shape = np.maximum(np.round(size).astype(int), 1)
-    image = density.picture(density.cells(points, extent, shape), colors)
+    seen = density.within(points, extent)
+    grid = density.cells(points[seen], extent, shape)
+    image = density.picture(grid, colors[seen])
     image[..., 3] *= look.alpha
     return ax.imshow(
         image, extent=extent, origin="lower", aspect=ax.get_aspect(),

@@ -158,6 +158,26 @@ def test_from_many_points_on_there_is_a_picture(rng, monkeypatch):
     assert set(display.texts_) == {"0", "1", "2"}
 
 
+def test_what_is_beyond_given_limits_is_not_drawn_at_their_edge(rng):
+    inside, outside = rng.uniform(-1, 1, (500, 2)), rng.uniform(9, 11, (800, 2))
+    Y, labels = np.vstack([inside, outside]), np.repeat([0, 1], [500, 800])
+    for left, right in ((-1, 1), (1, -1)):
+        axes = new_axes(), new_axes()
+        for ax in axes:
+            ax.set(xlim=(left, right), ylim=(-1, 1))
+        whole = EmbeddingDisplay.from_arrays(
+            Y, labels=labels, ax=axes[0], shading="density"
+        )
+        alone = EmbeddingDisplay.from_arrays(
+            inside, labels=labels[:500], ax=axes[1], shading="density"
+        )
+        assert_array_equal(whole.points_.get_array(), alone.points_.get_array())
+        # nor is a class called by a name that cannot be seen
+        assert set(whole.texts_) == {"0"}
+        place = alone.texts_["0"].get_position()
+        assert_allclose(whole.texts_["0"].get_position(), place)
+
+
 def test_sorted_classes_do_not_cover_each_other(rng):
     labels = np.repeat([0, 1], 500)
     points = draw(rng.normal(size=(1000, 2)), labels=labels).points_

@@ -79,6 +79,16 @@ def test_the_area_of_a_cluster_is_the_sum_of_its_memberships(model):
     assert_array_equal(display.line_.get_xdata(), [0.6, 0.6])
 
 
+@pytest.mark.parametrize(("ambiguous", "pale"), [(0.6, 1), (0.75, 2), (0.95, 3)])
+def test_each_ambiguous_row_is_pale(ambiguous, pale):
+    own = np.array([0.55, 0.7, 0.9])
+    Q = np.column_stack([own, 1 - own])
+    display = MembershipDisplay.from_arrays(Q, ax=new_axes(), ambiguous=ambiguous)
+    drawn = display.ax_.collections[1].get_paths()[0].vertices[:, 1]
+    assert np.ptp(drawn) == pale
+    assert drawn.min() == display.areas_[0].get_paths()[0].vertices[:, 1].min()
+
+
 def test_memberships_look_like_bars():
     own = np.array([0.55, 0.7, 0.9, 0.65, 1.0])
     Q = np.column_stack([own, 1 - own])
