@@ -314,10 +314,12 @@ class AutoencoderEncoder(BaseEncoder):
         networks.train(False)
 
     def _whiten(self, X, weight):
+        if weight is not None:  # rows of none may be far from all others
+            X, weight = X[weight > 0], weight[weight > 0]
         Z = self._embed(X).astype(np.float64)
         if not np.isfinite(Z).all():
             raise self._diverged(self.epochs)
-        covariance = np.cov(Z, rowvar=False, ddof=0, aweights=weight)
+        covariance = np.cov(Z.T, ddof=0, aweights=weight)
         values, vectors = np.linalg.eigh(np.atleast_2d(covariance))
         if values[-1] <= (LEAST_DEVIATION * np.abs(Z).max()) ** 2:
             return

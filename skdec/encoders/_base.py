@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 # Rows that are encoded at a time, and the most numbers in them.
 ROWS_PER_ENCODING, ENTRIES_PER_BATCH = 4096, 2**22
 
+# A feature whose deviation is a smaller share of its mean does not vary.
+ROUNDING = 1e-14
+
 
 class BaseEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Rows x as (x − mean_)/scale_ through a model that subclasses have.
@@ -54,11 +57,13 @@ class BaseEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         # squares of what is smaller would vanish
         unit = power_of_two(largest) if largest < 1 / limit else 1.0
         scaler = StandardScaler(with_mean=not sparse.issparse(X))
-        scaler.fit(X if unit == 1 else X / unit, sample_weight=weight)
+        with np.errstate(invalid="ignore"):  # rounding can make a variance negative
+            scaler.fit(X if unit == 1 else X / unit, sample_weight=weight)
         self.mean_ = unit * np.asarray(scaler.mean_, dtype=np.float64)
-        self.scale_ = unit * float(np.sqrt(np.mean(scaler.var_)))
-        # rows that are all the same have no scale of their own
-        self.scale_ = self.scale_ or 1.0
+        # rows that are all the same have no scale of their own, but for rounding
+        varying = scaler.var_ > np.square(ROUNDING * scaler.mean_)
+        variance = np.where(varying, scaler.var_, 0.0).mean()
+        self.scale_ = unit * float(np.sqrt(variance)) or 1.0
         return X, weight
 
     def transform(self, X: MatrixLike) -> FloatArray:

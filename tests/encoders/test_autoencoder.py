@@ -232,6 +232,11 @@ def test_whitening_changes_units_alone(rng):
     assert np.abs(np.cov(Z.T, aweights=weight, ddof=0) - np.eye(2)).max() > 0.1
     restored = plain.inverse_transform(Z)
     assert_allclose(white.inverse_transform(W), restored, rtol=1e-3, atol=1e-3)
+    # a row of no weight has no part in it, wherever it is
+    far = X.copy()
+    far[weight == 0] = 1e9
+    again = small().fit(far, sample_weight=weight)
+    assert_allclose(again.transform(X), W, rtol=1e-3, atol=1e-3)
     copied = white.pretrained_copy().fit(X, sample_weight=weight)
     assert_allclose(copied.transform(X), W, rtol=1e-5, atol=1e-5)
 

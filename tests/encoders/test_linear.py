@@ -141,6 +141,18 @@ def test_names_and_set_output():
     assert isinstance(model.encode(X), np.ndarray)
 
 
+@pytest.mark.parametrize("value", [0.1, 1e100, 1e-250])
+def test_weights_give_no_scale_to_rows_that_are_all_the_same(value, rng):
+    for _ in range(10):
+        same, weight = np.full((30, 3), value), rng.random(30)
+        encoder = LinearEncoder().fit(same, sample_weight=weight)
+        assert encoder.scale_ == 1
+    # and a column that hardly varies has what it has
+    rows = 1e8 + 1e-4 * rng.normal(size=(500, 1))
+    scale = LinearEncoder().fit(rows, sample_weight=np.full(500, 0.3)).scale_
+    assert_allclose(scale, rows.std(), rtol=1e-3)
+
+
 def test_bad_parameters_of_the_linear_encoder():
     with pytest.raises(ValueError, match=r"n_components \(6\) must not exceed"):
         LinearEncoder(6).fit(BLOBS)
