@@ -10,9 +10,15 @@ import numpy as np
 from sklearn.base import clone
 
 from skdec.diagnostics._quality import checked, kept_neighbors, spaces_of
-from skdec.diagnostics._reliability import reliability
+from skdec.diagnostics._reliability import (
+    check_moving_metric,
+    check_present,
+    checked_lengths,
+    reliability,
+)
 from skdec.diagnostics._rows import chosen_rows
 from skdec.tsne._checks import resolve_perplexities
+from skdec.utils.blocks import is_dask
 
 if TYPE_CHECKING:
     from skdec.utils.typing import FloatArray, MatrixLike, RandomState
@@ -127,10 +133,12 @@ def perplexity_table(
     Raises
     ------
     ValueError
-        If ``perplexities`` are not numbers that differ, or a parameter is out of its
-        range.
+        If ``perplexities`` are not numbers that differ, a parameter is out of its
+        range, X has missing values, the metric is "precomputed" or one of booleans, or
+        ``tsne`` has ``sigma`` in place of a perplexity.
     TypeError
-        If X is a dask array whose rows stay in their blocks in the first fit.
+        If X are affinities, or a dask array whose rows stay in their blocks in the
+        first fit.
 
     Notes
     -----
@@ -161,12 +169,31 @@ def perplexity_table(
             f"perplexities must be several numbers that differ; got {perplexities!r}"
         )
     rows = chosen_rows(rows, n_samples, random_state)
+    _check(tsne, X, n_directions, lengths)
     lines = [
         _line(clone(tsne).set_params(perplexity=float(value)), X, value, rows,
               n_directions, lengths, n_jobs)
         for value in values
     ]  # fmt: skip
     return PerplexityTable(values, *np.array(lines).T)
+
+
+def _check(tsne, X, n_directions, lengths):
+    """Raise now what would be raised when the first map has been fitted."""
+    checked_lengths(lengths, n_directions)
+    check_moving_metric(tsne.metric)
+    if tsne.sigma is not None:
+        raise ValueError(
+            "tsne must have sigma=None, which takes the place of a perplexity; got "
+            f"{tsne.sigma!r}"
+        )
+    if tsne.affinities == "precomputed":
+        raise TypeError(
+            "perplexity_table needs rows, from which affinities are made; tsne has "
+            "affinities='precomputed'"
+        )
+    if not is_dask(X):
+        check_present(checked(X, tsne.metric))
 
 
 def _line(tsne, X, perplexity, rows, n_directions, lengths, n_jobs):

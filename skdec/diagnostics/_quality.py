@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 # Distances that a thread holds at a time.
 DISTANCES_PER_TASK = 2_000_000
 
+# Of held-out rows, by a scorer.
+SCORED_NEIGHBORS = 5
+
 
 class Spaces(NamedTuple):
     """The data and the map, as distances, and the rows that are looked at."""
@@ -299,7 +302,7 @@ def distance_rank_correlation(
         space.between(space.rows[spaces.rows], spaces.rows)[one, other]
         for space in (spaces.X, spaces.embedding)
     )
-    if np.ptp(theirs) == 0 or np.ptp(ours) == 0:
+    if any(np.ptp(D) <= TIE * D.max() for D in (theirs, ours)):
         return np.nan
     return float(spearmanr(theirs, ours).statistic)
 
@@ -308,12 +311,14 @@ def neighbor_recall_scorer(estimator: Any, X: MatrixLike, y: Any = None) -> floa
     """:func:`neighbor_recall` of ``estimator.transform(X)``, for ``scoring=``.
 
     Rows that were held out are placed in the map, and their neighbours among each other
-    are compared, five of each.
+    are compared, five of each: by the metric of ``estimator``, if it has one as
+    ExactTSNE has, else by Euclidean distances.
 
     Parameters
     ----------
     estimator : estimator
-        Fitted, with a ``transform``: ExactTSNE, or a pipeline that ends with it.
+        Fitted, with a ``transform``: ExactTSNE, or a pipeline that ends with it, of
+        which rows before its first step are compared.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         Rows to place, more than five.
     y : Ignored
@@ -323,6 +328,12 @@ def neighbor_recall_scorer(estimator: Any, X: MatrixLike, y: Any = None) -> floa
     -------
     recall : float
         From 0 to 1; greater is better.
+
+    Raises
+    ------
+    ValueError
+        If the metric is "precomputed": X does not have the distances between the rows
+        that were held out.
 
     Examples
     --------
@@ -338,7 +349,8 @@ def neighbor_recall_scorer(estimator: Any, X: MatrixLike, y: Any = None) -> floa
     >>> search.best_params_
     {'perplexity': 30}
     """
-    return neighbor_recall(X, estimator.transform(X))
+    spaces = _of_held_out(estimator, X)
+    return kept_neighbors(spaces, SCORED_NEIGHBORS, n_jobs=-1)
 
 
 def trustworthiness_scorer(estimator: Any, X: MatrixLike, y: Any = None) -> float:
@@ -347,7 +359,8 @@ def trustworthiness_scorer(estimator: Any, X: MatrixLike, y: Any = None) -> floa
     Parameters
     ----------
     estimator : estimator
-        Fitted, with a ``transform``: ExactTSNE, or a pipeline that ends with it.
+        Fitted, with a ``transform``: ExactTSNE, or a pipeline that ends with it.  Rows
+        are compared as by :func:`neighbor_recall_scorer`.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         Rows to place, more than ten.
     y : Ignored
@@ -357,8 +370,14 @@ def trustworthiness_scorer(estimator: Any, X: MatrixLike, y: Any = None) -> floa
     -------
     trustworthiness : float
         From 0 to 1; greater is better.
+
+    Raises
+    ------
+    ValueError
+        If the metric is "precomputed".
     """
-    return trustworthiness(X, estimator.transform(X))
+    spaces = _of_held_out(estimator, X)
+    return _kept(spaces.X, spaces.embedding, spaces.rows, SCORED_NEIGHBORS, n_jobs=-1)
 
 
 def spaces_of(X, embedding, metric, metric_params, rows):
@@ -368,13 +387,25 @@ def spaces_of(X, embedding, metric, metric_params, rows):
     )
 
 
-def _spaces(X, embedding, metric, sample_size, random_state):
+def _of_held_out(estimator, X):
+    """``Spaces`` of rows that are placed, by the metric of the map if it has one."""
+    metric = getattr(estimator, "metric", "euclidean")
+    if isinstance(metric, str) and metric == "precomputed":
+        raise ValueError(
+            "metric must not be 'precomputed': held-out rows are compared with each "
+            "other, and X has their distances to the training rows alone"
+        )
+    params = getattr(estimator, "metric_params", None)
+    return _spaces(X, estimator.transform(X), metric, None, None, params)
+
+
+def _spaces(X, embedding, metric, sample_size, random_state, metric_params=None):
     X = checked(X, metric)
     check_unmasked(embedding, "embedding")
     embedding = check_array(embedding, dtype=FLOATS, input_name="embedding")
     check_consistent_length(X, embedding)
     rows = chosen_rows(sample_size, X.shape[0], random_state, "sample_size")
-    return spaces_of(X, embedding, metric, None, rows)
+    return spaces_of(X, embedding, metric, metric_params, rows)
 
 
 def checked(X, metric):
@@ -408,13 +439,44 @@ def _check_n_neighbors(n_neighbors, n_samples, limit, name):
 
 
 def _nearest(space, rows, n_neighbors, threads):
-    """The nearest neighbours of some rows among all others, exactly."""
+    """The nearest neighbours of some rows among all others; ties by column."""
+    n_others = space.n_samples - 1
+    # of one more the distance tells whether the last has a tie
+    n_asked = min(n_neighbors + 1, n_others)
     if space.metric == "precomputed":
-        given = np.array(space.rows[rows], np.float64)
-        given[np.arange(len(rows)), rows] = np.inf
-        return nearest_in_matrix(given, n_neighbors, False).columns
-    index = space.exact_index(threads)
-    return index.search(space.rows[rows], n_neighbors, threads, rows).columns
+        found = nearest_in_matrix(_to_others(space, rows), n_asked, False)
+        squared = True
+    else:
+        index = space.exact_index(threads)
+        found = index.search(space.rows[rows], n_asked, threads, rows)
+        squared = index.squared
+    columns, last = found.columns[:, :n_neighbors], found.distances[:, -2:]
+    if n_asked > n_neighbors:
+        apart = 2 * TIE if squared else TIE
+        tied = np.flatnonzero(last[:, 1] <= last[:, 0] * (1 + apart))
+        size = max(1, DISTANCES_PER_TASK // space.n_samples)
+        for some in (tied[i : i + size] for i in range(0, len(tied), size)):
+            D = _to_others(space, rows[some])
+            columns[some] = _first_of_ties(D, n_neighbors)
+    return columns
+
+
+def _to_others(space, rows):
+    """D of some rows to all; to themselves more than anything."""
+    D = space.between(space.rows[rows])
+    D[np.arange(len(rows)), rows] = np.nan
+    return D
+
+
+def _first_of_ties(D, k):
+    """The columns of the k least of each row; of ties with the last the first of them.
+
+    NaN comes last.
+    """
+    last = np.partition(D, k - 1, axis=1)[:, k - 1 : k]
+    nearer, tied = last * (1 - TIE) > D, last * (1 + TIE) >= D
+    # a stable sort of what is nearer, ties, and the rest
+    return np.argsort(2 - nearer - tied.astype(int), axis=1, kind="stable")[:, :k]
 
 
 def _kept(true, seen, rows, n_neighbors, n_jobs):
@@ -442,8 +504,7 @@ def _ranks(space, rows, columns):
 
     Distances that rounding may part are ties.
     """
-    D = space.between(space.rows[rows])
-    D[np.arange(len(rows)), rows] = np.inf
+    D = _to_others(space, rows)
     ranks = np.empty(columns.shape, int)
     for k in range(columns.shape[1]):
         j = columns[:, k].astype(np.intp)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
 from sklearn.decomposition import PCA
+from sklearn.metrics.pairwise import PAIRWISE_BOOLEAN_FUNCTIONS
+from sklearn.utils.sparsefuncs import mean_variance_axis
 from sklearn.utils.validation import check_is_fitted
 
 from skdec.diagnostics._rows import chosen_rows
@@ -95,7 +97,8 @@ def reliability(
         score, which takes nearly all of the time.
     lengths : float or array-like of float, default=1.0
         How far rows are moved, in units of their own bandwidth σ_i, with
-        p_{j|i} ∝ exp(−d²/2σ_i²).
+        p_{j|i} ∝ exp(−d²/2σ_i²).  Of another metric than the Euclidean σ_i is made a
+        length by what lengths its distances to the row's neighbours have.
     random_state : int, RandomState instance or None, default=None
         Draws the rows.
     n_jobs : int or None, default=-1
@@ -148,27 +151,25 @@ def reliability(
     _check_moves(placing)
     exact, metric = placing.n_neighbors is None, placing.distances.metric
     X = check_rows(tsne, X, metric, exact=exact, reset=False)
-    if missing(X):
-        raise ValueError("X must have no missing values, because rows are moved")
+    check_present(X)
     _check_training_rows(placing, tsne.embedding_, X)
     placing = _of_single_rows(placing, X)
     n_samples = X.shape[0]
     chosen = chosen_rows(rows, n_samples, random_state)
-    lengths = _checked_lengths(lengths, n_directions)
+    lengths = checked_lengths(lengths, n_directions)
     with Threads(n_jobs, hold_blas=True) as threads:
         fitted = FittedMap(tsne.embedding_, placing.kernel)
         left_out = LeftOut.of(placing, placing.joint, threads)
         terms = point_terms(
             fitted, chosen, placing.joint, placing.exaggeration, threads
         )
-        steps = _steps(X, n_directions, lengths)
-        sigma = np.minimum(left_out.sigma(), _spread(X))
-        size = _batch_size(left_out.width * (len(steps) + 1), X.shape[1])
+        moves = Moves(_steps(X, n_directions, lengths), left_out.sigma(), _spread(X))
+        size = _batch_size(left_out.width * (len(moves.steps) + 1), X.shape[1])
         parts = []
         for first in range(0, len(chosen), size):
             b = slice(first, first + size)
             own, part = chosen[b], terms._replace(log_rest=terms.log_rest[b])
-            parts.append(_score(X, own, sigma[own], steps, left_out, fitted, part))
+            parts.append(_score(X, own, moves, left_out, fitted, part))
     columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
     perturbation, singularity, displacement, jump, lost = columns
     return Reliability(
@@ -182,7 +183,41 @@ def _batch_size(attractions, n_features):
     return max(1, min(most))
 
 
-def _score(X, own, sigma, steps, left_out, fitted, terms):
+class Moves(NamedTuple):
+    """How rows are moved."""
+
+    steps: list  # vectors, in units of the bandwidth
+    sigma: np.ndarray  # the bandwidth of each row, by the metric of the map
+    farthest: float  # no bandwidth is taken for more
+
+    def of(self, X, own, distances, graph):
+        """The moves of some rows, each (n_rows, n_features)."""
+        length = self.sigma[own]
+        if len(self.steps) and not distances.euclidean:
+            length = length * _length_of_distance(X, own, distances, graph)
+        length = np.minimum(length, self.farthest)[:, None]
+        return (length * step for step in self.steps)
+
+
+def _length_of_distance(X, own, distances, graph):
+    """Euclidean lengths for a distance of 1 by a metric, around some rows.
+
+    The root of Σ_j a_j ‖x_i − x_j‖² / Σ_j a_j d(x_i, x_j)² over those that attract row
+    i: a cosine, which knows no length, has the same moves in whatever unit X is.
+    """
+    unit, lengths = power_of_two(largest_magnitude(X)), np.zeros(len(own))
+    D = distances.between(distances.rows[own])
+    for r, i in enumerate(own):
+        edge = slice(graph.edges[r], graph.edges[r + 1])
+        attraction, columns = graph.values[edge], graph.columns[edge]
+        squares = attraction @ D[r, columns]
+        if squares > 0:
+            away = _dense(X[columns] / unit) - _dense(X[[i]] / unit)
+            lengths[r] = np.sqrt(attraction @ np.square(away).sum(axis=1) / squares)
+    return lengths * unit / distances.to_original(1.0)
+
+
+def _score(X, own, moves, left_out, fitted, terms):
     """Scores of some rows, the last of them how many perturbed rows were lost."""
     placing, places = left_out.placing, fitted.points[own]
     prepared = placing.distances.rows[own]
@@ -195,8 +230,8 @@ def _score(X, own, sigma, steps, left_out, fitted, terms):
     displacement = np.linalg.norm(settled.positions - places, axis=1)
     farthest, lost = np.full(len(own), -np.inf), np.zeros(len(own), int)
     jump = np.full(places.shape, np.nan)
-    for step in steps:
-        moved = _dense(X[own]) + sigma[:, None] * step
+    for move in moves.of(X, own, placing.distances, graph):
+        moved = _dense(X[own]) + move
         graph = left_out.attractions(placing.distances.prepare(moved), own)
         ended = LeftOutObjective(fitted, graph, own, terms, left_out.threads).lowest()
         distance = np.linalg.norm(ended.positions - places, axis=1)
@@ -204,7 +239,7 @@ def _score(X, own, sigma, steps, left_out, fitted, terms):
         farthest[further] = distance[further]
         jump[further] = ended.positions[further] + fitted.center
         lost += ended.lost
-    perturbation = farthest if len(steps) else np.full(len(own), np.nan)
+    perturbation = farthest if moves.steps else np.full(len(own), np.nan)
     return perturbation, singularity, displacement, jump, lost
 
 
@@ -237,13 +272,12 @@ def _spread(X):
     # abs of a sparse X would merge the user's entries in place
     scale = max(largest_magnitude(X), np.finfo(X.dtype).tiny)
     if sparse.issparse(X):
-        X = X / scale
-        squares = np.asarray(X.multiply(X).mean(axis=0)) - np.square(X.mean(axis=0))
-        return scale * np.sqrt(max(squares.sum(), 0))
+        _, variances = mean_variance_axis((X / scale).astype(np.float64), axis=0)
+        return scale * np.sqrt(variances.sum())
     return scale * np.linalg.norm((X / scale).std(axis=0, dtype=np.float64))
 
 
-def _checked_lengths(lengths, n_directions):
+def checked_lengths(lengths, n_directions):
     if not isinstance(n_directions, Integral) or n_directions < 0:
         raise ValueError(
             f"n_directions must be an int of at least 0; got {n_directions!r}"
@@ -257,13 +291,25 @@ def _checked_lengths(lengths, n_directions):
     return values.astype(np.float64)
 
 
+def check_present(X):
+    """Raise if values are missing, of rows that are to be moved."""
+    if missing(X):
+        raise ValueError("X must have no missing values, because rows are moved")
+
+
+def check_moving_metric(metric):
+    """Raise unless rows that are moved a little have other distances."""
+    named = isinstance(metric, str)
+    if named and (metric == "precomputed" or metric in PAIRWISE_BOOLEAN_FUNCTIONS):
+        raise ValueError(
+            "reliability moves rows a little, and needs rows of numbers; got a map "
+            f"with metric={metric!r}"
+        )
+
+
 def _check_moves(placing):
     distances, copies = placing.distances, placing.copies
-    if distances.metric == "precomputed" or distances.boolean:
-        raise ValueError(
-            "reliability moves rows a little, and needs rows of numbers; this map was "
-            f"fitted with metric={distances.metric!r}"
-        )
+    check_moving_metric(distances.metric)
     if isinstance(distances, BlockedDistances):
         raise TypeError(
             "reliability moves the training rows, which this map has left with the "

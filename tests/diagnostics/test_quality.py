@@ -1,11 +1,14 @@
 """Quality of a map, beside scikit-learn and plain loops."""
 
+import warnings
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
 from scipy.stats import spearmanr
 from sklearn import manifold
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import pairwise_distances
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -91,6 +94,20 @@ def test_ties_do_not_make_a_map_worse_than_it_is(rng):
     for rows in (X, rng.integers(0, 2, (200, 12)).astype(float)):
         assert trustworthiness(rows, rows, n_neighbors=4) == 1
         assert continuity(rows, rows, n_neighbors=4) == 1
+        # in the same order by another metric, of other indexes
+        by = {"n_neighbors": 4, "metric": "cityblock"}
+        squares = {"n_neighbors": 4, "metric": "sqeuclidean"}
+        for score in (trustworthiness, continuity, neighbor_recall):
+            assert score(sparse.csr_array(rows), rows, n_neighbors=4) == 1
+            assert score(rows, rows, **(by if rows is not X else squares)) == 1
+    # which rounding parts
+    tenths = 0.1 * rng.integers(0, 3, (200, 12))
+    for score in (trustworthiness, continuity, neighbor_recall):
+        D = pairwise_distances(tenths, metric="sqeuclidean")
+        assert score(tenths, tenths, n_neighbors=4) == 1
+        assert score(D, tenths, n_neighbors=4, metric="precomputed") == 1
+    triangle = np.array([[0, 0], [1, 0], [0.5, np.sqrt(0.75)]])
+    assert np.isnan(distance_rank_correlation(rng.normal(size=(3, 2)), triangle))
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
@@ -165,3 +182,23 @@ def test_a_grid_search_takes_the_perplexity_that_keeps_neighbours():
     ).fit(IRIS)
     assert search.best_params_ == {"exacttsne__perplexity": 20}
     assert (search.cv_results_["mean_test_trust"] > 0.8).all()
+
+
+def test_scorers_compare_by_the_metric_of_the_map(pair):
+    X, _ = pair
+    settings = {"max_iter": 50, "early_exaggeration_iter": 0, "random_state": 0}
+    settings |= {"perplexity": 5, "n_iter_without_progress": 50}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        cosine = ExactTSNE(metric="cosine", **settings).fit(X[:90])
+        D = pairwise_distances(X)[:90, :90]
+        given = ExactTSNE(metric="precomputed", init="random", **settings).fit(D)
+    new, Y = X[90:], cosine.transform(X[90:])
+    for scorer, score in (
+        (neighbor_recall_scorer, neighbor_recall),
+        (trustworthiness_scorer, trustworthiness),
+    ):
+        assert scorer(cosine, new) == score(new, Y, metric="cosine")
+        assert scorer(cosine, new) != score(new, Y)
+        with pytest.raises(ValueError, match="metric must not be 'precomputed'"):
+            scorer(given, D[:30])

@@ -259,6 +259,36 @@ def test_what_is_no_row_of_the_map_is_refused(small):
         reliability(known.fit(holes), holes)
 
 
+@pytest.mark.parametrize("metric", ["cosine", "cityblock", "canberra"])
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_array])
+def test_moves_are_as_long_in_whatever_unit_the_rows_are(metric, make, rng):
+    if metric == "canberra" and make is sparse.csr_array:
+        return  # which is of dense rows alone
+    X, scores = make(rng.normal(size=(60, 5)) + 1), []
+    for unit in (2.0**-30, 1.0, 2.0**30):
+        tsne = ExactTSNE(metric=metric, perplexity=10, init="random", **SHORT)
+        tsne.fit(unit * X)
+        scores.append(reliability(tsne, unit * X, rows=range(8)).perturbation)
+    assert_allclose(scores[0], scores[1], rtol=1e-6)
+    assert_allclose(scores[2], scores[1], rtol=1e-6)
+
+
+def test_another_name_of_a_metric_has_the_same_scores(small):
+    """Of rows whose distances are Euclidean the length of a distance is 1."""
+    X, tsne = small
+    other = ExactTSNE(perplexity=5, metric="minkowski", **SHORT).fit(X)
+    other.embedding_ = tsne.embedding_
+    expected = reliability(tsne, X).perturbation
+    assert_allclose(reliability(other, X).perturbation, expected, rtol=1e-5)
+
+
+def test_the_spread_of_rows_far_from_zero(rng):
+    X = (1e4 + rng.normal(size=(500, 3))).astype(np.float32)
+    expected = np.linalg.norm(X.astype(np.float64).std(axis=0))
+    for rows in (X, sparse.csr_array(X)):
+        assert_allclose(_reliability._spread(rows), expected, rtol=1e-4)
+
+
 def test_table_of_perplexities():
     X = np.random.default_rng(0).normal(size=(150, 2))
     tsne = ExactTSNE(**SHORT).set_output(transform="pandas")
@@ -277,6 +307,23 @@ def test_table_of_perplexities():
     assert not hasattr(tsne, "embedding_")
     with pytest.raises(ValueError, match="differ"):
         perplexity_table(tsne, X, [5, 5])
+
+
+def test_a_table_is_refused_before_a_map_is_fitted():
+    X = np.random.default_rng(0).normal(size=(150, 2))
+    holes = np.where(X > 2, np.nan, X)
+    for settings, rows, asked, error, told in (
+        ({}, X, {"lengths": -1}, ValueError, "lengths must be"),
+        ({}, X, {"n_directions": -1}, ValueError, "n_directions must be"),
+        ({"metric": "precomputed"}, X @ X.T, {}, ValueError, "needs rows of numbers"),
+        ({"metric": "jaccard"}, X > 0, {}, ValueError, "needs rows of numbers"),
+        ({"metric": "nan_euclidean"}, holes, {}, ValueError, "no missing values"),
+        ({"sigma": 1.0}, X, {}, ValueError, "tsne must have sigma=None"),
+        ({"affinities": "precomputed"}, X @ X.T, {}, TypeError, "needs rows"),
+    ):
+        tsne = ExactTSNE(callback=lambda *what: pytest.fail("it was fitted"))
+        with pytest.raises(error, match=told):
+            perplexity_table(tsne.set_params(**settings), rows, [5, 10], **asked)
 
 
 @pytest.mark.parametrize("wrong", [5, ["a"], [5, np.nan], [5, 150], [], [[5, 6]]])
