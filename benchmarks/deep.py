@@ -22,7 +22,7 @@ from benchmarks.deep_tables import MEASURES, judges, means
 from benchmarks.deep_tasks import task_of
 from benchmarks.tables import Column, Table
 from skdec import ExactTSNE, StudentTClustering
-from skdec.encoders import AutoencoderEncoder
+from skdec.encoders import AutoencoderEncoder, LinearEncoder
 
 GAMMAS = {"DEC": 0.0, "IDEC": 10.0}
 
@@ -82,10 +82,17 @@ def alike(Z, labels, n_judged=2000):
     return float(np.mean(labels[near] == labels[chosen, None]))
 
 
+def copied(encoder, gamma):
+    """The encoder as it is; principal components are found again in no time."""
+    if isinstance(encoder, LinearEncoder):
+        return clone(encoder).set_params(reconstruction_weight=gamma)
+    return encoder.pretrained_copy(reconstruction_weight=gamma)
+
+
 def deep_methods(where, encoder, task, seed):
     """DEC and IDEC from one pre-trained encoder, with their measures."""
     for name, gamma in GAMMAS.items():
-        network = encoder.pretrained_copy(reconstruction_weight=gamma)
+        network = copied(encoder, gamma)
         model = StudentTClustering(
             task.k, encoder=network, random_state=seed, max_iter=task.passes
         )
@@ -121,28 +128,37 @@ def map_methods(where, encoder, task, seed):
     yield run(name, labels, task.y, seconds + more, tsne.n_iter_)
 
 
+def encoder_of(variant, task, seed, options):
+    """An encoder of that variant, not fitted."""
+    if variant == "linear":
+        return LinearEncoder(random_state=seed)
+    augmented = variant == "augmented"
+    return AutoencoderEncoder(
+        epochs=task.epochs,
+        augment=task.augmentation if augmented else None,
+        dropout=task.dropout if augmented else 0.2,
+        batch_size=task.batch_size,
+        precision=options.precision,
+        device=options.device,
+        random_state=seed,
+    )
+
+
 def all_methods(task, seed, options, variants):
     """Every method on one seed."""
     if options.rows and "plain" in variants:
         yield from plain_methods("rows", task.X, task, seed)
     for variant in variants:
         where = "" if variant == "plain" else f", {variant}"
-        encoder = AutoencoderEncoder(
-            epochs=task.epochs,
-            augment=task.augmentation if variant == "augmented" else None,
-            dropout=task.dropout if variant == "augmented" else 0.2,
-            batch_size=task.batch_size,
-            precision=options.precision,
-            device=options.device,
-            random_state=seed,
-        )
+        encoder = encoder_of(variant, task, seed, options)
         seconds, _ = timed(encoder.fit, task.X)
         nothing = None, None, None
-        yield Run(f"pre-training{where}", None, nothing, seconds, task.epochs, {})
+        epochs = getattr(encoder, "epochs", 0)
+        yield Run(f"pre-training{where}", None, nothing, seconds, epochs, {})
         Z = encoder.transform(task.X)
         yield from plain_methods(f"encoding{where}", Z, task, seed)
         yield from deep_methods(where, encoder, task, seed)
-        if options.maps:
+        if options.maps and variant != "linear":
             yield from map_methods(where, encoder, task, seed)
 
 

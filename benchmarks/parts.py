@@ -42,6 +42,8 @@ def generator(place):
 
 
 DASK = ("dask", "distributed")
+# of the encoder, in deep clustering
+VARIANTS = "plain", "augmented", "linear"
 
 PARTS = {
     part.name: part
@@ -122,8 +124,7 @@ def add_options(parser):
     add("--folder", help="where files of rows are written, of dask")
     add("--sizes", type=int, nargs="+", help="of rows, where parts go up to a million")
     deep = parser.add_argument_group("deep clustering")
-    deep.add_argument("--variants", nargs="+", choices=["plain", "augmented"],
-                      default=["plain", "augmented"])  # fmt: skip
+    deep.add_argument("--variants", nargs="+", choices=VARIANTS, default=VARIANTS)
     deep.add_argument("--device", default="auto", help="where networks train")
     deep.add_argument("--precision", choices=["single", "mixed"], default="mixed",
                       help="of training; mixed is slow without bfloat16")  # fmt: skip
