@@ -119,11 +119,8 @@ def conditional_affinities(
     perplexities = resolve_perplexities(perplexity, len(X), sigma)
     with Threads(hold_blas=True) as threads:
         distances = SquaredDistances(X, metric)
-        own = np.arange(len(X))
         bandwidths = Bandwidths(perplexities, distances.precision(sigma))
-        return conditional_rows(
-            distances, distances.rows, own, bandwidths, X.dtype, threads
-        )
+        return conditional_rows(distances, bandwidths, X.dtype, threads)
 
 
 @validate_params({"P_conditional": ["array-like"]})

@@ -31,6 +31,7 @@ class Conditional(NamedTuple):
 
     P: np.ndarray
     scales: Scales
+    reached: np.ndarray  # whether the perplexity of each is the one asked for
 
 
 class Calibrated(NamedTuple):
@@ -40,10 +41,11 @@ class Calibrated(NamedTuple):
     reached: np.ndarray
 
 
-def neighbors_needed(perplexities, n_samples):
+def neighbors_needed(perplexities, n_samples, weights=None):
     """How many neighbours stand for all others: three times the perplexity."""
+    most = n_samples - 1 if weights is None else n_others(weights[weights > 0]).max()
     widest = max(perplexities, default=DEFAULT_PERPLEXITY)
-    return min(n_samples - 1, int(np.ceil(3 * widest)))
+    return min(most, int(np.ceil(3 * widest)))
 
 
 def n_others(weights):
@@ -144,9 +146,10 @@ def dense_affinities(distances, bandwidths, joint, dtype, threads, weights=None)
     n = distances.n_samples
     own = np.arange(n)
     if callable(distances.metric):
-        P, scales = _conditional(
+        P, scales, reached = _conditional(
             distances, distances.rows, own, bandwidths, np.float64, threads, weights
         )
+        warn_if_missed(reached, weights)
         if weights is not None:
             return _of_copies(P, scales, weights, joint, dtype)
         whole = from_matrix(_joint(P, n) if joint else P, dtype)
@@ -245,7 +248,7 @@ def graph_affinities(
     if calibrated is None:
         calibrated = calibrated_lists(neighbors, bandwidths, threads)
     if not again:
-        _warn_if_missed(calibrated.reached, weights)
+        warn_if_missed(calibrated.reached, weights)
     scales = calibrated.scales
     graph = symmetric_graph(neighbors, scales, joint, dtype, threads, weights)
     mass = np.ones(len(neighbors.D)) if weights is None else weights
@@ -254,12 +257,10 @@ def graph_affinities(
     return Affinities(graph.P, negentropy, mass, _mean_sigma(scales), weights=weights)
 
 
-def neighbour_rows(neighbors, bandwidths, threads, *, again=False):
-    """p_{j|i} over given neighbours, summed over the copies of each."""
+def neighbour_rows(neighbors, bandwidths, threads):
+    """``Conditional`` rows over given neighbours, p summed over the copies of each."""
     D = neighbors.D
     scales, reached = calibrated_lists(neighbors, bandwidths, threads)
-    if not again:
-        _warn_if_missed(reached)
     P = np.empty(D.shape)
 
     def task(first, last):
@@ -268,7 +269,9 @@ def neighbour_rows(neighbors, bandwidths, threads, *, again=False):
         affinities.conditional_rows(block, own, _part(scales, b), P[b])
 
     _by_blocks(task, len(D), D.shape[1], threads)
-    return P if neighbors.counts is None else P * neighbors.counts
+    if neighbors.counts is not None:
+        P *= neighbors.counts
+    return Conditional(P, scales, reached)
 
 
 def calibrated_lists(neighbors, bandwidths, threads):
@@ -344,13 +347,19 @@ def _mean_sigma(scales):
     return float(np.mean(1 / np.sqrt(beta[beta > 0]))) if (beta > 0).any() else np.inf
 
 
-def conditional_rows(distances, rows, own, bandwidths, dtype, threads, weights=None):
-    """p_{j|i} of (prepared) rows over all training rows; ``own`` is −1 for new rows.
+def conditional_rows(distances, bandwidths, dtype, threads):
+    """p_{j|i} of the training rows over all others."""
+    own = np.arange(distances.n_samples)
+    found = _conditional(distances, distances.rows, own, bandwidths, dtype, threads)
+    warn_if_missed(found.reached)
+    return found.P
 
-    With weights, those of new rows are summed over the copies of each training row.
-    """
-    P = _conditional(distances, rows, own, bandwidths, dtype, threads, weights).P
-    return P if weights is None else P * weights
+
+def new_rows(distances, rows, bandwidths, threads, weights=None):
+    """``Conditional`` new (prepared) rows over all training rows and their copies."""
+    own = np.full(rows.shape[0], -1)
+    found = _conditional(distances, rows, own, bandwidths, np.float64, threads, weights)
+    return found if weights is None else found._replace(P=found.P * weights)
 
 
 def _conditional(distances, rows, own, bandwidths, dtype, threads, weights=None):
@@ -365,9 +374,7 @@ def _conditional(distances, rows, own, bandwidths, dtype, threads, weights=None)
         affinities.conditional_rows(D, own[b], part, P[b])
 
     _by_blocks(task, rows.shape[0], P.shape[1], threads)
-    # new rows are one each
-    _warn_if_missed(calibrated, None if (own < 0).any() else weights)
-    return Conditional(P, scales)
+    return Conditional(P, scales, calibrated)
 
 
 def training_scales(distances, bandwidths, threads):
@@ -387,7 +394,7 @@ def _calibrate(distances, rows, own, bandwidths, threads, weights=None, *, again
 
     _by_blocks(task, rows.shape[0], distances.n_samples, threads)
     if not again:
-        _warn_if_missed(calibrated, weights)
+        warn_if_missed(calibrated, weights)
     return scales
 
 
@@ -419,7 +426,8 @@ def _by_blocks(task, n_rows, n_columns, threads, elements=ELEMENTS_PER_BLOCK):
     threads.run_ranges(blocks, -(-n_rows // size), PAIRS_PER_DISTANCE * n_pairs)
 
 
-def _warn_if_missed(calibrated, weights=None):
+def warn_if_missed(calibrated, weights=None):
+    """Warn of rows that do not have the perplexity; of new ones each counts once."""
     weights = np.ones(len(calibrated)) if weights is None else weights
     missed = weights[~calibrated].sum()
     if missed:

@@ -149,12 +149,20 @@ def check_distances(X, name="X", n_finite=1):
         raise ValueError(f"Input {name} contains NaN.")
     if np.isfinite(largest) or sparse.issparse(X):
         return  # of a graph rows are counted when it is known how many they need
-    for i, row in enumerate(X):
-        if np.count_nonzero(row < np.inf) < n_finite:
-            raise ValueError(
-                f"{name} must hold a finite distance to another sample in every row "
-                f"with metric='precomputed' (infinity: not connected); row {i} has none"
-            )
+    check_connected(X, np.full(len(X), n_finite), name)
+
+
+def check_connected(X, n_finite, name="X", whom="another sample"):
+    """Raise unless each row of dense distances has so many that are finite."""
+    if X.max(initial=0) < np.inf:
+        return
+    few = np.count_nonzero(np.isfinite(X), axis=1) < n_finite
+    if few.any():
+        raise ValueError(
+            f"{name} must hold a finite distance to {whom} in every row with "
+            "metric='precomputed' (infinity: not connected); row "
+            f"{np.argmax(few)} has none"
+        )
 
 
 def check_memory(n_samples, itemsize, there_is, metric="euclidean"):

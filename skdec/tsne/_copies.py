@@ -11,6 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from skdec.tsne._blocked import distances_of
+from skdec.tsne._checks import check_connected
 from skdec.tsne._distances import SquaredDistances
 from skdec.utils.blocks import Blocks
 from skdec.utils.duplicates import order_keys
@@ -116,11 +117,21 @@ def fitted_points(X, weights, metric, metric_params, *, merge=True):
         first = distances.representatives()
         kept, which = np.unique(first, return_inverse=True)
         if len(kept) == len(rows):
+            if precomputed:
+                _check_connected(X, rows, weights)
             leaders = np.where(place < 0, np.arange(n_samples), rows[place])
             return Points(distances, leaders, rows, weights, place, merged)
         # rows may be told apart by nothing but where they are centred: once more
         weights = np.bincount(which, weights=weights)
         rows, place[place >= 0] = rows[kept], which[place[place >= 0]]
+
+
+def _check_connected(X, rows, weights):
+    """Raise unless each row has a finite distance to (another) one that is fitted."""
+    # itself is one of them, which is enough of a row that stands for copies
+    n_finite = np.ones(len(X), int)
+    n_finite[rows] += weights <= 1
+    check_connected(X[:, rows], n_finite, whom="another sample of positive weight")
 
 
 def is_graph(X, metric):

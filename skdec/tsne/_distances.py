@@ -36,6 +36,15 @@ ELEMENTS_PER_BLOCK = 400_000
 # vanish.
 UNITLESS = {"cosine", "correlation"}
 
+# Metrics that have a finite distance of any two rows of numbers.
+ALWAYS_FINITE = {
+    "euclidean", "l2", "cosine", "cityblock", "l1", "manhattan", "chebyshev",
+    "minkowski", "precomputed",
+}  # fmt: skip
+
+# Of parallel rows 1 − cos is up to some times the rounding of 1.
+LEAST_COSINE = 8 * np.finfo(np.float64).eps
+
 # Beyond this many units squared distances overflow.
 FARTHEST = 1e150
 
@@ -228,6 +237,12 @@ class SquaredDistances:
         keys = digests(rows.astype(self.rows.dtype, copy=False))
         return np.array([self._known.get(key, -1) for key in keys], np.intp)
 
+    def check_new(self, rows, threads):
+        """Raise unless each of these prepared rows has a distance to all others."""
+        if callable(self.metric) or self.metric not in ALWAYS_FINITE:
+            # which the search for all of them computes
+            BlockIndex(self._distances, self.n_samples).search(rows, 1, threads)
+
     def between(self, rows, columns=None, *, alone=False):
         """D between prepared rows and the (given) training rows, float64.
 
@@ -287,6 +302,7 @@ class SquaredDistances:
         if not self.euclidean:
             if self.metric != "precomputed":
                 self._check_distances(D)
+                self._join_parallel(D)
             D /= self.unit
             self._check_far(D)
         return np.square(D, out=D)
@@ -311,7 +327,13 @@ class SquaredDistances:
             **self.metric_params,
         ).astype(np.float64, order="C")
         self._check_distances(D)
+        self._join_parallel(D)
         return D
+
+    def _join_parallel(self, D):
+        """Let distances that are but rounding be 0, so that they are ties."""
+        if not callable(self.metric) and self.metric in UNITLESS:
+            D[D < LEAST_COSINE] = 0
 
     def _check_distances(self, D):
         if not np.all(D >= 0) or np.isinf(D).any():

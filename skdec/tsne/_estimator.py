@@ -584,7 +584,8 @@ class ExactTSNE(
         Returns
         -------
         embedding : ndarray of shape (n_new, n_components)
-            Positions in the map, in X's dtype; a training row gets its own.
+            Positions in the map, in X's dtype; a training row gets its own, if its
+            distances are given as in the fit: all of them, or in a graph.
 
         Raises
         ------

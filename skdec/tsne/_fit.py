@@ -33,7 +33,7 @@ from skdec.tsne._progress import Progress
 from skdec.tsne._remarks import on_descent
 from skdec.tsne._repulsion import check_grid
 from skdec.tsne._schedule import schedule, spreading_momentum, stable_rate
-from skdec.tsne._start import computed_start, given_start
+from skdec.tsne._start import Start, computed_start, given_start
 from skdec.utils.memory import available
 from skdec.utils.threads import Threads
 from skdec.utils.warn import warn
@@ -75,13 +75,13 @@ def embed(X, params, sample_weight=None, previous=None, fixed=None):
     n_copies = X.shape[0] if weights is None else weights.sum()
     dtype = np.dtype(np.float32 if params.precision == "single" else np.float64)
     perplexities = _perplexities(params, n_copies)
-    given = given_start(params, previous, X.shape[0], dtype)
+    given = given_start(params, previous, X.shape[0])
     fixed = check_fixed(fixed, X.shape[0], given is not None)
     kernel = _kernel(params)
     phases = _phases(params, n_copies, kernel)
     if previous is not None:  # it has its clusters, and is unfolded
         phases = phases[-1:]
-    n_neighbors = neighbors_needed(perplexities, n_copies)
+    n_neighbors = neighbors_needed(perplexities, n_copies, weights)
     progress = Progress(params, X)
     with (
         progress,
@@ -95,38 +95,45 @@ def embed(X, params, sample_weight=None, previous=None, fixed=None):
         exact = takes_all_pairs(X, params, points.n_points)
         _check_memory(X, params, points, exact, n_neighbors, dtype, there_is)
         _check_repulsion(params, kernel, exact)
-        places = places_of(points.first, fixed, given, X.dtype)
+        places, start = places_of(points.first, fixed, given, X.dtype), None
+        if given is not None:
+            start = Start.at(points.chosen(given[places.leaders]), dtype)
+        if given is not None and previous is None:
+            start.check_apart()
         joint = params.normalization == "joint"
         if points.distances is None:
             placing, affinities = None, given_affinities(X, dtype)
         else:
             placing = _placing(params, points, perplexities, kernel, exact, n_neighbors)
+            others = _others(points, places)
+            if len(others):
+                placing.distances.check_new(placing.prepare(X[others]), threads)
             affinities = _affinities(
                 placing, n_neighbors, joint, dtype, threads, progress
             )
-        start = given
-        if given is None:
-            start = points.spread(
-                computed_start(X, params, placing, n_neighbors, affinities, threads)
-            )
+        if start is None:
+            found = computed_start(X, params, placing, n_neighbors, affinities, threads)
+            found = points.spread(found)[places.leaders]
+            start = Start.at(points.chosen(found), dtype)
         progress.end_of_work()
-        start = points.chosen(start[places.leaders])
-        Y = np.ascontiguousarray(start.T, dtype=dtype)
         objective = EmbeddingObjective(
             affinities, kernel, joint, threads, repulsion=params.repulsion
         )
 
         def map_of(Y):
-            embedding = points.spread(np.array(Y.T, dtype=X.dtype, order="C"))
+            embedding = np.array(start.places(Y), dtype=X.dtype, order="C")
+            embedding = points.spread(embedding)
             places.put_back(embedding)
             return embedding
 
         progress.fitted, progress.map_of = {"_placing": placing}, map_of
-        descent = _descent(params, points, places, affinities)
+        descent, Y = _descent(params, points, places, affinities), start.Y
         ended = descent.run(objective, Y, phases, progress)
-        embedding = map_of(Y)
-        if points.rows is not None:
-            _place_others(X, embedding, points, places, placing, threads)
+        embedding, n_lost = map_of(Y), 0
+        if placing is not None and len(others):
+            placed = placing.place(embedding, X[others], threads)
+            embedding[others], n_lost = placed.positions, placed.n_lost
+            warn_if_lost(placed, len(others))
     progress.end()
     coincides = descent.coincides(ended.kl)
     remarks = on_descent(params, ended, affinities.chance, phases, coincides)
@@ -140,7 +147,7 @@ def embed(X, params, sample_weight=None, previous=None, fixed=None):
         kl_divergence=ended.kl,
         n_iter=ended.n_iter,
         history=ended.history,
-        converged=ended.at_rest and not remarks,
+        converged=ended.at_rest and not (remarks or n_lost),
         learning_rate=phases[-1].learning_rate,
         dof=kernel.dof,
         perplexity=_perplexity(perplexities),
@@ -178,13 +185,11 @@ def _placing(params, points, perplexities, kernel, exact, n_neighbors):
     )
 
 
-def _place_others(X, embedding, points, places, placing, threads):
-    """Place rows of weight 0 as new ones, but for those that are held."""
-    others = np.setdiff1d(np.flatnonzero(points.place < 0), places.held)
-    if len(others):
-        placed = placing.place(embedding, X[others], threads)
-        embedding[others] = placed.positions
-        warn_if_lost(placed, len(others))
+def _others(points, places):
+    """Rows of weight 0, which are placed as new ones, but for those that are held."""
+    if points.place is None:
+        return np.empty(0, np.intp)
+    return np.setdiff1d(np.flatnonzero(points.place < 0), places.held)
 
 
 def takes_all_pairs(X, params, n_points):

@@ -52,11 +52,10 @@ def mean_rows(placing, embedding, V, threads):
     perplexities = placing.bandwidths.perplexities
     if len(perplexities) == 0:  # a fixed σ is a length of the data, not of the map
         perplexities = resolve_perplexities("auto", n_copies)
-    found = _nearest_places(
-        embedding, V, neighbors_needed(perplexities, n_copies), weights, threads
-    )
+    k = neighbors_needed(perplexities, n_copies, weights)
+    found = _nearest_places(embedding, V, k, weights, threads)
     bandwidths = Bandwidths(perplexities, np.nan)
-    P = neighbour_rows(found, bandwidths, threads, again=True)
+    P = neighbour_rows(found, bandwidths, threads).P
     k = P.shape[1]
     means, size = np.empty((len(V), d)), max(1, ELEMENTS_PER_BATCH // (k * d))
     for first in range(0, len(V), size):

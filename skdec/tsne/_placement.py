@@ -8,8 +8,9 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skdec.kernels import placement
 from skdec.kernels.types import Bandwidths, Evaluation, Kernel, read_only
-from skdec.tsne._affinities import conditional_rows, neighbour_rows
+from skdec.tsne._affinities import neighbour_rows, new_rows, warn_if_missed
 from skdec.tsne._bfgs import minimise_with_restarts
+from skdec.tsne._checks import check_connected
 from skdec.tsne._distances import SquaredDistances
 from skdec.tsne._field import repulsion_of
 from skdec.utils.warn import warn
@@ -28,6 +29,20 @@ class Placed(NamedTuple):
 
     positions: np.ndarray
     n_lost: int
+
+
+class NewAffinities(NamedTuple):
+    """p of new points over fitted ones."""
+
+    P: np.ndarray
+    columns: np.ndarray | None  # which fitted points these are; None: all
+    reached: np.ndarray  # whether the perplexity of each is the one asked for
+
+    def objective(self, fitted, threads):
+        """KL of the new points in a fitted map."""
+        if self.columns is None:
+            return AllPairsObjective(fitted, self.P, threads)
+        return NeighborObjective(fitted, self.columns, self.P, threads)
 
 
 class FittedCopies(NamedTuple):
@@ -60,16 +75,21 @@ class Placing:
         """How many copies of each fitted row there are, or None."""
         return None if self.copies is None else self.copies.weights
 
+    def prepare(self, X):
+        """Rows, or distances, as they are compared with what was fitted."""
+        if self.copies is not None and self.distances.metric == "precomputed":
+            X = X[:, self.copies.rows]
+            check_connected(X, 1, whom="a sample of positive weight")
+        return self.distances.prepare(X)
+
     def place(self, embedding, X, threads):
         """Positions of rows X, each alone; of training rows, their own."""
         if self.copies is not None:
             embedding = embedding[self.copies.rows]
-            if self.distances.metric == "precomputed":
-                X = X[:, self.copies.rows]
-        rows = self.distances.prepare(X)
+        rows = self.prepare(X)
         known = self.distances.identical(rows)
         positions = embedding[known].astype(X.dtype, copy=False)
-        new, n_lost = np.flatnonzero(known < 0), 0
+        new, n_lost, reached = np.flatnonzero(known < 0), 0, []
         if len(new) == 0:
             return Placed(positions, 0)
         fitted = self._fitted(embedding)
@@ -78,9 +98,12 @@ class Placing:
         size = max(1, int(NUMBERS_PER_BATCH // n_numbers))
         for first in range(0, len(new), size):
             chosen = new[first : first + size]
-            placed = place_points(self._objective(fitted, rows[chosen], threads))
+            p = self._affinities(rows[chosen], threads)
+            placed = place_points(p.objective(fitted, threads))
             positions[chosen] = placed.positions
             n_lost += placed.n_lost
+            reached.append(p.reached)
+        warn_if_missed(np.concatenate(reached))
         return Placed(positions, n_lost)
 
     def _fitted(self, embedding):
@@ -93,19 +116,15 @@ class Placing:
             )
         return fitted
 
-    def _objective(self, fitted, rows, threads):
-        """KL of p over all training rows, or over the nearest as in the fit."""
-        distances, bandwidths = self.distances, self.bandwidths
-        weights = fitted.weights
+    def _affinities(self, rows, threads):
+        """P of new rows over all training rows, or over the nearest as in the fit."""
+        distances, bandwidths, weights = self.distances, self.bandwidths, self.weights
         if self.n_neighbors is None:
-            own = np.full(rows.shape[0], -1)
-            P = conditional_rows(
-                distances, rows, own, bandwidths, np.float64, threads, weights
-            )
-            return AllPairsObjective(fitted, P, threads)
-        found = distances.nearest(self.n_neighbors, threads, rows, weights)
-        P = neighbour_rows(found, bandwidths, threads)
-        return NeighborObjective(fitted, found.columns, P, threads)
+            found = new_rows(distances, rows, bandwidths, threads, weights)
+            return NewAffinities(found.P, None, found.reached)
+        nearest = distances.nearest(self.n_neighbors, threads, rows, weights)
+        found = neighbour_rows(nearest, bandwidths, threads)
+        return NewAffinities(found.P, nearest.columns, found.reached)
 
 
 def warn_if_lost(placed, n_new):

@@ -1,5 +1,7 @@
 """Where a map starts: given places, or what the data say."""
 
+from typing import NamedTuple
+
 import numpy as np
 from sklearn.utils import check_random_state
 
@@ -13,10 +15,44 @@ from skdec.tsne._initialization import (
     random_start,
     spectral,
 )
+from skdec.utils.numbers import central_row
 from skdec.utils.warn import warn
 
 
-def given_start(params, previous, n_samples, dtype):
+class Start(NamedTuple):
+    """Where the points that are fitted start."""
+
+    Y: np.ndarray  # (n_components, n_points), as a descent has it
+    origin: np.ndarray  # what has been taken from it, (n_components,)
+
+    @classmethod
+    def at(cls, places, dtype):
+        """The start at places (n_points, n_components).
+
+        A component farther from 0 than it is wide is moved there: single precision
+        would keep few digits of its differences, of which alone a map consists.
+        """
+        places = places.astype(np.float64)
+        middle = central_row(places)
+        width = np.abs(places - middle).max(axis=0)
+        origin = np.where(np.abs(middle) > width, middle, 0.0)
+        return cls(np.ascontiguousarray((places - origin).T, dtype=dtype), origin)
+
+    def check_apart(self):
+        """Raise if all points of a given start are in one place."""
+        if self.Y.shape[1] > 1 and np.ptp(self.Y, axis=1).max() == 0:
+            raise ValueError(
+                "init must have points in different places, from where a gradient "
+                f"leads on; got {self.Y[:, 0] + self.origin} for all that are fitted "
+                f"(in {self.Y.dtype}), of which identical rows are one"
+            )
+
+    def places(self, Y):
+        """Places (n_points, n_components), float64, of what Y has become."""
+        return Y.T + self.origin
+
+
+def given_start(params, previous, n_samples):
     """Where the map starts if that is given: the map to go on from, or ``init``."""
     shape = n_samples, params.n_components
     if previous is not None:
@@ -30,7 +66,7 @@ def given_start(params, previous, n_samples, dtype):
         return previous
     if isinstance(params.init, str):
         return None
-    return check_given_start(params.init, shape, dtype)
+    return check_given_start(params.init, shape)
 
 
 def computed_start(X, params, placing, n_neighbors, affinities, threads):

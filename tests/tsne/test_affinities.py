@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from skdec import conditional_affinities
 from skdec.kernels.types import Bandwidths
 from skdec.tsne import _affinities
 from skdec.tsne._distances import SquaredDistances
@@ -34,3 +35,15 @@ def test_truncated_mass_of_some_rows(rng, monkeypatch, per_block):
         p[others] = naive.row_given_perplexity(D, 5.0)
         kept.append(p[columns[i]].sum())
     assert_allclose(found, 1 - np.mean(kept), rtol=1e-6)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "correlation"])
+def test_parallel_rows_are_ties_whatever_is_left_of_rounding(metric, rng):
+    X = np.repeat(rng.normal(size=(3, 20)), 30, axis=0)
+    X = X * rng.uniform(1, 9, (90, 1))
+    with pytest.warns(UserWarning, match="ties for the nearest"):
+        P = conditional_affinities(X, perplexity=15, metric=metric)
+    assert_allclose(P[0, 1:30], 1 / 29, rtol=1e-12)
+    distances = SquaredDistances(X, metric)
+    with Threads(1) as threads:
+        assert (distances.nearest(20, threads).D == 0).all()

@@ -9,6 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import make_pipeline
 
 from skdec import ExactTSNE
+from skdec.tsne._start import Start
 from tests import naive
 from tests.tsne.common import DIGITS, IRIS, SHORT, full_kl
 
@@ -208,3 +209,24 @@ def test_the_mask_goes_through_a_pipeline(rng):
     pipeline = make_pipeline("passthrough", ExactTSNE(init=start, **SHORT))
     embedding = pipeline.fit_transform(IRIS, exacttsne__fixed=fixed)
     assert_array_equal(embedding[fixed], start[fixed])
+
+
+@pytest.mark.parametrize("far", [1e4, 1e7, [-1e9, 0.0]])
+def test_a_map_far_from_zero_loses_no_digits(far, iris):
+    """q is of differences alone; single precision would have few of their digits."""
+    there = iris.embedding_ + np.asarray(far)
+    held = ExactTSNE(init=there).fit(IRIS, fixed=np.ones(len(IRIS), bool))
+    assert_array_equal(held.embedding_, there)
+    assert_allclose(held.kl_divergence_, iris.kl_divergence_, rtol=1e-6)
+    few = {"max_iter": 30, "early_exaggeration_iter": 0, "tol": 0}
+    fixed = np.arange(len(IRIS)) % 3 > 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        near, away = (
+            ExactTSNE(init=init, **few).fit(IRIS, fixed=fixed)
+            for init in (iris.embedding_, there)
+        )
+    assert np.abs(near.embedding_ - iris.embedding_).max() > 1e-3
+    assert_allclose(away.embedding_ - far, near.embedding_, atol=1e-3)
+    # a map that is not far from zero stays as it is, to the bit
+    assert not Start.at(iris.embedding_, np.float32).origin.any()

@@ -1,9 +1,13 @@
 """sample_weight: a row of weight w is w identical rows, which share one position."""
 
+import warnings
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import pairwise_distances
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -326,3 +330,61 @@ def test_new_points_beside_copies_of_a_single_row(metric):
     assert_allclose(alone, np.repeat(alone[:1], 3, axis=0), atol=1e-3)
     same = tsne.fit_transform(there.repeat(5, axis=0))
     assert_allclose(tsne.transform(X[:3]), np.repeat(same[:1], 3, axis=0), atol=1e-3)
+
+
+def test_rows_of_no_weight_connect_nothing(rng):
+    D = pairwise_distances(rng.normal(size=(12, 3)))
+    D[10:, :10] = D[:10, 10:] = np.inf  # the last two have but each other
+    settings = {"metric": "precomputed", "perplexity": 3, "init": "random"}
+    tsne = ExactTSNE(**settings, **SETTINGS)
+    for none in (10, 11):
+        weight = np.arange(12) != none
+        with pytest.raises(ValueError, match=r"of positive weight in every .* row 1"):
+            tsne.fit(D, sample_weight=weight.astype(float))
+    # two halves of a row are one of it, and have no other; two rows have each other
+    D[10, 11] = D[11, 10] = 0
+    with pytest.raises(ValueError, match=r"of positive weight in every .* row 10"):
+        tsne.fit(D, sample_weight=np.r_[np.ones(10), 0.5, 0.5])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tsne.fit(D, sample_weight=np.r_[np.ones(10), 0.6, 0.6])
+        tsne.fit(D[:10, :10], sample_weight=np.r_[np.ones(9), 0])
+    new = np.full((2, 10), np.inf)
+    new[:, 9] = new[0, 3] = 1
+    with pytest.raises(ValueError, match=r"a sample of positive weight.* row 1 "):
+        tsne.transform(new)
+
+
+def test_rows_of_no_weight_are_refused_before_the_fit(rng):
+    X, weight = rng.normal(size=(30, 3)), np.ones(30)
+    X[0], weight[0] = np.nan, 0
+    tsne = ExactTSNE(
+        metric="nan_euclidean", init="spectral", perplexity=5,
+        callback=lambda *what: pytest.fail("it was fitted"), **SETTINGS,
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="missing values of X give NaN"):
+        tsne.fit(X, sample_weight=weight)
+
+
+def test_a_row_of_less_than_a_copy_has_more_others(rng):
+    """W − w of them: all are to be had over neighbours too."""
+    X, weight = rng.normal(size=(40, 3)), np.full(40, 0.5)
+    maps = [
+        ExactTSNE(perplexity=19.2, affinities=kind, **SETTINGS).fit(
+            X, sample_weight=weight
+        )
+        for kind in ("exact", "neighbors")
+    ]
+    assert [tsne.truncated_mass_ for tsne in maps] == [0, 0]
+    assert_allclose(maps[0].kl_divergence_, maps[1].kl_divergence_, rtol=1e-5)
+
+
+def test_a_fit_that_has_lost_a_row_has_not_converged(monkeypatch, rng):
+    X, weight = rng.normal(size=(60, 3)), np.ones(60)
+    weight[0] = 0
+    whole = ExactTSNE(perplexity=5, random_state=0).fit(X, sample_weight=weight)
+    assert whole.converged_
+    monkeypatch.setattr("skdec.tsne._placement.OUTSIDE", 0.0)
+    with pytest.warns(ConvergenceWarning, match="1 of 1 new points found no place"):
+        lost = ExactTSNE(perplexity=5, random_state=0).fit(X, sample_weight=weight)
+    assert not lost.converged_

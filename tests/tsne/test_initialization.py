@@ -100,9 +100,23 @@ def test_a_column_far_from_zero_keeps_its_variance_in_the_start():
         (np.zeros((len(IRIS), 2)), "single"),
         (np.full((len(IRIS), 2), 3.5), "double"),
         # different, but not in single precision
-        (1e10 + np.random.default_rng(0).normal(size=(len(IRIS), 2)), "single"),
+        (1e-60 * np.random.default_rng(0).normal(size=(len(IRIS), 2)), "single"),
     ],
 )
 def test_points_that_all_start_in_one_place_are_refused(init, precision):
     with pytest.raises(ValueError, match="init must have points in different places"):
         ExactTSNE(init=init, precision=precision, **SHORT).fit(IRIS)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_places_that_differ_in_rows_that_are_not_fitted_are_one(weighted, rng):
+    X, weight, init = rng.normal(size=(40, 3)), None, np.zeros((40, 2))
+    init[39] = 1
+    if weighted:
+        weight = np.r_[np.ones(39), 0]
+    else:
+        X[39] = X[0]
+    with pytest.raises(ValueError, match="for all that are fitted"):
+        ExactTSNE(init=init, **SHORT).fit(X, sample_weight=weight)
+    # of copies of a single row there is no other
+    ExactTSNE(init=np.zeros((2, 2)), **SHORT).fit(X[[0, 0]])

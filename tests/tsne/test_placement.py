@@ -1,6 +1,7 @@
 """New points in a fitted map."""
 
 import pickle
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -300,3 +301,16 @@ def test_a_map_that_is_changed_is_prepared_anew():
     assert_allclose(tsne.transform(X), before, rtol=1e-4, atol=1e-3)
     tsne.fit(DIGITS[20:220])
     assert_array_equal(tsne.transform(X), tsne.embedding_[180:])
+
+
+def test_a_warning_of_many_new_rows_comes_once(monkeypatch, rng):
+    monkeypatch.setattr("skdec.tsne._placement.NUMBERS_PER_BATCH", 1000)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        tsne = ExactTSNE(max_iter=20, perplexity=5).fit(rng.normal(size=(40, 2)))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        tsne.transform(1e100 * rng.normal(size=(200, 2)))
+    told = [str(w.message) for w in caught if "perplexity" in str(w.message)]
+    assert len(told) == 1
+    assert "for 200 of 200 rows" in told[0]
