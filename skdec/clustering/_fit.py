@@ -158,6 +158,10 @@ def _watch(params, Z, training=0):
 def fit_encoder(X, weights, params, reports):
     """Train an encoder with its clusters, several times if asked to."""
     trainings, errors = [], []
+    # before minutes of pre-training; columns are told when the embedding has some
+    check_init(params.init, params.n_clusters)
+    with Threads(params.n_jobs):
+        pass
     for number, random_state in enumerate(_random_states(params)):
         try:
             training = _train(X, weights, params, reports, random_state, number)

@@ -67,6 +67,12 @@ class StochasticDescent:
         step = _preconditioned(sums.gradient / weight, self.stiffness)
         return centers + SETTLING / (SETTLING + self.n_steps) * step
 
+    def in_unit(self, unit):
+        """The same, to go on with batches whose weights are in units of ``unit``."""
+        other = copy.copy(self)
+        other.weight = self.weight / unit
+        return other
+
     def numbered(self, order):
         """The same with its clusters in another order."""
         other = copy.copy(self)

@@ -91,7 +91,8 @@ class SelfTraining:
             if share == 1 and self.n_steps >= EXACT_AFTER:
                 self.target = objective.frequencies(self.centers) / objective.total
         judged = due or share < 1
-        sums = self._sums(objective, labels, judged)
+        # of all rows labels are those of the last refresh, since which they change
+        sums = self._sums(objective, labels if judged else None, judged)
         mean = sums.frequencies / sums.weight
         if due and share == 1 and self._misses(mean, sums, objective.balance):
             self.target, changed = mean, sums.changed

@@ -81,15 +81,21 @@ def _nearest(rows, centers):
     return pairwise_distances_argmin_min(rows - origin, centers - origin)[0]
 
 
+def squared_lengths(rows):
+    """‖x‖² of sparse rows, whose squares in single precision would be too coarse."""
+    rows = rows.astype(np.float64)
+    return np.asarray(rows.multiply(rows).sum(axis=1)).reshape(-1)
+
+
 def _residual_squares(rows, means, labels):
     """‖x_i − m_i‖², m_i the mean of its cluster."""
     if sparse.issparse(rows):
-        squares = np.asarray(rows.multiply(rows).sum(axis=1, dtype=np.float64))
         lengths = np.einsum("ij,ij->i", means, means)[labels]
-        along = (rows @ means.T)[np.arange(len(labels)), labels]
-        squares = squares.reshape(-1) + lengths - 2 * along
-        # where a row is its own mean, what is left is rounding
-        floor = lengths * len(means) * np.finfo(np.float64).eps
+        along = (rows.astype(np.float64) @ means.T)[np.arange(len(labels)), labels]
+        squares = squared_lengths(rows) + lengths - 2 * along
+        # where a row is its own mean, what is left is the rounding of these sums
+        n_added = len(means) + np.diff(rows.indptr)
+        floor = lengths * n_added * np.finfo(np.float64).eps
         return np.where(squares > floor, squares, 0)
     residual = rows - means[labels]
     return np.einsum("ij,ij->i", residual, residual)
@@ -98,7 +104,8 @@ def _residual_squares(rows, means, labels):
 def _residual_products(rows, means, labels):
     """(x_i − m_i)·(x_l − m_l) of all pairs of rows."""
     if sparse.issparse(rows):
-        products = (rows @ rows.T).toarray().astype(np.float64)
+        rows = rows.astype(np.float64)
+        products = (rows @ rows.T).toarray()
         across = (rows @ means.T)[:, labels]
         return products - across - across.T + (means @ means.T)[np.ix_(labels, labels)]
     residual = rows - means[labels]

@@ -10,7 +10,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.random import sample_without_replacement
 
 from skdec.clustering._precision import check_precision
-from skdec.clustering._spread import Spread, cluster_means, within_spread
+from skdec.clustering._spread import (
+    Spread,
+    cluster_means,
+    squared_lengths,
+    within_spread,
+)
 from skdec.utils.blocks import Blocks
 from skdec.utils.components import about_mean, weighted_mean
 from skdec.utils.duplicates import merge_rows
@@ -47,16 +52,18 @@ class KMeansEnd(NamedTuple):
     centers: np.ndarray
 
 
-def check_init(init, n_clusters, n_features):
+def check_init(init, n_clusters, n_features=None):
     """An array of starting centroids as float64, checked; names and callables pass."""
     if isinstance(init, str) or callable(init):
         return init
     return check_array_init(init, n_clusters, n_features)
 
 
-def check_array_init(init, n_clusters, n_features):
-    """Starting centroids as float64."""
+def check_array_init(init, n_clusters, n_features=None):
+    """Starting centroids as float64; of any number of columns if that is not known."""
     centers = check_matrix(init, "init").astype(np.float64)
+    if n_features is None:
+        n_features = centers.shape[1]
     if centers.shape != (n_clusters, n_features):
         raise ValueError(
             f"init must have shape ({n_clusters}, {n_features}), a row for each "
@@ -178,8 +185,7 @@ def find_starts(X, weights, init, n_clusters, seeds, threads):
 
 def _check_sparse(rows, weight):
     """Raise where D = ‖x‖² + ‖μ‖² − 2 x·μ of sparse rows is lost in rounding."""
-    squares = rows.multiply(rows).sum(axis=1, dtype=np.float64)
-    length = np.average(np.asarray(squares).reshape(-1), weights=weight)
+    length = np.average(squared_lengths(rows), weights=weight)
     mean = np.asarray(rows.T @ weight).reshape(-1) / weight.sum()
     spread = max(length - mean @ mean, 0.0)
     check_precision(length, spread)

@@ -1,6 +1,5 @@
 """What partial_fit keeps between two batches."""
 
-import copy
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -121,7 +120,7 @@ class Stream:
             seen=seen,
             now=self._moved(objective, run, mixture, share),
             ball=ball,
-            descent=run.descent,
+            descent=run.descent.in_unit(1 / objective.weights.unit),
             n_iter=self.n_iter + 1,
             n_steps=run.n_steps,
             evidence=_running(self.evidence, own, share),
@@ -139,7 +138,8 @@ class Stream:
         """The clusters on their way, a step further."""
         rows, now = objective.rows, self.now
         centers = rows.to_internal(now.centers)
-        run = SelfTraining(centers, copy.deepcopy(self.descent), settings, ball, None)
+        descent = self.descent.in_unit(objective.weights.unit)
+        run = SelfTraining(centers, descent, settings, ball, None)
         run.anchors, run.n_steps = rows.to_internal(now.anchors), self.n_steps
         run.frequencies, run.target = now.frequencies, now.target
         run.step(objective, share=share)
@@ -237,7 +237,7 @@ def after_fit(stream, clustered):
     ball = outcome.objective.rows.ball_to_original(ended.ball)
     descent = StochasticDescent()
     if isinstance(ended.descent, StochasticDescent):
-        descent = ended.descent
+        descent = ended.descent.in_unit(1 / outcome.objective.weights.unit)
     f = result.frequencies / total
     clusters = Clusters(result.centers, result.centers, f, f, result.means)
     return replace(

@@ -116,9 +116,10 @@ def sharpen(Q, inverse, total, P):
     """p_ij = (q_ij²/f_j^b) / Σ_j' (q_ij'²/f_j'^b); a column with f_j = 0 gets p = 0.
 
     ``inverse`` is f_j^−b, 0 where f_j = 0.  A row left with nothing (all its mass on
-    such columns, so its weight is 0) keeps q.
+    such columns, so its weight is 0), or less than has a reciprocal, keeps q.
     """
     zero, one = total.dtype.type(0), total.dtype.type(1)
+    infinity = total.dtype.type(np.inf)
     fill(total, 0)
     for j in range(len(Q)):
         Q_j, P_j, per_f = Q[j], P[j], inverse[j]
@@ -126,7 +127,8 @@ def sharpen(Q, inverse, total, P):
             P_j[lane] = Q_j[lane] * (Q_j[lane] * per_f)
             total[lane] += P_j[lane]
     for lane in range(LANES):
-        total[lane] = one / total[lane] if total[lane] > 0 else zero
+        per_total = one / total[lane] if total[lane] > 0 else zero
+        total[lane] = per_total if per_total < infinity else zero
     for j in range(len(Q)):
         Q_j, P_j = Q[j], P[j]
         for lane in range(LANES):

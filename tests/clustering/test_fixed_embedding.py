@@ -276,3 +276,14 @@ def test_where_a_start_is_returned_it_is_the_best():
 
     chosen = cluster(Tries(), Form(2.0, 1.0, 0.5), Automatic(False, False))
     assert chosen == ("best", None)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_centroid_far_out_costs_the_rows_no_digits(dtype, rng):
+    y = np.repeat([0, 1, 2], 100)
+    X = np.array([[0, 0], [1, 0], [1.01, 0]])[y] + 0.001 * rng.standard_normal((300, 2))
+    start = [[0, 0], [1, 0], [1e6, 1e6]]
+    model = StudentTClustering(3, init=start).fit(X.astype(dtype))
+    assert adjusted_rand_score(y, model.labels_) == 1
+    density = model.score_samples(X.astype(dtype)).mean()
+    assert_allclose(model.evidence_, density, atol=1e-3)

@@ -698,3 +698,18 @@ def test_an_encoding_is_not_the_rows_that_were_given():
     model = StudentTClustering(3, encoder=Same(X.shape[1]), random_state=0).fit(X)
     X[:] = 0
     assert_array_equal(model.encoding_, BLOBS)
+
+
+def test_errors_of_parameters_come_before_the_pre_training(rng):
+    class Encoder(LinearEncoder):
+        def fit(self, X, y=None, sample_weight=None):
+            pytest.fail("it was pre-trained")
+
+    X = rng.normal(size=(60, 5))
+    for bad, told in (
+        ({"n_jobs": 0}, "n_jobs"),
+        ({"init": np.zeros((4, 2))}, r"init must have shape \(3, 2\)"),
+        ({"init": np.full((3, 2), np.nan)}, "init contains NaN"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            StudentTClustering(3, encoder=Encoder(2), **bad).fit(X)

@@ -1,6 +1,7 @@
 """The loop on a fixed embedding: steps, batches, and where they end."""
 
 import warnings
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -240,3 +241,19 @@ def test_without_structure_no_centroid_leaves_the_data(kwargs, dtype):
     assert distances_from_mean(X, model.cluster_centers_).max() < farthest * (1 + 1e-6)
     assert len(np.unique(model.labels_)) == 8
     assert np.isfinite(model.evidence_)
+
+
+def test_label_changes_are_those_since_the_entry_before(rng):
+    """Of labels that change and change back between two refreshes there are none."""
+    X, labels = rng.random((500, 40)), []
+    model = StudentTClustering(
+        8, dof=1.0, bandwidth=1.0, balance=1.0, update_interval=20, init=X[:8],
+        max_iter=400, tol=0.0, callback=lambda i, kl, now: labels.append(now.labels()),
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X)
+    found = model.history_["label_changes"]
+    expected = [np.mean(a != b) for a, b in pairwise(labels[-len(found) :])]
+    assert_allclose(found[1:], expected, atol=1e-12)
+    assert max(expected) > 0

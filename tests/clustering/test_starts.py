@@ -196,3 +196,18 @@ def test_components_are_those_of_the_weighted_covariance(stored, rng):
     # the subspace is the same, whatever its basis
     assert_allclose(found @ found.T, away @ axes @ axes.T @ away.T, atol=1e-3)
     assert _components(Sample(stored(X), weight, 1.0), 8, seed=0) is None
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("make", [sparse.csr_matrix, sparse.csr_array])
+def test_the_spread_of_sparse_rows_is_that_of_dense_ones(make, dtype, rng):
+    """As many clusters as rows, rows of many entries, and clusters far from zero."""
+    two = 1e-3 * rng.integers(0, 2, (200, 1))
+    tight = 1 + 3e-5 * rng.standard_normal((200, 5)) + two
+    for rows, k in ((rng.random((5, 50)), 5), (rng.random((5, 20_000)), 5), (tight, 2)):
+        rows = rows.astype(dtype)
+        dense, sparse_ = (
+            StudentTClustering(k, random_state=0).fit(form(rows)).bandwidth_
+            for form in (np.asarray, make)
+        )
+        assert_allclose(sparse_, dense, rtol=1e-3)

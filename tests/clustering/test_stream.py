@@ -224,3 +224,23 @@ def test_the_number_of_clusters_stays(first):
         assert len(model.cluster_centers_) == 4
     model.fit(BLOBS)
     assert len(model.cluster_centers_) == 5
+
+
+@pytest.mark.filterwarnings("ignore:batches of", "ignore:.*rows lie far")
+def test_weights_are_copies_in_every_batch_that_is_followed(rng):
+    """Whatever unit the weights of each batch are in."""
+    times = [3, 1, 2, 1000, 1]
+    batches = [BLOBS[i::5] + 0.3 for i in range(len(times))]
+    weighted, repeated, heavy = (
+        StudentTClustering(4, random_state=0) for _ in range(3)
+    )
+    weighted.fit(BLOBS)
+    repeated.fit(BLOBS)
+    heavy.fit(BLOBS, sample_weight=np.full(len(BLOBS), 1.3))
+    for batch, w in zip(batches, times, strict=True):
+        each = np.full(len(batch), float(w))
+        weighted.partial_fit(batch, sample_weight=each)
+        repeated.partial_fit(batch.repeat(w, axis=0))
+        heavy.partial_fit(batch, sample_weight=1.3 * each)
+    for other in (repeated, heavy):
+        assert_allclose(other.cluster_centers_, weighted.cluster_centers_, rtol=1e-7)

@@ -243,3 +243,14 @@ def test_loss_grows_with_the_weights(rng, factor):
     expected = naive.clustering_gradients(Z, centers, 1.0, P, w * factor)
     for found, wanted in zip(loss, (kl, *expected), strict=True):
         assert_allclose(found, wanted, rtol=1e-9, atol=1e-12 * factor)
+
+
+@pytest.mark.parametrize("dtype, small", [(np.float32, 1e-21), (np.float64, 1e-160)])
+def test_a_row_without_weight_has_a_target_however_little_is_left_of_it(dtype, small):
+    Q = np.array([[1, small], [0, 1]], dtype)
+    P = skdec.target_distribution(Q, sample_weight=[0, 1])
+    assert_allclose(P, [[1, 0], [0, 1]], atol=1e-12)
+    Z, centers = np.array([[0], [30]], dtype), np.array([[0], [9.83]], dtype)
+    for weight in ([0, 1], [1, 1]):
+        loss = skdec.clustering_loss(Z, centers, dof=1e12, sample_weight=weight)
+        assert all(np.isfinite(part).all() for part in loss)
