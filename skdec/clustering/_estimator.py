@@ -406,7 +406,8 @@ class StudentTClustering(FittedClustering):
         explain the rows better in the long run, they are returned to, and
         ``start_kept_`` tells.  After ``fit``, its centroids are what goes on.  New
         clusters are not found: a warning tells once if many rows come from far outside
-        those before.
+        those before.  That a fit of the first rows has not settled is told by
+        ``converged_``, without a warning: more rows follow.
 
         Parameters
         ----------

@@ -9,6 +9,7 @@ import numpy as np
 from skdec.tsne._affinities import calibrated_lists
 from skdec.tsne._exact_search import Found, ProductIndex, index_dtype
 from skdec.tsne._neighbors import Neighbors
+from skdec.utils.blocks import plain
 from skdec.utils.duplicates import KnownRows, digests, row_hashes
 from skdec.utils.numbers import largest_magnitude
 from skdec.utils.threads import Threads
@@ -130,7 +131,7 @@ def placed(model, rows, parts, offsets):
         return no_places(model, rows.dtype)
     model = copy.copy(model)  # the worker keeps it for other blocks
     model._placing = replace(model._placing, distances=known)
-    return model.transform(rows)
+    return plain(model.transform(rows))
 
 
 class FoundDistances:

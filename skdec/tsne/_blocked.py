@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state, gen_batches
 from skdec.kernels.types import Scales
 from skdec.tsne import _block_tasks as tasks
 from skdec.tsne._affinities import Calibrated
-from skdec.tsne._checks import SPARSE_METRICS
+from skdec.tsne._checks import SPARSE_METRICS, finite_for
 from skdec.tsne._distances import Centring, SquaredDistances
 from skdec.tsne._initialization import principal_components, random_start, scaled
 from skdec.tsne._neighbors import Neighbors
@@ -37,6 +37,9 @@ NUMBERS_SENT = 2**19
 # Numbers of a matrix of distances that come back from the workers at a time, 128 MB.
 DISTANCES_FETCHED = 2**24
 
+# Numbers of products of features that come back at a time, unless one block has more.
+PRODUCTS_FETCHED = 2**24
+
 
 def rows_of_collection(estimator, X, all_pairs):
     """Rows of a dask collection: in blocks where they are, or fetched.
@@ -51,7 +54,7 @@ def rows_of_collection(estimator, X, all_pairs):
             "metric='precomputed' takes distances in memory, and X is a collection of "
             "Dask's: give X.compute(), or a sparse graph of distances to neighbours"
         )
-    blocks = check_blocks(estimator, X, reset=True)
+    blocks = check_blocks(estimator, X, reset=True, finite=finite_for(metric))
     n_samples = blocks.shape[0]
     if n_samples < 2:
         raise ValueError(f"X must have at least 2 rows; got {n_samples}")
@@ -247,7 +250,13 @@ class BlockedDistances(SquaredDistances):
         alone = self.without_rows()
         mean = sum(self.blocks.map(tasks.sum_of_rows, alone, task="mean"))
         mean /= self.n_samples
-        products = sum(self.blocks.map(tasks.products, mean, alone, task="covariance"))
+        # few at a time: each has the square of the features
+        blocks, products = self.blocks, 0.0
+        size = max(1, PRODUCTS_FETCHED // blocks.shape[1] ** 2)
+        for first in range(0, len(blocks), size):
+            some = blocks.some(first, first + size)
+            for part in some.map(tasks.products, mean, alone, task="covariance"):
+                products += part
         n_known = min(n_components, *self.blocks.shape)
         axes = np.linalg.eigh(products)[1][:, ::-1][:, :n_known]
         largest = axes[np.abs(axes).argmax(axis=0), np.arange(n_known)]

@@ -261,11 +261,14 @@ def memory_of_rows(X, metric):
 
 def memory_of_start(X, metric, init, n_neighbors):
     """Bytes that a start takes while it is found, beside P."""
-    if not isinstance(init, str) or init == "random" or isinstance(X, Blocks):
+    if not isinstance(init, str) or init == "random":
         return 0
     if init == "spectral" or metric == "precomputed":
         # P in float64, and what each of its entries is scaled by
         return 2 * X.shape[0] * n_neighbors * (8 + 4 + 8 + 8)
+    if isinstance(X, Blocks):
+        # products of features: their sum, what is added, and eigenvectors
+        return 4 * X.shape[1] ** 2 * 8
     if sparse.issparse(X):
         return X.nnz * 8 + X.indices.nbytes
     return X.shape[0] * X.shape[1] * 8

@@ -128,6 +128,8 @@ def fitted_points(X, weights, metric, metric_params, *, merge=True):
 
 def _check_connected(X, rows, weights):
     """Raise unless each row has a finite distance to (another) one that is fitted."""
+    if X.max() < np.inf:
+        return
     # itself is one of them, which is enough of a row that stands for copies
     n_finite = np.ones(len(X), int)
     n_finite[rows] += weights <= 1

@@ -108,6 +108,8 @@ class Blocks:
         they are.  Number of rows and finiteness are looked at here.
     name : str, default="X"
         What errors call it.
+    finite : bool or "allow-nan", default=True
+        Which values are allowed, as scikit-learn's ``ensure_all_finite``.
 
     Attributes
     ----------
@@ -122,13 +124,13 @@ class Blocks:
         The first row of each block, and the number of all rows.
     """
 
-    def __init__(self, X, name="X"):
+    def __init__(self, X, name="X", finite=True):
         import dask
 
         self.dtype = _dtype(X)
         convert = dask.delayed(_as_rows, pure=False)
         self._parts = [
-            convert(part, self.dtype, name, dask_key_name=_key("rows", i))
+            convert(part, self.dtype, name, finite, dask_key_name=_key("rows", i))
             for i, part in enumerate(_delayed(X))
         ]
         self._groups = [[i] for i in range(len(self._parts))]
@@ -165,6 +167,13 @@ class Blocks:
         with one_error():
             results = dask.compute(*self._runs(function, arguments, task, keeps=False))
         return self._in_order(results)
+
+    def some(self, start, stop):
+        """A few of the blocks, to be mapped where results of all would be too much."""
+        few = copy.copy(self)
+        few._parts = self._parts[start:stop]
+        few._groups = [[i] for i in range(len(few._parts))]
+        return few
 
     def update(self, function, *arguments, task="update"):
         """The same for a function that returns a result and a value to be kept."""
@@ -281,10 +290,10 @@ class Blocks:
         return rows[back]
 
 
-def check_blocks(estimator, X, reset=False):
+def check_blocks(estimator, X, reset=False, finite=True):
     """Blocks of a collection's rows; the estimator's features are checked or set."""
     check_features(estimator, X, reset=reset)
-    return Blocks(X)
+    return Blocks(X, finite=finite)
 
 
 def check_features(estimator, X, *, reset):
@@ -336,9 +345,9 @@ def _lazily(estimator, method, X, empty):
     import dask
 
     model, dtype = for_tasks(for_workers(estimator)), _dtype(X)
-    run, task = dask.delayed(_call_of_rows, pure=False), method.lstrip("_")
+    run, task = dask.delayed(_method, pure=False), method.lstrip("_")
     parts = [
-        run(_method, model, part, dtype, method, empty, dask_key_name=_key(task, i))
+        run(model, part, dtype, method, empty, dask_key_name=_key(task, i))
         for i, part in enumerate(_delayed(X, lazily=True))
     ]
     return _stacked(X, parts, empty)
@@ -382,10 +391,17 @@ def _call_of_rows(function, model, block, dtype, *arguments):
     return function(model, _as_rows(block, dtype, "X"), *arguments)
 
 
-def _method(model, rows, method, empty):
+def _method(model, block, dtype, method, empty):
+    # the method knows which values may be missing, or infinite
+    rows = _as_rows(block, dtype, "X", finite=False)
     if rows.shape[0] == 0:  # which scikit-learn's checks refuse
         return empty
-    return getattr(model, method)(rows)
+    return plain(getattr(model, method)(rows))
+
+
+def plain(found):
+    """A data frame, which scikit-learn may be set to give, as an array."""
+    return found.to_numpy() if hasattr(found, "to_numpy") else found
 
 
 def _delayed(X, lazily=False):
@@ -410,9 +426,11 @@ def _common(dtypes):
     return np.result_type(*dtypes) if plain else np.float64
 
 
-def _as_rows(block, dtype, name):
+def _as_rows(block, dtype, name, finite=True):
     """A block as the kernels take it, checked."""
-    rows = check_matrix(block, name, accept_sparse="csr", ensure_min_samples=0)
+    rows = check_matrix(
+        block, name, accept_sparse="csr", ensure_min_samples=0, ensure_all_finite=finite
+    )
     return rows.astype(dtype, copy=False)
 
 

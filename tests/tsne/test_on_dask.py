@@ -273,3 +273,50 @@ def test_errors_come_before_work(in_memory, local):
     assert not hasattr(tsne, "embedding_")
     with pytest.raises(ValueError, match="X contains NaN"):
         in_memory.transform(da.from_array(gap, chunks=(90, 64))).compute()
+
+
+def test_values_that_the_metric_takes_may_be_missing(local):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(80, 4))
+    rows[::7, 3] = np.nan
+    settings = {"metric": "nan_euclidean", "init": "spectral", "random_state": 0}
+    known = ExactTSNE(**settings, **SHORT).fit(rows)
+    blocks = da.from_array(rows, chunks=(30, 4))
+    fetched = ExactTSNE(**settings, **SHORT).fit(blocks)
+    assert_array_equal(fetched.embedding_, known.embedding_)
+    new = np.where(np.isnan(rows), rows, rows + 0.1)
+    lazy = known.transform(da.from_array(new, chunks=(30, 4)))
+    assert_array_equal(lazy.compute(), known.transform(new))
+    with pytest.raises(ValueError, match="X contains NaN"):
+        ExactTSNE(**SHORT).fit(blocks)
+    D = np.abs(rows[:, None, 0] - rows[:, 0])
+    given = ExactTSNE(metric="precomputed", **SHORT | {"init": "random"}).fit(D)
+    far = D[:9] + 0.1
+    far[:, 50] = np.inf  # not connected
+    lazy = given.transform(da.from_array(far, chunks=(4, 80)))
+    assert_array_equal(lazy.compute(), given.transform(far))
+
+
+@pytest.mark.parametrize("chunks", [50, 20])
+def test_frames_of_places_are_of_numbers(local, chunks):
+    tsne = ExactTSNE(**SHORT, random_state=0).set_output(transform="pandas").fit(X)
+    found = tsne.transform(da.from_array(NEW, chunks=(chunks, 64)))
+    assert (found.dtypes == np.float64).all()
+    assert_array_equal(found.to_numpy(), tsne.transform(NEW).to_numpy())
+
+
+def test_the_start_has_products_of_a_few_blocks_at_a_time(local, monkeypatch):
+    blocks = Blocks(da.from_array(X, chunks=UNEVEN))
+    expected = BlockedDistances(blocks).principal_components(2, 0)
+    held = []
+
+    def counted(self, start, stop):
+        held.append(stop - start)
+        return some(self, start, stop)
+
+    some = Blocks.some
+    monkeypatch.setattr(Blocks, "some", counted)
+    monkeypatch.setattr(_blocked, "PRODUCTS_FETCHED", 2 * 64**2)
+    found = BlockedDistances(blocks).principal_components(2, 0)
+    assert held == [2, 2, 2]
+    assert_array_equal(found, expected)
