@@ -8,6 +8,7 @@ from skdec.clustering._blocked import BlockedObjective
 from skdec.clustering._objective import ClusteringObjective
 from skdec.clustering._scaled_rows import scale_rows
 from skdec.utils.blocks import Blocks
+from skdec.utils.numbers import largest_magnitude
 
 LARGEST_SPREAD_DOF = 4
 AUTO_BALANCE, PAPER_BALANCE = 0.5, 1.0
@@ -62,6 +63,9 @@ class Automatic(NamedTuple):
 
 def make_objective(X, weights, reference, form, threads):
     """The objective of weighted rows, scaled about some centroids ``reference``."""
+    # one far out would move the origin to where the rows have few digits
+    reach = X.largest if isinstance(X, Blocks) else largest_magnitude(X)
+    reference = np.clip(reference, -reach, reach)
     if isinstance(X, Blocks):
         return BlockedObjective(X, weights, reference, form)
     rows = scale_rows(X, reference, form.bandwidth, by_products=True)

@@ -100,7 +100,7 @@ class Scaling(NamedTuple):
         """The scaling of rows of a largest magnitude, about some centroids."""
         centers, unit = np.asarray(centers, dtype=np.float64), 1.0
         own = np.dtype(dtype if dense else np.float64)
-        reach, largest = largest, max(largest, largest_magnitude(centers))
+        largest = max(largest, largest_magnitude(centers))
         if not SMALLEST_UNIT[own] < bandwidth or largest > LARGEST_ENTRY[own]:
             unit = power_of_two(bandwidth)
         h = bandwidth / unit
@@ -109,8 +109,7 @@ class Scaling(NamedTuple):
             dtype = np.dtype(np.float64)
         origin = np.zeros(centers.shape[1], dtype)
         if dense and bandwidth != 1:
-            # a centroid far out would move the rows to where they have few digits
-            shares = np.clip(centers, -reach, reach) / unit / len(centers)
+            shares = centers / unit / len(centers)
             origin = shares.sum(axis=0).astype(dtype)
         return cls(origin, h, unit, dense)
 
