@@ -206,11 +206,10 @@ def _length_of_distance(X, own, distances, graph):
     i: a cosine, which knows no length, has the same moves in whatever unit X is.
     """
     unit, lengths = power_of_two(largest_magnitude(X)), np.zeros(len(own))
-    D = distances.between(distances.rows[own])
     for r, i in enumerate(own):
         edge = slice(graph.edges[r], graph.edges[r + 1])
         attraction, columns = graph.values[edge], graph.columns[edge]
-        squares = attraction @ D[r, columns]
+        squares = attraction @ distances.between(distances.rows[[i]], columns)[0]
         if squares > 0:
             away = _dense(X[columns] / unit) - _dense(X[[i]] / unit)
             lengths[r] = np.sqrt(attraction @ np.square(away).sum(axis=1) / squares)
@@ -278,6 +277,7 @@ def _spread(X):
 
 
 def checked_lengths(lengths, n_directions):
+    """Lengths as float64, if they and the number of directions are what they can be."""
     if not isinstance(n_directions, Integral) or n_directions < 0:
         raise ValueError(
             f"n_directions must be an int of at least 0; got {n_directions!r}"

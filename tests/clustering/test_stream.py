@@ -226,7 +226,7 @@ def test_the_number_of_clusters_stays(first):
     assert len(model.cluster_centers_) == 5
 
 
-@pytest.mark.filterwarnings("ignore:batches of", "ignore:.*rows lie far")
+@pytest.mark.filterwarnings("ignore:batches of")
 def test_weights_are_copies_in_every_batch_that_is_followed(rng):
     """Whatever unit the weights of each batch are in."""
     times = [3, 1, 2, 1000, 1]
