@@ -258,11 +258,11 @@ class StudentTClustering(FittedClustering):
 
     Notes
     -----
-    Data of at most 2^20 stored numbers, or of 5,000 rows with at most 2^24, are merged
-    to distinct rows and put in order before the starts are drawn.  So integer weights
-    and repeated rows give the same fit, whatever the order of the rows, dense or
-    sparse.  Larger data are used as they are, without a copy; the starts are found, and
-    tried, in a random sample of that size.  An encoder's batches are never merged.
+    Data of at most 2^20 stored numbers, or of at most 5,000 rows with at most 2^24, or
+    of at most 50 rows a cluster, are merged to distinct rows and put in order before
+    the starts are drawn.  So integer weights and repeated rows give the same fit,
+    whatever the order of the rows, dense or sparse.  Larger data are used as they are,
+    without a copy; the starts are found, and tried, in a random sample of that size.  An encoder's batches are never merged.
 
     During fit, distances of dense rows come from matrix products where rounding allows
     an error of at most 1e-3 h² (float32) or 1e-9 h² (float64), and from differences
@@ -382,6 +382,17 @@ class StudentTClustering(FittedClustering):
         -------
         self : StudentTClustering
             The fitted estimator.  A fit that fails leaves it as it was.
+
+        Raises
+        ------
+        ValueError
+            If X has fewer rows than ``n_clusters``, if it is sparse and lies so far
+            from zero that distances are lost, or if ``n_trainings`` is above 1 without
+            an encoder.
+        TypeError
+            If X is a dask array and there is an encoder.
+        FloatingPointError
+            If every training of an encoder diverged.
         """
         with unchanged_on_error(self), self._reports() as reports:
             X, weights = self._check_training(X, y, sample_weight)
@@ -424,6 +435,14 @@ class StudentTClustering(FittedClustering):
             The estimator; ``labels_`` are those of this batch, ``kl_divergence_`` is
             that of the rows just fitted or followed.  A call that fails leaves the
             estimator as it was.
+
+        Raises
+        ------
+        ValueError
+            If the first batch has fewer rows than ``n_clusters``, or if that is not
+            what it was in the calls before.
+        TypeError
+            If X is a dask array.
         """
         with unchanged_on_error(self), self._reports() as reports:
             if is_dask(X):

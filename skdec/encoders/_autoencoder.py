@@ -136,6 +136,11 @@ class AutoencoderEncoder(BaseEncoder):
     ------
     ImportError
         In ``fit``, if PyTorch is not installed.
+    FloatingPointError
+        In ``fit``, if pre-training diverged.
+    ValueError
+        In ``fit``, if ``modules`` do not lead from the features to an embedding and
+        back.
 
     Notes
     -----

@@ -137,6 +137,8 @@ class ExactTSNE(
         is stored counts, zeros too.  Lists of neighbours, as other libraries give them,
         become such a graph by :func:`skdec.neighbors_graph`.  An infinite distance, or
         a missing one, stands for no connection: p = 0.
+        Sparse X goes with "euclidean", "l2", "cosine", "cityblock", "manhattan", "l1"
+        and functions.
         X may hold missing values (NaN) with "nan_euclidean" and with a function that
         takes them, as long as no distance is NaN.
     metric_params : dict, default=None
@@ -238,7 +240,8 @@ class ExactTSNE(
         One entry for each time that KL was computed, at every 50th iteration, at the
         last, and wherever ``callback`` is called: "n_iter", the iterations done;
         "kl_divergence", KL(P‖Q) there without exaggeration, in nats; "grad_norm", the
-        norm of the gradient, of P times "exaggeration".
+        norm of the gradient that was descended, of P times the exaggeration;
+        "exaggeration", that factor.
     converged_ : bool
         Whether the map came to rest: by ``tol``, ``min_grad_norm`` or
         ``n_iter_without_progress``, and without a ConvergenceWarning.  False where
@@ -453,6 +456,17 @@ class ExactTSNE(
         self : ExactTSNE
             The fitted estimator.  A fit that fails leaves it as it was.
 
+        Raises
+        ------
+        MemoryError
+            If the fit takes more memory than there is; it says what takes less.
+        ValueError
+            If a perplexity is not below the number of rows, distances are not those of
+            a metric (square, symmetric, not negative), ``fixed`` comes without a start,
+            or parameters contradict each other.
+        TypeError
+            If X is sparse and the metric is none of sparse rows.
+
         Examples
         --------
         A map extended by new rows, which do not move those that it has:
@@ -500,6 +514,11 @@ class ExactTSNE(
         -------
         embedding : ndarray of shape (n_samples, n_components)
             The map of the training rows, in X's dtype.
+
+        Raises
+        ------
+        MemoryError, ValueError, TypeError
+            As ``fit`` does.
         """
         # outside the callbacks of scikit-learn, which leave their context on the
         # estimator until they have been told of the failure
