@@ -262,7 +262,8 @@ class StudentTClustering(FittedClustering):
     of at most 50 rows a cluster, are merged to distinct rows and put in order before
     the starts are drawn.  So integer weights and repeated rows give the same fit,
     whatever the order of the rows, dense or sparse.  Larger data are used as they are,
-    without a copy; the starts are found, and tried, in a random sample of that size.  An encoder's batches are never merged.
+    without a copy; the starts are found, and tried, in a random sample of that size.
+    An encoder's batches are never merged.
 
     During fit, distances of dense rows come from matrix products where rounding allows
     an error of at most 1e-3 h² (float32) or 1e-9 h² (float64), and from differences
