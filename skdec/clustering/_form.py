@@ -63,9 +63,20 @@ class Automatic(NamedTuple):
 
 def make_objective(X, weights, reference, form, threads):
     """The objective of weighted rows, scaled about some centroids ``reference``."""
-    # one far out would move the origin to where the rows have few digits
+    return objective_about(X, weights, within_reach(reference, X), form, threads)
+
+
+def within_reach(reference, X):
+    """Centroids held to the magnitude of the rows.
+
+    One far out would move the origin to where the rows have few digits.
+    """
     reach = X.largest if isinstance(X, Blocks) else largest_magnitude(X)
-    reference = np.clip(reference, -reach, reach)
+    return np.clip(reference, -reach, reach)
+
+
+def objective_about(X, weights, reference, form, threads):
+    """The same about centroids that are near the rows, wherever these are now."""
     if isinstance(X, Blocks):
         return BlockedObjective(X, weights, reference, form)
     rows = scale_rows(X, reference, form.bandwidth, by_products=True)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skdec.clustering._forces import clustering_forces, residual
-from skdec.clustering._form import make_objective
+from skdec.clustering._form import objective_about, within_reach
 from skdec.clustering._memberships import frequencies, memberships, target
 from skdec.clustering._objective import ClusteringObjective
 from skdec.clustering._optimizers import CentroidDescent
@@ -160,8 +160,9 @@ class JointTraining:
         self.encoder, self.settings = encoder, settings
         self._encode, self.threads = encode, threads
         self.form = start.form
-        # that of the start: its centroids are in the units of rows scaled about it
-        self.reference = start.start
+        # that of the start: its centroids are in the units of rows scaled about it,
+        # and an origin that went with the embedding would move them
+        self.reference = within_reach(start.start, Z)
         self.X, self.weights = X, weights._replace(values=weights.filled(X.shape[0]))
         # a copy: an encoder may give its input, or keep what it gives
         self.Z = Z.copy()
@@ -184,7 +185,7 @@ class JointTraining:
     def measure(self, Z):
         """The objective of an embedding."""
         form, threads = self.form, self.threads
-        return make_objective(Z, self.weights, self.reference, form, threads)
+        return objective_about(Z, self.weights, self.reference, form, threads)
 
     def run(self):
         """Refresh and follow until labels rest, or ``max_iter`` passes.

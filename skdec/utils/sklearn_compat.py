@@ -25,6 +25,10 @@ except ImportError:  # scikit-learn before 1.9
         return method
 
 
+# What is called inside may be an estimator of the user's, an encoder or a map: its
+# parameters are checked too.
+SKIP_NESTED_VALIDATION = False
+
 P = ParamSpec("P")
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -45,14 +49,16 @@ __all__ = [
 
 def fit_context(method: Callable[P, T]) -> Callable[P, T]:
     """Check an estimator's parameters, and tell callbacks, as scikit-learn does."""
-    decorated: Callable[P, T] = _fit_context(prefer_skip_nested_validation=True)(method)
+    decorated: Callable[P, T] = _fit_context(
+        prefer_skip_nested_validation=SKIP_NESTED_VALIDATION
+    )(method)
     return decorated
 
 
 def validate_params(constraints: dict[str, Any]) -> Callable[[F], F]:
     """Check the arguments of a function, as scikit-learn does."""
     decorator: Callable[[F], F] = _validate_params(
-        constraints, prefer_skip_nested_validation=True
+        constraints, prefer_skip_nested_validation=SKIP_NESTED_VALIDATION
     )
     return decorator
 

@@ -277,6 +277,20 @@ def test_training_starts_from_the_centroids_that_the_start_came_to(dtype):
     assert np.abs(off).max() < 0.01 * model.bandwidth_
 
 
+def test_the_origin_stays_where_it_was_when_the_embedding_shrinks(rng):
+    X = np.vstack([rng.random((8, 2)) + [9, 1], rng.random((8, 2)) + [1, 9]])
+    model = toy_model(2, encoder=Toy(rate=0)).fit(X)
+    encoder = clone(model.encoder).fit(X)
+    with Threads(1) as threads:
+        settings = Settings(batch_size=16)
+        training = training_from([0, 8], model, encoder, X, None, settings, threads)
+        places = [
+            training.measure(shrunk * X).rows.to_original(training.centers)
+            for shrunk in (1.0, 0.5, 0.01)
+        ]
+    assert_allclose(places, np.broadcast_to(X[[0, 8]], (3, 2, 2)), rtol=1e-12)
+
+
 def test_batches_by_default():
     X, _ = make_blobs(600, n_features=5, centers=3, random_state=1)
     encoder = toy_model().fit(X).encoder_
@@ -698,6 +712,15 @@ def test_an_encoding_is_not_the_rows_that_were_given():
     model = StudentTClustering(3, encoder=Same(X.shape[1]), random_state=0).fit(X)
     X[:] = 0
     assert_array_equal(model.encoding_, BLOBS)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"learning_rate": -1e-3}, {"n_components": 0}, {"n_components": 2.5}]
+)
+def test_parameters_of_the_encoder_are_checked(wrong, rng):
+    model = StudentTClustering(3, encoder=LinearEncoder(**wrong))
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))}.*LinearEncoder"):
+        model.fit(rng.normal(size=(60, 5)))
 
 
 def test_errors_of_parameters_come_before_the_pre_training(rng):
