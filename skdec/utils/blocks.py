@@ -407,10 +407,12 @@ def plain(found):
 def _delayed(X, lazily=False):
     """The blocks, one after the other, each with all columns.
 
-    Of what is lazy the graph is optimised with all that is computed together.
+    Of what is lazy the graph is optimised with all that is computed together, and
+    partitions of files stay as they are, which otherwise may be joined: results have
+    those of X.
     """
     if hasattr(X, "columns"):
-        return X.to_delayed()
+        return X.simplify().to_delayed(optimize_graph=False) if lazily else X.to_delayed()
     return list(np.ravel(X.rechunk({1: -1}).to_delayed(optimize_graph=not lazily)))
 
 

@@ -178,6 +178,18 @@ def test_data_frames_keep_names_and_unknown_lengths():
         model.predict(frames.rename(columns={"a": "z"}))
 
 
+def test_files_of_which_dask_would_join_partitions(tmp_path):
+    frame = pd.DataFrame(np.hstack([X, X]), columns=list("abcdefgh"))
+    for i, rows in enumerate(np.array_split(np.arange(len(X)), 16)):
+        frame.iloc[rows].to_parquet(tmp_path / f"{i:02}.parquet")
+    # of what is made of two columns of eight, Dask makes four partitions at once
+    frames = dd.read_parquet(tmp_path)[["a", "b"]].astype("float32")
+    model = StudentTClustering(5, random_state=0).fit(frames)
+    expected = StudentTClustering(5, random_state=0).fit(frame[["a", "b"]].astype("float32"))
+    assert np.array_equal(model.labels_.compute(), expected.labels_)
+    assert model.predict(frames).numblocks == (16,)
+
+
 @pytest.mark.parametrize(
     "change, error, words",
     [
