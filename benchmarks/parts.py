@@ -43,7 +43,7 @@ def generator(place):
 
 DASK = ("dask", "distributed")
 # of the encoder, in deep clustering
-VARIANTS = "plain", "augmented", "linear"
+VARIANTS = "plain", "augmented", "mapped", "linear"
 
 PARTS = {
     part.name: part
@@ -75,9 +75,16 @@ PARTS = {
         Part("deep.digits", "deep:digits", 4, ("torch",)),
         Part("deep.mnist", "deep:mnist", 50, ("torch",)),
         Part("deep.mnist-augmented", "deep:mnist_augmented", 50, ("torch",)),
+        Part("deep.mnist-augmented-map", "deep:mnist_augmented_map", 70, ("torch",)),
         Part("deep.mnist-10000", "deep:mnist_10000", 15, ("torch",)),
         Part(
             "deep.mnist-10000-augmented", "deep:mnist_10000_augmented", 15, ("torch",)
+        ),
+        Part(
+            "deep.mnist-10000-augmented-map",
+            "deep:mnist_10000_augmented_map",
+            15,
+            ("torch",),
         ),
         Part("deep.texts", "deep:texts", 10, ("torch",)),
         Part("deep.counts", "deep:counts", 10, ("torch",)),

@@ -33,6 +33,7 @@ from skdec.utils.weights import check_weights
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
+    from sklearn.base import BaseEstimator
 
     from skdec.utils.typing import Auto, Encoder, MatrixLike, RandomState
 
@@ -100,7 +101,7 @@ class StudentTClustering(FittedClustering):
         described in :mod:`skdec.encoders`.  It is cloned; the fitted clone is
         ``encoder_``.  If its ``random_state`` is None, a seed is drawn from this
         estimator's ``random_state``.  With ``encoder=None``, X itself is clustered.
-    init : {"k-means++", "random"}, callable or array of shape \
+    init : {"k-means++", "random"}, callable, estimator or array of shape \
             (n_clusters, n_features), default="k-means++"
         How the k-means runs that give the starts are seeded, as in
         :class:`sklearn.cluster.KMeans`.  Where there are at least 4 ``n_clusters``
@@ -108,6 +109,13 @@ class StudentTClustering(FittedClustering):
         components and goes on among all features.  A callable is given the distinct
         rows in which starts are found, in an order of their own (see Notes).  An array
         is itself the only start.
+        Of an estimator with ``fit_predict``, such as a pipeline of
+        :class:`ExactTSNE` and a clusterer, the means of its clusters are the only
+        start.  It is cloned and given the same rows, of the embedding if there is an
+        encoder, without weights.  Where a ``random_state`` of it is None, a seed is
+        drawn.  It must find ``n_clusters`` clusters; rows that it labels −1 have no
+        say.  With an encoder training begins there, without Student-t iterations
+        before.
     n_init : "auto" or int, default="auto"
         Number of k-means runs.  The one with the highest evidence (see ``evidence_``)
         is carried through the Student-t iterations.  Runs whose evidence differs from
@@ -248,7 +256,8 @@ class StudentTClustering(FittedClustering):
         several trainings failed.
 
     RuntimeWarning
-        If ``init`` is an array, which is one start, and ``n_init`` asks for more.
+        If ``init`` is an array or an estimator, which is one start, and ``n_init`` asks
+        for more.
 
     See Also
     --------
@@ -302,7 +311,12 @@ class StudentTClustering(FittedClustering):
         "bandwidth": [StrOptions({"auto"}), POSITIVE],
         "balance": [StrOptions({"auto"}), BALANCE],
         "encoder": [HasMethods(["fit", "transform", "step"]), None],
-        "init": [StrOptions({"k-means++", "random"}), callable, "array-like"],
+        "init": [
+            StrOptions({"k-means++", "random"}),
+            callable,
+            HasMethods(["fit_predict"]),
+            "array-like",
+        ],
         "n_init": [StrOptions({"auto"}), Range(Integral, 1, None, closed="left")],
         "n_trainings": [Range(Integral, 1, None, closed="left")],
         "max_iter": [Range(Integral, 1, None, closed="left")],
@@ -331,7 +345,7 @@ class StudentTClustering(FittedClustering):
         bandwidth: float | Auto = "auto",
         balance: float | Auto = "auto",
         encoder: Encoder | None = None,
-        init: str | Callable[..., ArrayLike] | ArrayLike = "k-means++",
+        init: str | Callable[..., ArrayLike] | BaseEstimator | ArrayLike = "k-means++",
         n_init: int | Auto = "auto",
         n_trainings: int = 1,
         max_iter: int = 300,
@@ -388,8 +402,8 @@ class StudentTClustering(FittedClustering):
         ------
         ValueError
             If X has fewer rows than ``n_clusters``, if it is sparse and lies so far
-            from zero that distances are lost, or if ``n_trainings`` is above 1 without
-            an encoder.
+            from zero that distances are lost, if ``init`` does not give ``n_clusters``
+            centroids, or if ``n_trainings`` is above 1 without an encoder.
         TypeError
             If X is a dask array and there is an encoder.
         FloatingPointError

@@ -25,13 +25,14 @@ from skdec.clustering._fixed_embedding import (
     cluster_first_embedding,
 )
 from skdec.clustering._form import Automatic, Form, make_objective, resolve_form
+from skdec.clustering._init import MAX_SEED, check_init, is_clusterer, is_single
 from skdec.clustering._joint_training import learn
 from skdec.clustering._memberships import most_probable
 from skdec.clustering._prediction import encoded
 from skdec.clustering._result import ClusteringResult
 from skdec.clustering._scaled_rows import scale_rows
 from skdec.clustering._snapshot import snapshots
-from skdec.clustering._starts import check_init, find_starts
+from skdec.clustering._starts import find_starts
 from skdec.clustering._stream import (
     Stream,
     after_fit,
@@ -52,7 +53,6 @@ if TYPE_CHECKING:
 N_INIT, ENCODER_N_INIT = 40, 10
 
 ENCODER_BATCH = 256
-MAX_SEED = np.iinfo(np.int32).max
 
 
 @dataclass(frozen=True)
@@ -116,10 +116,11 @@ def _cluster(X, weights, params, reports, watch, random_state=None):
 
 def _seeds(params, init, random_state):
     """A seed for each start."""
-    if isinstance(init, np.ndarray) and params.n_init not in ("auto", 1):
+    if is_single(init) and params.n_init not in ("auto", 1):
+        what = "Estimator" if is_clusterer(init) else "Explicit initial center position"
         warn(
-            "Explicit initial center position passed: performing only one init in "
-            f"StudentTClustering instead of n_init={params.n_init}",
+            f"{what} passed: performing only one init in StudentTClustering instead of "
+            f"n_init={params.n_init}",
             RuntimeWarning,
         )
     few = N_INIT if params.encoder is None else ENCODER_N_INIT

@@ -164,7 +164,12 @@ def cluster_first_embedding(carrier, form):
     With ν = 1 the ends of the starts differ more than the starts, and are chosen by the
     centroids, which the encoder will pull rows to: by the density of an even mixture
     around them, of those that emptied the fewest clusters.
+
+    Clusters of an estimator of the user's are the start as they are.  Iterations with
+    ν = 1 and b = 1 would give up what it has found beyond k-means.
     """
+    if carrier.starts.of_clusterer:
+        return carrier.held(form)
     outcomes = []
     for start in carrier.ranked(form):
         outcomes.append(carrier.of_sample(start, form))
@@ -255,6 +260,12 @@ class Carrier:
             begin = outcome.objective.rows.to_original(outcome.centers)
         rows, weights = self.starts.rows, self.starts.weights
         return self._carry("rows", rows, weights, start, form, self.settings, begin)
+
+    def held(self, form):
+        """The first start itself, among all rows."""
+        starts, settings = self.starts, replace(self.settings, max_iter=0)
+        start = self.ranked(form)[0]
+        return self._carry("rows", starts.rows, starts.weights, start, form, settings)
 
     def _carry(self, stage, X, weights, start, form, settings, begin=None):
         which = Run(stage, self._number(start), len(self._tried))

@@ -1,4 +1,7 @@
-"""Where the centroids start: scikit-learn's k-means, run from several seeds."""
+"""Where the centroids start: scikit-learn's k-means, run from several seeds.
+
+Or what the user gives instead (``_init``).
+"""
 
 from dataclasses import dataclass
 from itertools import count
@@ -9,6 +12,7 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.random import sample_without_replacement
 
+from skdec.clustering._init import Sample, called, clustered, given, is_clusterer
 from skdec.clustering._precision import check_precision
 from skdec.clustering._spread import (
     Spread,
@@ -19,8 +23,7 @@ from skdec.clustering._spread import (
 from skdec.utils.blocks import Blocks
 from skdec.utils.components import about_mean, weighted_mean
 from skdec.utils.duplicates import merge_rows
-from skdec.utils.numbers import largest_magnitude, power_of_two
-from skdec.utils.validation import check_matrix, with_short_indices
+from skdec.utils.validation import with_short_indices
 from skdec.utils.warn import warn
 from skdec.utils.weights import Weights
 
@@ -41,58 +44,12 @@ COMPONENTS_ERROR = 1e-3
 # On fewer numbers, k-means runs side by side lose more time than they gain.
 WORTH_A_THREAD = 2**16
 
-# Centroids that are given are cut off here, in units of the largest entry of X.
-FARTHEST_INIT = 1e6
-
 
 class KMeansEnd(NamedTuple):
     """Where a k-means run ended."""
 
     inertia: float
     centers: np.ndarray
-
-
-def check_init(init, n_clusters, n_features=None):
-    """An array of starting centroids as float64, checked; names and callables pass."""
-    if isinstance(init, str) or callable(init):
-        return init
-    return check_array_init(init, n_clusters, n_features)
-
-
-def check_array_init(init, n_clusters, n_features=None):
-    """Starting centroids as float64; of any number of columns if that is not known."""
-    centers = check_matrix(init, "init").astype(np.float64)
-    if n_features is None:
-        n_features = centers.shape[1]
-    if centers.shape != (n_clusters, n_features):
-        raise ValueError(
-            f"init must have shape ({n_clusters}, {n_features}), a row for each "
-            f"cluster and a column for each feature clustered; got {centers.shape}"
-        )
-    return centers
-
-
-class Sample(NamedTuple):
-    """Rows in which starts are found, in a unit that keeps squares in range."""
-
-    rows: object  # {ndarray, CSR matrix}
-    weight: np.ndarray
-    unit: float  # a power of two, by which division is exact
-
-    @classmethod
-    def of(cls, X, weight):
-        """A sample of rows X, which keep their dtype."""
-        unit = power_of_two(largest_magnitude(X))
-        rows = (X / X.dtype.type(unit)).astype(X.dtype, copy=False)
-        return cls(rows, weight, unit)
-
-    def to_internal(self, points):
-        """Points from the units of X to those of the sample."""
-        return points / self.unit
-
-    def to_original(self, points):
-        """Points, or lengths, from the unit of the sample to those of X."""
-        return points * self.unit
 
 
 @dataclass(frozen=True)
@@ -107,6 +64,7 @@ class Starts:
     spread: Spread  # of the first, in the units of X
     n_rows: float  # effective number of the sample's rows, (Σ w)² / Σ w²
     too_few: bool  # fewer distinct rows than clusters
+    of_clusterer: bool  # found by an estimator of the user's
 
 
 def find_starts(X, weights, init, n_clusters, seeds, threads):
@@ -124,7 +82,7 @@ def find_starts(X, weights, init, n_clusters, seeds, threads):
         Rows, validated.
     weights : Weights
         Their weights, not all zero.
-    init : str, callable or ndarray of shape (n_clusters, n_features)
+    init : str, callable, estimator or ndarray of shape (n_clusters, n_features)
         As given to the estimator; checked.
     n_clusters : int
         Number of centroids.
@@ -153,11 +111,12 @@ def find_starts(X, weights, init, n_clusters, seeds, threads):
     if sparse.issparse(sample) and sample.shape[0] > 1:
         _check_sparse(scaled.rows, sample_weight)
     if isinstance(init, np.ndarray):
-        # no row is near a centroid so far out, so that it is placed among the rows
-        found = [np.clip(scaled.to_internal(init), -FARTHEST_INIT, FARTHEST_INIT)]
+        found = [given(init, scaled)]
     elif sample.shape[0] <= n_clusters:
         dense = scaled.rows.toarray() if sparse.issparse(sample) else scaled.rows
         found = [np.resize(dense, (n_clusters, sample.shape[1]))]
+    elif is_clusterer(init):
+        found = [clustered(init, scaled, n_clusters, seeds[0])]
     else:
         found = _k_means(scaled, init, n_clusters, seeds, threads)
     spread = within_spread(scaled.rows, sample_weight, found[0])
@@ -180,6 +139,7 @@ def find_starts(X, weights, init, n_clusters, seeds, threads):
         spread=spread._replace(distance=scaled.to_original(spread.distance)),
         n_rows=float(sample_weight.sum() ** 2 / np.square(sample_weight).sum()),
         too_few=too_few,
+        of_clusterer=is_clusterer(init),
     )
 
 
@@ -214,7 +174,7 @@ def _k_means(sample, init, n_clusters, seeds, threads):
 
     inits, spaces = [init] * len(seeds), [None]
     if callable(init):
-        inits = [_called(init, sample, n_clusters, seed) for seed in seeds]
+        inits = [called(init, sample, n_clusters, seed) for seed in seeds]
     elif len(seeds) > 1:
         spaces.append(_components(sample, n_clusters, seeds[0]))
 
@@ -234,13 +194,6 @@ def _k_means(sample, init, n_clusters, seeds, threads):
     fitted = threads.map(run, list(zip(count(), seeds, inits)), side_by_side)
     order = np.argsort([ended.inertia for ended in fitted], kind="stable")
     return [fitted[i].centers for i in order]
-
-
-def _called(init, sample, n_clusters, seed):
-    """Centroids, in the unit inside, that a callable gives for rows in those of X."""
-    rows = sample.to_original(sample.rows)
-    first = init(rows, n_clusters, random_state=np.random.RandomState(seed))
-    return sample.to_internal(check_array_init(first, n_clusters, rows.shape[1]))
 
 
 def _components(sample, n_clusters, seed):

@@ -412,7 +412,9 @@ def _delayed(X, lazily=False):
     those of X.
     """
     if hasattr(X, "columns"):
-        return X.simplify().to_delayed(optimize_graph=False) if lazily else X.to_delayed()
+        return (
+            X.simplify().to_delayed(optimize_graph=False) if lazily else X.to_delayed()
+        )
     return list(np.ravel(X.rechunk({1: -1}).to_delayed(optimize_graph=not lazily)))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.cluster import KMeans
 from sklearn.datasets import make_blobs
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
@@ -18,6 +19,7 @@ from skdec.clustering._form import Form, make_objective
 from skdec.clustering._joint_training import JointTraining
 from skdec.clustering._training import Settings
 from skdec.encoders import LinearEncoder
+from skdec.utils.duplicates import merge_rows
 from skdec.utils.threads import Threads
 from skdec.utils.weights import Weights
 from tests import naive
@@ -277,8 +279,25 @@ def test_training_starts_from_the_centroids_that_the_start_came_to(dtype):
     assert np.abs(off).max() < 0.01 * model.bandwidth_
 
 
+def test_training_starts_from_the_clusters_of_an_estimator(rng):
+    seen = []
+
+    def keep(n_iter, kl, clusters):
+        seen.append((clusters.stage, clusters.cluster_centers))
+
+    init, X = KMeans(3, n_init=1, max_iter=1, random_state=3), BLOBS
+    model = toy_model(encoder=Toy(rate=0), init=init, callback=keep)
+    model.fit(X)
+    rows, _ = merge_rows(X[:, :2], np.ones(len(X)))
+    labels = clone(init).fit_predict(rows)
+    means = [rows[labels == j].mean(axis=0) for j in range(3)]
+    assert {stage for stage, _ in seen} == {"encoder"}
+    assert_allclose(seen[0][1], means, rtol=1e-6)
+    assert not model.start_kept_
+
+
 def test_the_origin_stays_where_it_was_when_the_embedding_shrinks(rng):
-    X = np.vstack([rng.random((8, 2)) + [9, 1], rng.random((8, 2)) + [1, 9]])
+    X = rng.random((16, 2)) + np.repeat([[9, 1], [1, 9]], 8, axis=0)
     model = toy_model(2, encoder=Toy(rate=0)).fit(X)
     encoder = clone(model.encoder).fit(X)
     with Threads(1) as threads:

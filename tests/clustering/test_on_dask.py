@@ -185,7 +185,9 @@ def test_files_of_which_dask_would_join_partitions(tmp_path):
     # of what is made of two columns of eight, Dask makes four partitions at once
     frames = dd.read_parquet(tmp_path)[["a", "b"]].astype("float32")
     model = StudentTClustering(5, random_state=0).fit(frames)
-    expected = StudentTClustering(5, random_state=0).fit(frame[["a", "b"]].astype("float32"))
+    expected = StudentTClustering(5, random_state=0).fit(
+        frame[["a", "b"]].astype("float32")
+    )
     assert np.array_equal(model.labels_.compute(), expected.labels_)
     assert model.predict(frames).numblocks == (16,)
 

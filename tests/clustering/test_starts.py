@@ -7,13 +7,17 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from sklearn.base import BaseEstimator, ClusterMixin, clone
 from sklearn.cluster import KMeans
-from sklearn.datasets import make_blobs
+from sklearn.datasets import load_digits, make_blobs
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from skdec import StudentTClustering
+from skdec import ExactTSNE, StudentTClustering
 from skdec.clustering._starts import Sample, _components
+from skdec.utils.duplicates import merge_rows
 from tests.clustering.common import BLOBS, TRUTH, distances_from_mean
 
 
@@ -50,6 +54,100 @@ def test_callable_init_gets_a_random_state():
 
     model = StudentTClustering(4, init=init, random_state=0).fit(BLOBS)
     assert adjusted_rand_score(TRUTH, model.labels_) > 0.95
+
+
+class Split(ClusterMixin, BaseEstimator):
+    """Labels rows by a rule; keeps what it was given."""
+
+    given = []
+
+    def __init__(self, rule, random_state=None):
+        self.rule, self.random_state = rule, random_state
+
+    def fit(self, X, y=None):
+        return self
+
+    def fit_predict(self, X, y=None):
+        self.given.append((X, self.random_state))
+        return self.rule(X)
+
+
+def by_quadrant(X):
+    """Numbers of clusters need not be consecutive."""
+    return 5 * (X[:, 0] > 1) + 2 * (X[:, 1] > -2)
+
+
+def noisy(X):
+    """Every fifth row is noise."""
+    return np.where(np.arange(len(X)) % 5, by_quadrant(X), -1)
+
+
+@pytest.mark.parametrize("rule", [by_quadrant, noisy])
+@pytest.mark.parametrize("stored", [np.asarray, sparse.csr_matrix])
+@pytest.mark.parametrize("factor", [1.0, 1e-30, 1e30])
+def test_clusters_of_an_estimator_are_the_start(rule, stored, factor, rng):
+    def dense(X):
+        return rule(X.toarray() / factor if sparse.issparse(X) else X / factor)
+
+    X, weight = BLOBS * factor, rng.integers(0, 3, len(BLOBS)).astype(float)
+    X, weight = np.vstack([X, X]), np.tile(weight, 2)  # they are merged
+    model = StudentTClustering(4, init=Split(dense), random_state=0)
+    model.fit(stored(X), sample_weight=weight)
+    rows, total = merge_rows(X, weight)
+    labels = rule(rows / factor)
+    means = [
+        np.average(rows[labels == j], axis=0, weights=total[labels == j])
+        for j in np.unique(labels[labels >= 0])
+    ]
+    expected = StudentTClustering(4, init=np.array(means)).fit(X, sample_weight=weight)
+    assert_allclose(
+        model.cluster_centers_, expected.cluster_centers_, atol=1e-6 * factor
+    )
+    assert_array_equal(model.labels_, expected.labels_)
+
+
+def test_an_estimator_is_cloned_and_given_a_seed():
+    Split.given.clear()
+    def by_sign(X):
+        return 2 * (X[:, 0] > 0) + (X[:, 1] > 0)
+
+    given = make_pipeline(StandardScaler(), Split(by_sign))
+    with_seed = make_pipeline(StandardScaler(), Split(by_sign, random_state=7))
+    for init in (given, with_seed):
+        for _ in range(2):
+            StudentTClustering(4, init=init, random_state=0).fit(BLOBS)
+    seeds = [seed for _, seed in Split.given]
+    assert seeds[0] == seeds[1] is not None
+    assert seeds[2:] == [7, 7]
+    assert given.get_params()["split__random_state"] is None
+    model = StudentTClustering(4, init=given).set_params(init__split__random_state=3)
+    assert clone(model).init[-1].random_state == 3
+
+
+@pytest.mark.parametrize(
+    "rule, told",
+    [
+        (lambda X: X[:, 0] > 0, "init must label 300 rows by integers; .* bool"),
+        (lambda X: np.zeros(3, int), r"of shape \(3,\)"),
+        (lambda X: by_quadrant(X) // 4, "n_clusters=4 clusters; it found [12] in 300"),
+        (lambda X: np.full(len(X), -1), "it found 0"),
+    ],
+)
+def test_an_estimator_that_gives_no_such_clusters(rule, told):
+    with pytest.raises(ValueError, match=told):
+        StudentTClustering(4, init=Split(rule)).fit(BLOBS)
+
+
+def test_an_estimator_is_one_start():
+    with pytest.warns(RuntimeWarning, match="Estimator passed: performing only one"):
+        StudentTClustering(4, init=KMeans(4, random_state=0), n_init=3).fit(BLOBS)
+
+
+def test_clusters_of_a_map_are_a_start():
+    X, y = load_digits(return_X_y=True)
+    init = make_pipeline(ExactTSNE(perplexity=10, exaggeration=4), KMeans(10))
+    model = StudentTClustering(10, init=init, random_state=0).fit(X)
+    assert adjusted_rand_score(y, model.labels_) > 0.6
 
 
 def test_large_data_start_from_a_sample(monkeypatch):
