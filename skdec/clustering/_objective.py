@@ -4,7 +4,6 @@ from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import numpy as np
-from scipy import sparse
 from scipy.special import betaln, gammaln
 
 from skdec.clustering._memberships import inverse_frequencies
@@ -176,10 +175,7 @@ class ClusteringObjective:
         if labels is None:
             labels, _ = self.nearest(centers)
         weight = self.weight.astype(np.float64)
-        where = labels, np.arange(len(labels))
-        members = sparse.csr_matrix((weight, where), (len(centers), len(labels)))
-        mass = np.asarray(members.sum(axis=1)).reshape(-1)
-        sums = self.rows.sums_of(members, mass)
+        sums, mass = self.rows.cluster_sums(weight, labels, len(centers))
         means = np.divide(
             sums, mass[:, None], out=centers.copy(), where=mass[:, None] > 0
         )

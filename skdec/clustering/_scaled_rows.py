@@ -18,6 +18,7 @@ from scipy import sparse
 from sklearn.utils import gen_batches
 
 from skdec.clustering._precision import check_precision, is_lost
+from skdec.clustering._spread import ClusterSums, cluster_sums
 from skdec.kernels.types import (
     Centers,
     LaneRows,
@@ -277,15 +278,11 @@ class DenseScaledRows:
         """Some of the rows in the units inside, dense."""
         return (self.X[rows].astype(np.float64) - self.origin) * self.scale
 
-    def sums_of(self, members, mass):
-        """Weighted sums of the rows in the units inside.
-
-        ``members`` is a sparse matrix of weights, a row for each sum, and ``mass`` the
-        sums of these rows.
-        """
-        sums = members @ self.X
-        sums = sums.toarray() if sparse.issparse(sums) else np.asarray(sums)
-        return (sums - np.outer(mass, self.origin.astype(np.float64))) * self.scale
+    def cluster_sums(self, weight, labels, n_clusters):
+        """Weighted sums of the rows of each cluster in the units inside."""
+        sums, mass = cluster_sums(self.X, weight, labels, n_clusters)
+        moved = sums - np.outer(mass, self.origin.astype(np.float64))
+        return ClusterSums(moved * self.scale, mass)
 
 
 class ProductScaledRows(DenseScaledRows):

@@ -62,14 +62,32 @@ def within_spread(rows, weight, centers):
     return Spread(np.sqrt(variance), float(np.clip(dimension, 1, n_features)))
 
 
+class ClusterSums(NamedTuple):
+    """What the rows of each cluster sum up to."""
+
+    rows: np.ndarray  # Σ w x, (n_clusters, n_features), float64
+    weight: np.ndarray  # Σ w
+
+
+def cluster_sums(rows, weight, labels, n_clusters):
+    """Weighted sums of the rows of each cluster, dense.
+
+    In batches: a product takes all of its rows in double precision.
+    """
+    sums = np.zeros((n_clusters, rows.shape[1]))
+    for batch in gen_batches(rows.shape[0], ROWS_PER_DISTANCE):
+        some = labels[batch]
+        where = some, np.arange(len(some))
+        members = sparse.csr_matrix((weight[batch], where), (n_clusters, len(some)))
+        part = members @ rows[batch]
+        sums += part.toarray() if sparse.issparse(part) else part
+    return ClusterSums(sums, np.bincount(labels, weights=weight, minlength=n_clusters))
+
+
 def cluster_means(rows, weight, labels, n_clusters):
     """Weighted means of the rows of each cluster, 0 where there are none; dense."""
-    where = labels, np.arange(len(labels))
-    members = sparse.csr_matrix((weight, where), (n_clusters, len(labels)))
-    mass = np.asarray(members.sum(axis=1)).reshape(-1)
-    sums = members @ rows
-    sums = sums.toarray() if sparse.issparse(sums) else np.asarray(sums)
-    return sums / np.maximum(mass, TINY)[:, None]
+    sums = cluster_sums(rows, weight, labels, n_clusters)
+    return sums.rows / np.maximum(sums.weight, TINY)[:, None]
 
 
 def _nearest(rows, centers):

@@ -108,6 +108,7 @@ def test_clusters_of_an_estimator_are_the_start(rule, stored, factor, rng):
 
 def test_an_estimator_is_cloned_and_given_a_seed():
     Split.given.clear()
+
     def by_sign(X):
         return 2 * (X[:, 0] > 0) + (X[:, 1] > 0)
 
@@ -185,13 +186,14 @@ def test_any_number_of_rows_without_weight(n_merged, stored, batch_size, monkeyp
     assert model.n_steps_ == plain.n_steps_
 
 
-def test_large_data_are_not_copied(monkeypatch, tmp_path):
+@pytest.mark.parametrize("form", [{}, {"dof": 4.0, "balance": 0.5}])
+def test_large_data_are_not_copied(form, monkeypatch, tmp_path):
     monkeypatch.setattr("skdec.clustering._starts.MERGED_ENTRIES", 2**14)
     monkeypatch.setattr("skdec.clustering._starts.MERGED_ROWS", 400)
     rng = np.random.default_rng(0)
     np.save(tmp_path / "X.npy", rng.normal(size=(100_000, 40)).astype(np.float32))
     X = np.load(tmp_path / "X.npy", mmap_mode="r")
-    model = StudentTClustering(5, n_init=1, max_iter=2, tol=100, random_state=0)
+    model = StudentTClustering(5, n_init=1, max_iter=2, tol=100, random_state=0, **form)
     model.fit(X[:20_000])  # compiles
     tracemalloc.start()
     model.fit(X)
