@@ -74,7 +74,10 @@ def workers_memory():
     if client is None:
         return available()
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
-    return sum(worker["memory_limit"] or available() for worker in workers)
+    limits = sum(worker["memory_limit"] or 0 for worker in workers)
+    # those without a limit share what their machine has
+    machines = {worker["host"] for worker in workers if not worker["memory_limit"]}
+    return limits + sum(available() for _ in machines)
 
 
 def by_place(parts):

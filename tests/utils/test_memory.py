@@ -12,7 +12,7 @@ from sklearn.neighbors import kneighbors_graph
 
 from skdec import ExactTSNE
 from skdec.tsne._checks import check_neighbour_memory, memory_of_rows
-from skdec.utils import memory
+from skdec.utils import cluster, memory
 from tests.tsne.common import SHORT
 
 
@@ -204,11 +204,80 @@ def test_memory_that_there_is(monkeypatch, tmp_path):
     meminfo = tmp_path / "meminfo"
     meminfo.write_text("MemTotal: 9 kB\nMemAvailable:    7 kB\n")
     monkeypatch.setattr(memory, "MEMINFO", meminfo)
+    monkeypatch.setattr(memory, "OWN_GROUPS", tmp_path / "none")
     assert memory.available() == 7 * 1024
     meminfo.write_text("MemTotal: 9 kB\n")
     assert memory._of_machine() == np.inf
     monkeypatch.setattr(memory, "MEMINFO", tmp_path / "none")
     assert memory._of_machine() == np.inf
+
+
+class Workers:
+    """What a client of Dask's tells of its workers."""
+
+    def __init__(self, *limits):
+        self.limits = limits
+
+    def scheduler_info(self, n_workers):
+        workers = {
+            f"tcp://{i}": {"memory_limit": limit, "host": host}
+            for i, (limit, host) in enumerate(self.limits)
+        }
+        return {"workers": workers}
+
+
+def test_workers_without_a_limit_share_their_machine(monkeypatch):
+    monkeypatch.setattr(cluster, "available", lambda: 1000)
+    for limits, expected in (
+        ([(300, "a"), (400, "a")], 700),
+        ([(None, "a"), (0, "a"), (None, "a")], 1000),
+        ([(None, "a"), (0, "b"), (300, "b")], 2300),
+    ):
+        client = Workers(*limits)
+        monkeypatch.setattr(cluster, "current_client", lambda client=client: client)
+        assert cluster.workers_memory() == expected
+
+
+GROUPS_V1 = {
+    "memory/memory.limit_in_bytes": "9000",
+    "memory/memory.usage_in_bytes": "1000",
+    "memory/memory.stat": "cache 7\ntotal_inactive_file 300\n",
+    "memory/job/memory.limit_in_bytes": "5000",
+    "memory/job/memory.usage_in_bytes": "1000",
+    "memory/job/memory.stat": "total_inactive_file 20\n",
+}
+GROUPS_V2 = {
+    "memory.max": "max",
+    "job/memory.max": "8000",
+    "job/memory.current": "3000",
+    "job/memory.stat": "anon 5\ninactive_file 100\n",
+    "job/step/memory.max": "max",
+}
+
+
+@pytest.mark.parametrize(
+    "own, files, expected",
+    [
+        ("4:memory:/job\n1:cpu:/\n0::/\n", GROUPS_V1, 4020),
+        ("4:cpu,memory:/seen/by/the/host\n", GROUPS_V1, 8300),
+        ("0::/job/step\n", GROUPS_V2, 5100),
+        ("0::/job\n", {**GROUPS_V2, "job/memory.current": "9000"}, 0),
+        ("0::/other\n", GROUPS_V2, np.inf),
+        ("1:cpu:/job\n", GROUPS_V1, np.inf),
+        (None, GROUPS_V2, np.inf),
+    ],
+)
+def test_limits_of_containers_are_seen(own, files, expected, monkeypatch, tmp_path):
+    for name, text in files.items():
+        path = tmp_path / "groups" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    if own is not None:
+        (tmp_path / "own").write_text(own)
+    monkeypatch.setattr(memory, "GROUPS", tmp_path / "groups")
+    monkeypatch.setattr(memory, "OWN_GROUPS", tmp_path / "own")
+    assert memory._of_groups() == expected
+    assert memory.available() <= expected
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits addresses")
