@@ -162,10 +162,12 @@ def dense_affinities(distances, bandwidths, joint, dtype, threads, weights=None)
     cycle = np.empty(0) if weights is None else np.concatenate([weights, weights])
 
     def task(first, last):
-        columns = slice(first + 1, last + n // 2)
-        if columns.stop > n:
-            columns = np.arange(columns.start, columns.stop) % n
-        D = distances.between(distances.rows[first:last], columns)
+        # around the end in two slices: of an index of columns the rows would be copied,
+        # half of them all for each thread
+        rows, stop = distances.rows[first:last], last + n // 2
+        runs = slice(first + 1, min(stop, n)), slice(0, max(stop - n, 0))
+        parts = [distances.between(rows, run) for run in runs if run.start < run.stop]
+        D = parts[0] if len(parts) == 1 else np.hstack(parts)
         affinities.symmetric_rows(D, first, twice, cycle, joint, P, negentropy)
         p, pairs = P[first:last], 1.0
         if weights is not None:

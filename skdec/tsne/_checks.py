@@ -165,20 +165,38 @@ def check_connected(X, n_finite, name="X", whom="another sample"):
         )
 
 
-def check_memory(n_samples, itemsize, there_is, metric="euclidean"):
+FEWER_FEATURES = "Some 50 principal components of the rows need less"
+
+
+def check_memory(n_samples, itemsize, there_is, metric="euclidean", rows=0):
     """Raise now rather than minutes later, or by the system's end of the process.
 
     Where the metric is a function all of P is made, and made symmetric, in float64.
+    The ``rows`` take so many bytes beside it.
     """
-    needed = n_samples * (n_samples // 2) * itemsize
+    P = n_samples * (n_samples // 2) * itemsize
     if callable(metric):
-        needed += 2 * 8 * n_samples**2
+        P += 2 * 8 * n_samples**2
+    needed = P + rows
     if needed > there_is:
+        less = FEWER_FEATURES
+        if rows < P:
+            less = "affinities='neighbors' needs far less"
+            less += "; precision='single' half" if itemsize == 8 else ""
         raise MemoryError(
             f"affinities='exact' of {n_samples} samples need {needed / 1e9:.3g} "
-            f"GB of memory, and {there_is / 1e9:.3g} GB are available. "
-            "affinities='neighbors' needs far less"
-            + ("; precision='single' half" if itemsize == 8 else "")
+            f"GB of memory, and {there_is / 1e9:.3g} GB are available. {less}"
+        )
+
+
+def check_rows_memory(X, metric, there_is):
+    """The same of the rows alone, before they are copied."""
+    needed = memory_of_copy(X, metric)
+    if needed > there_is:
+        raise MemoryError(
+            f"of X of shape {X.shape} a copy in double precision is compared, which "
+            f"needs {needed / 1e9:.3g} GB of memory, and {there_is / 1e9:.3g} GB are "
+            f"available. {FEWER_FEATURES}"
         )
 
 
@@ -201,6 +219,9 @@ def check_neighbour_memory(n_samples, n_neighbors, rows, itemsize, there_is):
                 "components of them (TruncatedSVD), or a graph of their neighbors "
                 "with metric='precomputed', need less"
             )
+        elif rows.held + rows.start > 2 * (lists + P):  # for the most part
+            less = FEWER_FEATURES
+            less += ", as does init='random'" if rows.start else ""
         else:
             less = "A smaller perplexity needs less, three neighbors for each unit"
             less += "; precision='single' a smaller P" if itemsize == 8 else ""
@@ -243,16 +264,25 @@ class RowsMemory(NamedTuple):
     start: int = 0  # while the map's start is found
 
 
+def memory_of_copy(X, metric):
+    """What the rows take as they are compared: in float64, but in blocks nothing."""
+    if isinstance(X, Blocks) or metric == "precomputed":
+        return 0
+    if sparse.issparse(X):
+        return X.nnz * 8 + X.indices.nbytes
+    return X.shape[0] * X.shape[1] * 8
+
+
 def memory_of_rows(X, metric):
     """What rows, or distances, take beside X, as ``RowsMemory``."""
-    if isinstance(X, Blocks) or metric == "precomputed":
+    copy = memory_of_copy(X, metric)
+    if copy == 0:
         return RowsMemory(0)
     if not sparse.issparse(X):  # centred in float64, and the index in float32
         each = 8 + 4
         if metric == "cosine":  # of length 1 where and for what is looked, and squared
             each += 3 * 8
         return RowsMemory(X.shape[0] * X.shape[1] * each)
-    copy = X.nnz * 8 + X.indices.nbytes
     if metric not in ("euclidean", "l2", "cosine"):  # scikit-learn's loops
         return RowsMemory(copy)
     # of sparse products a block is dense, and so are the columns that it is sorted by

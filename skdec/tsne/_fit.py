@@ -19,6 +19,8 @@ from skdec.tsne._checks import (
     check_graph_memory,
     check_memory,
     check_neighbour_memory,
+    check_rows_memory,
+    memory_of_copy,
     memory_of_rows,
     memory_of_start,
     resolve_perplexities,
@@ -90,6 +92,8 @@ def embed(X, params, sample_weight=None, previous=None, fixed=None):
         there_is = available()
         if params.affinities != "precomputed" and is_graph(X, params.metric):
             check_graph_memory(X, n_neighbors, there_is)
+        elif params.affinities != "precomputed":
+            check_rows_memory(X, params.metric, there_is)
         # how many points there are is known when identical rows have been found
         points = _points(X, weights, params, fixed)
         exact = takes_all_pairs(X, params, points.n_points)
@@ -213,7 +217,8 @@ def _check_memory(X, params, points, exact, n_neighbors, dtype, there_is):
     """Raise if there is less memory than the fit will take, as far as that is known."""
     n_points, metric = points.n_points, params.metric
     if exact:
-        check_memory(n_points, dtype.itemsize, there_is, metric)
+        rows = memory_of_copy(X, metric)
+        check_memory(n_points, dtype.itemsize, there_is, metric, rows)
     elif params.affinities == "precomputed":
         check_given_memory(X, there_is)
     else:

@@ -7,23 +7,24 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import gen_batches
 
-# Rows are hashed so many at a time, column by column.
-HASHED_ROWS = 4096
+# Rows are hashed so many at a time, of so many numbers, column by column.
+HASHED_ROWS, HASHED_ENTRIES = 4096, 2**20
 
 # Of Steele & Vigna (2022), as good for products modulo 2^64 as they come.
 MULTIPLIER = np.uint64(0xF1357AEA2E62A9C5)
 
 
 def row_keys(X):
-    """Return the content of each row of X as bytes (−0.0 counts as 0.0)."""
-    if sparse.issparse(X):
+    """Yield the content of each row of X as bytes (−0.0 counts as 0.0)."""
+    if not sparse.issparse(X):
+        yield from (row.tobytes() for row in _plain(X))
+        return
+    if not (X.has_canonical_format and X.data.all()):
         X = X.copy()
         X.sum_duplicates()
         X.eliminate_zeros()
-        data = np.split(X.data, X.indptr[1:-1])
-        columns = np.split(X.indices.astype(np.int64), X.indptr[1:-1])
-        return [a.tobytes() + b.tobytes() for a, b in zip(columns, data, strict=True)]
-    return [row.tobytes() for row in _plain(X)]
+    for a, b in pairwise(X.indptr):
+        yield X.indices[a:b].astype(np.int64).tobytes() + X.data[a:b].tobytes()
 
 
 def _plain(X):
@@ -39,7 +40,8 @@ def row_hashes(X):
         keys = (blake2b(key, digest_size=8).digest() for key in row_keys(X))
         return np.frombuffer(b"".join(keys), np.uint64)
     hashes = np.zeros(len(X), np.uint64)
-    for b in gen_batches(len(X), HASHED_ROWS):
+    size = min(HASHED_ROWS, max(1, HASHED_ENTRIES // max(1, X.shape[1])))
+    for b in gen_batches(len(X), size):
         bits, h = _plain(X[b]).view(f"u{X.itemsize}"), hashes[b]
         for column in bits.T:
             h ^= column
@@ -51,9 +53,7 @@ def row_hashes(X):
 
 def first_identical(X):
     """For each row of X, the index of the first one identical to it."""
-    if sparse.issparse(X):
-        return first_occurrences(row_keys(X))
-    first = np.arange(len(X))
+    first = np.arange(X.shape[0])
     _, which, count = np.unique(row_hashes(X), return_inverse=True, return_counts=True)
     alike = np.flatnonzero(count[which] > 1)
     first[alike] = alike[first_occurrences(row_keys(X[alike]))]

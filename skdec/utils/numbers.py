@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
+from sklearn.utils import gen_batches
 
 # Largest |coordinate| whose squared distances, summed over dimensions, stay finite.  In
 # double precision, which is used for far points, they do so divided by the smallest ν.
@@ -47,6 +48,10 @@ def working_dtype(dtype: Any, largest: float, name: str) -> np.dtype[Any]:
     return dtype
 
 
+# Medians are taken of so many numbers at a time.
+MEDIAN_ENTRIES = 2**18
+
+
 def some_rows(n):
     """Of n rows at most a thousand, as a slice."""
     return slice(None, None, -(-n // 1000))
@@ -57,4 +62,8 @@ def central_row(rows):
 
     A few rows far out hardly change them; about a mean all others would lose digits.
     """
-    return np.median(rows[some_rows(len(rows))], axis=0)
+    some = rows[some_rows(len(rows))]
+    # of few features at a time: a median takes a copy
+    size = max(1, MEDIAN_ENTRIES // len(some))
+    parts = [np.median(some[:, b], axis=0) for b in gen_batches(some.shape[1], size)]
+    return np.concatenate(parts)

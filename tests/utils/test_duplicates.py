@@ -1,5 +1,7 @@
 """Identical rows, merged and in order."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -42,6 +44,25 @@ def test_entries_in_parts_are_one_entry(rng):
     model = StudentTClustering(3, random_state=0).fit(X)
     assert not parts.has_canonical_format
     assert_allclose(model.transform(parts), model.transform(X), rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        sparse.random(20_000, 3000, 0.02, "csr", random_state=0),
+        np.random.default_rng(0).normal(size=(600, 20_000)),
+    ],
+    ids=["sparse", "wide"],
+)
+def test_identical_rows_are_found_without_a_copy_of_all(X):
+    stored = X.data.nbytes if sparse.issparse(X) else X.nbytes
+    first_identical(X[:2])
+    tracemalloc.start()
+    first = first_identical(X)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert_array_equal(first, np.arange(X.shape[0]))
+    assert peak < stored / 3
 
 
 def test_64_bit_indices(rng):

@@ -17,7 +17,7 @@ from tests.tsne.common import SHORT
 
 
 @pytest.mark.parametrize(
-    "precision, size", [("single", "4.5e-05"), ("double", "9e-05")]
+    "precision, size", [("single", "4.86e-05"), ("double", "9.36e-05")]
 )
 def test_memory_is_asked_for_before_work_begins(precision, size, monkeypatch):
     def too_late(*_):
@@ -38,8 +38,35 @@ def test_memory_is_asked_for_before_work_begins(precision, size, monkeypatch):
             tsne.set_params(affinities="neighbors", perplexity=5).fit(X)
     monkeypatch.setattr("skdec.tsne._fit.available", lambda: 70_000)
     tsne.set_params(perplexity=2).fit(X)
-    monkeypatch.setattr("skdec.tsne._fit.available", lambda: 90_000)
+    monkeypatch.setattr("skdec.tsne._fit.available", lambda: 93_600)
     tsne.set_params(affinities="exact").fit(X)
+
+
+@pytest.mark.parametrize("stored", [np.asarray, sparse.csr_array])
+def test_memory_of_rows_is_asked_for_before_they_are_copied(stored, monkeypatch):
+    X = stored(np.random.default_rng(0).normal(size=(150, 30)).astype(np.float32))
+    monkeypatch.setattr("skdec.tsne._fit.available", lambda: 150 * 30 * 8 - 1)
+    monkeypatch.setattr("skdec.tsne._fit._points", None)  # is too late
+    with pytest.raises(MemoryError, match=r"\(150, 30\) a copy.*components"):
+        ExactTSNE(**SHORT).fit(X)
+
+
+@pytest.mark.parametrize("affinities", ["exact", "neighbors"])
+def test_wide_rows_are_what_takes_the_memory(affinities, monkeypatch):
+    X = np.random.default_rng(0).normal(size=(150, 2000)).astype(np.float32)
+    monkeypatch.setattr("skdec.tsne._fit.available", lambda: 150 * 2000 * 8)
+    with pytest.raises(MemoryError, match="Some 50 principal components"):
+        ExactTSNE(affinities=affinities, perplexity=5, **SHORT).fit(X)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_all_pairs_of_wide_rows_take_one_copy_of_them(n_jobs, monkeypatch):
+    X = np.random.default_rng(0).normal(size=(700, 6000))
+    tsne = ExactTSNE(affinities="exact", init="random", n_jobs=n_jobs, max_iter=1)
+    tsne.set_params(random_state=0).fit(X[:, :3])
+    needed, peak = asked_and_taken(tsne, X, monkeypatch)
+    assert needed == X.nbytes + 700 * 350 * 4
+    assert peak < 1.2 * X.nbytes + 700**2 * 8 * 3
 
 
 @pytest.mark.parametrize("itemsize, needed", [(4, 21_240), (8, 26_040)])
