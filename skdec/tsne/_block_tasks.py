@@ -100,12 +100,17 @@ def search(block, others, first, start, best, n_neighbors, distances):
     """The nearest so far of the rows of a block, with those of other blocks."""
     rows = distances.prepare(block)
     others = np.concatenate([distances.prepare(other) for other in others])
-    n, within = min(n_neighbors, len(others)), None
+    # a row is no neighbour of its own, and a block is in the run with all of its rows
+    own, within = np.arange(start, start + len(rows)) - first, None
+    n = min(n_neighbors, len(others) - int(0 <= own[0] < len(others)))
     if best is not None and best.distances.shape[1] == n_neighbors:
         within = best.distances[:, -1]
-    own = np.arange(start, start + len(rows)) - first
-    with Threads(1, hold_blas=True) as threads:
-        found = ProductIndex(others).search(rows, n, threads, own, within)
+    if n == 0:
+        none = np.empty((len(rows), 0))
+        found = Found(none, none.astype(np.intp))
+    else:
+        with Threads(1, hold_blas=True) as threads:
+            found = ProductIndex(others).search(rows, n, threads, own, within)
     columns = found.columns.astype(index_dtype(distances.n_samples), copy=False)
     found = Found(found.distances, columns + columns.dtype.type(first))
     best = found if best is None else merged([best, found], [0, 0], n_neighbors)
@@ -127,7 +132,7 @@ def placed(model, rows, parts, offsets):
     found = merged([part.found for part in parts], offsets, model._placing.n_neighbors)
     identical = first_of([part.identical for part in parts], offsets)
     known = FoundDistances(Known(found, identical))
-    if len(rows) == 0:
+    if rows.shape[0] == 0:
         return no_places(model, rows.dtype)
     model = copy.copy(model)  # the worker keeps it for other blocks
     model._placing = replace(model._placing, distances=known)
@@ -144,7 +149,7 @@ class FoundDistances:
 
     def prepare(self, X):
         """The numbers of the rows."""
-        return np.arange(len(X))
+        return np.arange(X.shape[0])
 
     def identical(self, rows):
         """Training rows identical to them, or −1."""

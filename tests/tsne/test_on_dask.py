@@ -132,6 +132,13 @@ def test_a_pipeline_predicts_lazily(in_memory, local):
     assert_array_equal(lazy.compute(), pipeline.predict(NEW))
 
 
+def test_sparse_blocks_are_placed_in_a_map_of_blocks(local):
+    tsne = ExactTSNE(**SETTINGS).fit(da.from_array(X, chunks=(100, 64)))
+    blocks = da.from_array(NEW, chunks=(17, 64)).map_blocks(sparse.csr_matrix)
+    places = tsne.transform(blocks).compute()
+    assert_array_equal(places, tsne.transform(sparse.csr_matrix(NEW)))
+
+
 def test_a_data_frame(in_memory, local):
     pandas = pytest.importorskip("pandas")
     dd = pytest.importorskip("dask.dataframe", reason="needs the extra 'dask'")
@@ -146,10 +153,12 @@ def test_a_data_frame(in_memory, local):
         tsne.transform(new.rename(columns={"pixel 5": "pixel"}))
 
 
-@pytest.mark.parametrize("chunks", [1, 30, (50, 1, 9)])
-def test_neighbours_of_blocks(rng, chunks, local, monkeypatch):
-    """More neighbours than a block has rows, ties, and runs of several blocks."""
-    monkeypatch.setattr(_blocked, "NUMBERS_PER_RUN", 75)
+@pytest.mark.parametrize(
+    "chunks, run", [(1, 75), (30, 75), ((50, 1, 9), 75), ((4, 56), 75), (1, 3), (7, 21)]
+)
+def test_neighbours_of_blocks(rng, chunks, run, local, monkeypatch):
+    """More neighbours than a block, or a run of blocks, has rows; ties."""
+    monkeypatch.setattr(_blocked, "NUMBERS_PER_RUN", run)
     rows = rng.integers(0, 3, (60, 3)).astype(float)
     distances = BlockedDistances(Blocks(da.from_array(rows, chunks=(chunks, 3))))
     expected = SquaredDistances(rows)
