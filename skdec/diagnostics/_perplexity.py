@@ -17,11 +17,15 @@ from skdec.diagnostics._reliability import (
     reliability,
 )
 from skdec.diagnostics._rows import chosen_rows
+from skdec.tsne._blocked import rows_of_collection
 from skdec.tsne._checks import resolve_perplexities
-from skdec.utils.blocks import is_dask
+from skdec.tsne._fit import ALL_PAIRS
+from skdec.utils.blocks import Blocks, is_dask
 
 if TYPE_CHECKING:
     from skdec.utils.typing import FloatArray, MatrixLike, RandomState
+
+PERPLEXITIES = 5, 10, 20, 30, 50, 80
 
 # The scores of a map are the means of this share of its points, the largest scores.
 UPPER = 0.05
@@ -93,7 +97,7 @@ class PerplexityTable:
 def perplexity_table(
     tsne: Any,
     X: MatrixLike,
-    perplexities: Sequence[float] = (5, 10, 20, 30, 50, 80),
+    perplexities: Sequence[float] | None = None,
     *,
     rows: int | Sequence[int] | None = 500,
     n_directions: int = 3,
@@ -110,8 +114,9 @@ def perplexity_table(
         settle, which the singularity score asks for.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         The rows.
-    perplexities : array-like of float, default=(5, 10, 20, 30, 50, 80)
-        The perplexities, in any order, each once.
+    perplexities : array-like of float or None, default=None
+        The perplexities, in any order, each once.  None stands for those of 5, 10, 20,
+        30, 50 and 80 that are below n_samples.
     rows : int, array-like of int or None, default=500
         The rows to score, the same in each map: some, that many drawn at random, or
         all.
@@ -137,8 +142,7 @@ def perplexity_table(
         range, X has missing values, the metric is "precomputed" or one of booleans, or
         ``tsne`` has ``sigma`` in place of a perplexity.
     TypeError
-        If X are affinities, or a dask array whose rows stay in their blocks in the
-        first fit.
+        If X are affinities, or a dask array whose rows would stay in their blocks.
 
     Notes
     -----
@@ -162,14 +166,17 @@ def perplexity_table(
     >>> sorted(table.to_dict())[:3]
     ['kl', 'neighbor_recall', 'pbic']
     """
+    _check(tsne, n_directions, lengths)
+    X = _in_memory(tsne, X)
     n_samples = X.shape[0] if hasattr(X, "shape") else np.shape(X)[0]
-    values = np.sort(resolve_perplexities(perplexities, n_samples))
+    if perplexities is None:
+        perplexities = [value for value in PERPLEXITIES if value < n_samples]
+    values = np.sort(resolve_perplexities(perplexities, n_samples, name="perplexities"))
     if np.ndim(perplexities) != 1 or (np.diff(values) == 0).any():
         raise ValueError(
             f"perplexities must be several numbers that differ; got {perplexities!r}"
         )
     rows = chosen_rows(rows, n_samples, random_state)
-    _check(tsne, X, n_directions, lengths)
     lines = [
         _line(clone(tsne).set_params(perplexity=float(value)), X, value, rows,
               n_directions, lengths, n_jobs)
@@ -178,7 +185,7 @@ def perplexity_table(
     return PerplexityTable(values, *np.array(lines).T)
 
 
-def _check(tsne, X, n_directions, lengths):
+def _check(tsne, n_directions, lengths):
     """Raise now what would be raised when the first map has been fitted."""
     checked_lengths(lengths, n_directions)
     check_moving_metric(tsne.metric)
@@ -192,8 +199,19 @@ def _check(tsne, X, n_directions, lengths):
             "perplexity_table needs rows, from which affinities are made; tsne has "
             "affinities='precomputed'"
         )
-    if not is_dask(X):
-        check_present(checked(X, tsne.metric))
+
+
+def _in_memory(tsne, X):
+    """Rows of which none is missing; of a dask array fetched once for all maps."""
+    if is_dask(X):
+        X = rows_of_collection(clone(tsne), X, ALL_PAIRS)
+        if isinstance(X, Blocks):
+            raise TypeError(
+                "perplexity_table moves the training rows, which would stay in their "
+                "blocks: fit to rows in memory, X.compute()"
+            )
+    check_present(checked(X, tsne.metric))
+    return X
 
 
 def _line(tsne, X, perplexity, rows, n_directions, lengths, n_jobs):

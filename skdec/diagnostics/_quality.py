@@ -13,7 +13,7 @@ from sklearn.utils import check_array, check_consistent_length, gen_batches
 
 from skdec.diagnostics._rows import chosen_rows
 from skdec.kernels.affinities import TIE
-from skdec.tsne._checks import check_precomputed, check_sparse_metric
+from skdec.tsne._checks import check_precomputed, check_sparse_metric, finite_for
 from skdec.tsne._distances import SquaredDistances
 from skdec.tsne._neighbors import nearest_in_matrix
 from skdec.utils.threads import Threads
@@ -416,10 +416,13 @@ def checked(X, metric):
             "metric='precomputed' takes the distances of all pairs here, because ranks "
             "among all others count; a sparse graph has those of neighbours alone"
         )
-    finite = "allow-nan" if metric == "nan_euclidean" else True
     check_unmasked(X, "X")
     X = check_array(
-        X, accept_sparse="csr", dtype=FLOATS, input_name="X", ensure_all_finite=finite
+        X,
+        accept_sparse="csr",
+        dtype=FLOATS,
+        input_name="X",
+        ensure_all_finite=finite_for(metric),
     )
     if precomputed:
         check_precomputed(X)

@@ -285,8 +285,12 @@ class AutoencoderEncoder(BaseEncoder):
             z = self._encode(row)
             shapes = z.shape, self._decode(z).shape
         except (RuntimeError, TypeError) as error:
+            # the memory of a GPU is no fault of the networks
+            if isinstance(error, _torch_side().torch.cuda.OutOfMemoryError):
+                raise
+            what = "modules" if self.modules is not None else "activation"
             raise ValueError(
-                f"modules must take rows of {row.shape[1]} features: {error}"
+                f"{what} must take rows of {row.shape[1]} features: {error}"
             ) from error
         if len(shapes[0]) != 2 or shapes[1] != row.shape:
             raise ValueError(

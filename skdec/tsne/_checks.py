@@ -319,13 +319,13 @@ def largest_distance(X):
     return largest
 
 
-def resolve_perplexities(perplexity, n_samples, sigma=None):
+def resolve_perplexities(perplexity, n_samples, sigma=None, name="perplexity"):
     """The perplexities as a float64 array, checked against n_samples; none with σ."""
     if sigma is not None:
         return np.empty(0)
     if isinstance(perplexity, str):
         return np.array([max(1.0, min(30.0, (n_samples - 1) / 3))])
-    check_unmasked(perplexity, "perplexity")
+    check_unmasked(perplexity, name)
     try:
         # a copy: the caller may go on to change his own
         values = np.atleast_1d(np.array(perplexity, dtype=np.float64))
@@ -333,12 +333,12 @@ def resolve_perplexities(perplexity, n_samples, sigma=None):
         values = np.empty(0)
     if values.ndim != 1 or len(values) == 0 or not np.all(values >= 1):
         raise ValueError(
-            "perplexity must be a number >= 1 or a non-empty list of them; got "
+            f"{name} must be a number >= 1 or a non-empty list of them; got "
             f"{perplexity!r}"
         )
     if values.max() >= n_samples:
         raise ValueError(
-            f"perplexity ({values.max():g}) must be less than n_samples ({n_samples:g}"
+            f"{name} ({values.max():g}) must be less than n_samples ({n_samples:g}"
             + ("" if isinstance(n_samples, int) else ", the sum of sample_weight")
             + ")"
         )

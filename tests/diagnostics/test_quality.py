@@ -169,6 +169,14 @@ def test_missing_values_of_the_data_are_for_the_metric(pair):
         found = score(X, Y, metric="nan_euclidean", sample_size=60, random_state=0)
         known = score(D, Y, metric="precomputed", sample_size=60, random_state=0)
         assert_allclose(found, known, rtol=1e-6)
+        found = score(X, Y, metric=of_what_is_there, sample_size=60, random_state=0)
+        assert_allclose(found, known, rtol=1e-6)
+
+
+def of_what_is_there(a, b):
+    """The distance that stands for both rows' values."""
+    both = ~np.isnan(a - b)
+    return np.sqrt(len(a) / both.sum() * np.square((a - b)[both]).sum())
 
 
 def test_a_grid_search_takes_the_perplexity_that_keeps_neighbours():

@@ -328,8 +328,15 @@ def test_a_table_is_refused_before_a_map_is_fitted():
 
 @pytest.mark.parametrize("wrong", [5, ["a"], [5, np.nan], [5, 150], [], [[5, 6]]])
 def test_perplexities_are_checked_before_a_map_is_fitted(wrong):
-    with pytest.raises(ValueError, match="perplexit"):
-        perplexity_table("no estimator", np.zeros((150, 2)), wrong)
+    tsne = ExactTSNE(callback=lambda *what: pytest.fail("it was fitted"))
+    with pytest.raises(ValueError, match="perplexities"):
+        perplexity_table(tsne, np.zeros((150, 2)), wrong)
+
+
+def test_perplexities_by_default_are_those_that_the_rows_allow(rng):
+    X = rng.normal(size=(25, 2))
+    table = perplexity_table(ExactTSNE(**SHORT), X, rows=5, n_directions=0)
+    assert_array_equal(table.perplexity, [5, 10, 20])
 
 
 def test_a_table_keeps_neighbours_by_the_metric_of_the_map(rng):

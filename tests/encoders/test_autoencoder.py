@@ -310,6 +310,7 @@ def test_progress(capsys):
         ({"modules": ("f", "g")}, "modules must be a pair"),
         ({"modules": (torch.nn.Linear(6, 2), torch.nn.Linear(2, 1))}, "decode that as"),
         ({"modules": (torch.nn.Linear(5, 2), torch.nn.Linear(2, 5))}, "take rows of 6"),
+        ({"activation": torch.nn.GLU}, "activation must take rows of 6 features"),
         (
             {"modules": (torch.nn.LSTM(6, 2), torch.nn.Linear(2, 6))},
             "modules must take rows of 6 .* LSTM must return a tensor; got tuple",

@@ -256,9 +256,22 @@ def test_what_a_map_in_blocks_cannot_do(in_blocks):
 
 
 def test_a_table_of_perplexities_needs_rows_in_memory(local):
-    collection = da.from_array(X[:90], chunks=(30, 64))
+    tsne, seen = ExactTSNE(**SHORT, random_state=0).set_params(affinities="exact"), []
+
+    def look(rows):
+        seen.append(len(rows))
+        return rows
+
+    blocks = da.from_array(X[:90], chunks=(30, 64))
+    counted = blocks.map_blocks(look, meta=np.empty((0, 64)))
     with pytest.raises(TypeError, match="fit to rows in memory"):
-        perplexity_table(ExactTSNE(**SHORT), collection, [5])
+        whole = ExactTSNE(affinities="neighbors", callback=pytest.fail)
+        perplexity_table(whole, counted, [5])
+    seen.clear()
+    table = perplexity_table(tsne, counted, [5, 10], rows=5, n_directions=0)
+    direct = perplexity_table(tsne, X[:90], [5, 10], rows=5, n_directions=0)
+    assert_array_equal(table.kl, direct.kl)
+    assert sum(seen) == 2 * 90  # looked at and fetched, whatever the number of maps
 
 
 def test_errors_come_before_work(in_memory, local):
