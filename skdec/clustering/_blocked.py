@@ -63,7 +63,7 @@ class BlockedObjective:
         if weights.values is not None:
             self.total = float(weights.values.sum())
             each = blocks.split(weights.values)
-            _, self._weight = blocks.update(_kept, each, task="weights")
+            _, self._weight = blocks.update(_kept, each, task="weights", reads=False)
         self._norms = None
         if dense:
             by_products, norms = blocks.update(_norms, scaling, task="norms")

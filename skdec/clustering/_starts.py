@@ -155,8 +155,7 @@ def _sample_size(X, used, n_clusters):
     """Rows that are merged and in which starts are found, at most."""
     n_rows = len(used)
     if isinstance(X, Blocks):
-        # what each row stores is not known here
-        stored = X.n_stored * n_rows // X.shape[0]
+        stored = X.n_stored_in(used)
     elif sparse.issparse(X):
         stored = int(np.diff(X.indptr)[used].sum())
     else:

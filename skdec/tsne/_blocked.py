@@ -64,22 +64,34 @@ def rows_of_collection(estimator, X, all_pairs):
     )
     if euclidean and over_neighbors and not blocks.is_sparse:
         return blocks
-    needed, there_is = blocks.n_stored * blocks.dtype.itemsize, available()
+    if blocks.is_sparse and not (callable(metric) or metric in SPARSE_METRICS):
+        raise TypeError(
+            f"metric={metric!r} is not computed between sparse rows, and blocks of X "
+            f"are sparse: take one of {sorted(SPARSE_METRICS)}"
+        )
+    return _fetched(blocks)
+
+
+def _fetched(blocks):
+    """All rows in memory here, or an error before that takes more than there is."""
+    # sparse parts are held beside the matrix that is made of them
+    needed, there_is = (1 + blocks.is_sparse) * blocks.n_bytes, available()
     if needed > there_is:
         raise MemoryError(
             f"X stays in its blocks only if it is dense, with metric='euclidean' and "
             f"affinities='neighbors'. Otherwise it is fetched: {needed / 1e9:.3g} GB "
             f"are needed, and {there_is / 1e9:.3g} GB are available"
         )
-    parts = blocks.map(tasks.itself, task="fetch")
-    if not blocks.is_sparse:
-        return np.concatenate(parts)
-    if not (callable(metric) or metric in SPARSE_METRICS):
-        raise TypeError(
-            f"metric={metric!r} is not computed between sparse rows, and blocks of X "
-            f"are sparse: take one of {sorted(SPARSE_METRICS)}"
-        )
-    return with_short_indices(sparse.vstack(parts, format="csr"))
+    if blocks.is_sparse:
+        parts = blocks.map(tasks.itself, task="fetch")
+        return with_short_indices(sparse.vstack(parts, format="csr"))
+    rows, offsets = np.empty(blocks.shape, blocks.dtype), blocks.offsets
+    for run in runs_of(offsets, blocks.shape[1]):
+        here = range(run.start, run.stop)
+        parts = blocks.some(here).map(tasks.itself, task="fetch")
+        for i, part in zip(here, parts, strict=True):
+            rows[offsets[i] : offsets[i + 1]] = part
+    return rows
 
 
 def distances_of(X, metric, metric_params):
@@ -230,12 +242,14 @@ class BlockedDistances(SquaredDistances):
             )
             threads.report((r + 1) / len(runs))
         self._lists = best
-        return blocks.map(tasks.kept, best, task="lists")
+        return blocks.map(tasks.kept, best, task="lists", reads=False)
 
     def calibrated(self, bandwidths):
         """The ``Calibrated`` training rows, whose lists the workers then forget."""
         lists, self._lists = self._lists, None
-        parts = self.blocks.map(tasks.calibrated, lists, bandwidths, task="calibrate")
+        parts = self.blocks.map(
+            tasks.calibrated, lists, bandwidths, task="calibrate", reads=False
+        )
         scales = [
             np.concatenate(part, axis=-1)
             for part in zip(*(part.scales for part in parts), strict=True)
@@ -254,7 +268,7 @@ class BlockedDistances(SquaredDistances):
         blocks, products = self.blocks, 0.0
         size = max(1, PRODUCTS_FETCHED // blocks.shape[1] ** 2)
         for first in range(0, len(blocks), size):
-            some = blocks.some(first, first + size)
+            some = blocks.some(range(first, min(first + size, len(blocks))))
             for part in some.map(tasks.products, mean, alone, task="covariance"):
                 products += part
         n_known = min(n_components, *self.blocks.shape)

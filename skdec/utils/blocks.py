@@ -116,8 +116,8 @@ class Blocks:
     shape : tuple of int
     dtype : dtype
         float32 or float64.
-    n_stored : int
-        Numbers that are stored.
+    n_stored, n_bytes : int
+        Numbers that are stored, and bytes that they take, indices of sparse rows too.
     largest : float
         The largest magnitude of them.
     offsets : list of int
@@ -147,8 +147,8 @@ class Blocks:
         self.is_sparse = any(block.is_sparse for block in found)
         self.offsets = [0, *accumulate(sizes)]
         self.collection = X
-        n_bytes = sum(block.n_bytes for block in found)
-        self.kept = n_bytes <= KEPT_SHARE * workers_memory()
+        self.n_bytes = sum(block.n_bytes for block in found)
+        self.kept = self.n_bytes <= KEPT_SHARE * workers_memory()
         if self.kept:
             with one_error():
                 self._parts = light(dask.persist(*self._parts))
@@ -157,29 +157,32 @@ class Blocks:
     def __len__(self):
         return len(self._parts)
 
-    def map(self, function, *arguments, task="map"):
+    def map(self, function, *arguments, task="map", reads=True):
         """The results of ``function(rows, *arguments)`` of each block, in order.
 
-        Of an argument that is ``Kept`` or ``Each`` a block gets its own value.
+        Of an argument that is ``Kept`` or ``Each`` a block gets its own value.  One
+        that does not read rows is given None for them: where they are not kept they
+        would be read once more.
         """
         import dask
 
+        runs = self._runs(function, arguments, task, keeps=False, reads=reads)
         with one_error():
-            results = dask.compute(*self._runs(function, arguments, task, keeps=False))
+            results = dask.compute(*runs)
         return self._in_order(results)
 
-    def some(self, start, stop):
+    def some(self, chosen):
         """A few of the blocks, to be mapped where results of all would be too much."""
         few = copy.copy(self)
-        few._parts = self._parts[start:stop]
+        few._parts = [self._parts[i] for i in chosen]
         few._groups = [[i] for i in range(len(few._parts))]
         return few
 
-    def update(self, function, *arguments, task="update"):
+    def update(self, function, *arguments, task="update", reads=True):
         """The same for a function that returns a result and a value to be kept."""
         import dask
 
-        runs = self._runs(function, arguments, task, keeps=True)
+        runs = self._runs(function, arguments, task, keeps=True, reads=reads)
         told = dask.delayed(_results, pure=False)
         results = [
             told(run, dask_key_name=_key("results", g)) for g, run in enumerate(runs)
@@ -202,7 +205,7 @@ class Blocks:
                 in_order[i] = result
         return in_order
 
-    def _runs(self, function, arguments, task, keeps):
+    def _runs(self, function, arguments, task, keeps, reads):
         """A task for each group, delayed."""
         import dask
 
@@ -225,7 +228,7 @@ class Blocks:
                 elif isinstance(argument, Run):
                     run_of_blocks = self._parts[argument.start : argument.stop]
                     own[position] = [run_of_blocks] * len(group)
-            rows = [self._parts[i] for i in group]
+            rows = [self._parts[i] if reads else None for i in group]
             key = _key(task, g)
             runs.append(run(function, rows, shared, own, keeps, dask_key_name=key))
         return runs
@@ -265,6 +268,16 @@ class Blocks:
         limits = zip(self.offsets, self.offsets[1:], strict=False)
         return Each([values[start:stop] for start, stop in limits])
 
+    def n_stored_in(self, chosen):
+        """How many numbers some of the rows store."""
+        if not self.is_sparse:
+            return len(chosen) * self.shape[1]
+        if len(chosen) == self.shape[0]:
+            return self.n_stored
+        wanted = np.zeros(self.shape[0], bool)
+        wanted[chosen] = True
+        return sum(self.map(_stored_in, self.split(wanted), task="count"))
+
     def none(self):
         """No rows of the kind that the blocks hold."""
         shape = 0, self.shape[1]
@@ -273,14 +286,17 @@ class Blocks:
 
     def __getitem__(self, chosen):
         """Some of the rows, in memory, in the order in which they are asked for."""
-        chosen = np.asarray(chosen)
+        chosen = np.asarray(chosen, np.intp)
         order = np.argsort(chosen, kind="stable")
         edges = np.searchsorted(chosen[order], self.offsets)
         wanted = [
             chosen[order[start:stop]] - first
             for first, start, stop in zip(self.offsets, edges, edges[1:], strict=False)
         ]
-        parts = self.map(_rows_of, Each(wanted), task="take")
+        # blocks of which no row is wanted are not read; of none there is one, for dtype
+        few = [i for i, rows in enumerate(wanted) if len(rows)] or [0]
+        asked = self if len(few) == len(self) else self.some(few)
+        parts = asked.map(_rows_of, Each([wanted[i] for i in few]), task="take")
         if self.is_sparse:
             rows = sparse.vstack(parts, format="csr")
         else:
@@ -439,11 +455,13 @@ def _as_rows(block, dtype, name, finite=True):
 
 
 def _described(rows):
-    stored = rows.nnz if sparse.issparse(rows) else rows.size
+    arrays = (
+        (rows.data, rows.indices, rows.indptr) if sparse.issparse(rows) else (rows,)
+    )
     return Described(
         n_rows=rows.shape[0],
-        n_stored=stored,
-        n_bytes=stored * rows.dtype.itemsize,
+        n_stored=arrays[0].size,
+        n_bytes=sum(array.nbytes for array in arrays),
         largest=largest_magnitude(rows),
         is_sparse=sparse.issparse(rows),
     )
@@ -451,6 +469,12 @@ def _described(rows):
 
 def _rows_of(rows, chosen):
     return rows[chosen]
+
+
+def _stored_in(rows, wanted):
+    if not sparse.issparse(rows):
+        return int(wanted.sum()) * rows.shape[1]
+    return int(np.diff(rows.indptr)[wanted].sum())
 
 
 def _run_group(function, rows, shared, own, keeps):

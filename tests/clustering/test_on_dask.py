@@ -178,6 +178,21 @@ def test_data_frames_keep_names_and_unknown_lengths():
         model.predict(frames.rename(columns={"a": "z"}))
 
 
+def test_sparse_rows_without_weight_do_not_count_for_the_size_of_a_sample(monkeypatch):
+    monkeypatch.setattr("skdec.clustering._starts.MERGED_ENTRIES", 300)
+    monkeypatch.setattr("skdec.clustering._starts.MERGED_ROWS", 1)
+    # the rows without weight store far fewer numbers than the others
+    rows, weight = X.copy(), np.ones(len(X))
+    rows[::2, 1:], weight[::2] = 0, 0
+    stored = sparse.csr_matrix(rows)
+    blocks = da.from_array(rows, chunks=CHUNKS).map_blocks(sparse.csr_matrix)
+    settings = {"n_clusters": 2, "random_state": 0}
+    expected = StudentTClustering(**settings).fit(stored, sample_weight=weight)
+    model = StudentTClustering(**settings).fit(blocks, sample_weight=weight)
+    assert model.bandwidth_ == expected.bandwidth_
+    assert np.allclose(model.cluster_centers_, expected.cluster_centers_, rtol=1e-6)
+
+
 def test_files_of_which_dask_would_join_partitions(tmp_path):
     frame = pd.DataFrame(np.hstack([X, X]), columns=list("abcdefgh"))
     for i, rows in enumerate(np.array_split(np.arange(len(X)), 16)):

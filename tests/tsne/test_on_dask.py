@@ -244,6 +244,42 @@ def test_a_sample_in_blocks_has_a_limit_of_memory(local, monkeypatch):
         ExactTSNE(affinities="exact").fit(da.from_array(X, chunks=(90, 64)))
 
 
+def test_memory_of_sparse_blocks_counts_their_indices_and_the_whole(local, monkeypatch):
+    stored = sparse.csr_matrix(X[:150])
+    blocks = da.from_array(X[:150], chunks=(150, 64)).map_blocks(sparse.csr_matrix)
+    needed = 2 * (stored.data.nbytes + stored.indices.nbytes + stored.indptr.nbytes)
+    tsne = ExactTSNE(**SHORT, random_state=0, init="random")
+    monkeypatch.setattr(_blocked, "available", lambda: needed)
+    tsne.fit(blocks)
+    monkeypatch.setattr(_blocked, "available", lambda: needed - 1)
+    with pytest.raises(MemoryError, match="X stays in its blocks only if"):
+        tsne.fit(blocks)
+    monkeypatch.setattr(_blocked.tasks, "itself", None)  # before they are fetched
+    with pytest.raises(TypeError, match="canberra' is not computed between sparse"):
+        tsne.set_params(metric="canberra").fit(blocks)
+
+
+def test_blocks_are_read_where_rows_are_needed_alone(local, monkeypatch):
+    monkeypatch.setattr("skdec.utils.blocks.KEPT_SHARE", 0)
+    seen = []
+
+    def look(rows):
+        seen.append(len(rows))
+        return rows
+
+    counted = da.from_array(X, chunks=(100, 64)).map_blocks(look, meta=X[:0])
+    blocks = Blocks(counted)
+    distances = BlockedDistances(blocks)
+    with Threads(1) as threads:
+        distances.nearest(20, threads)
+        seen.clear()
+        distances.calibrated(Bandwidths(np.array([4.0]), np.nan))
+    assert seen == []
+    assert_array_equal(blocks[[5, 320, 301]], X[[5, 320, 301]])
+    assert len(seen) == 2
+    assert blocks[[]].shape == (0, 64)
+
+
 def test_what_a_map_in_blocks_cannot_do(in_blocks):
     with pytest.raises(TypeError, match="stay with the workers of Dask"):
         pickle.dumps(in_blocks)
@@ -332,13 +368,13 @@ def test_the_start_has_products_of_a_few_blocks_at_a_time(local, monkeypatch):
     expected = BlockedDistances(blocks).principal_components(2, 0)
     held = []
 
-    def counted(self, start, stop):
-        held.append(stop - start)
-        return some(self, start, stop)
+    def counted(self, chosen):
+        held.append(len(chosen))
+        return some(self, chosen)
 
     some = Blocks.some
     monkeypatch.setattr(Blocks, "some", counted)
     monkeypatch.setattr(_blocked, "PRODUCTS_FETCHED", 2 * 64**2)
     found = BlockedDistances(blocks).principal_components(2, 0)
-    assert held == [2, 2, 2]
+    assert held == [2, 2, 1]
     assert_array_equal(found, expected)
