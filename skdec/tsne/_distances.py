@@ -8,6 +8,7 @@ from scipy import sparse
 from sklearn.exceptions import DataConversionWarning
 from sklearn.metrics import pairwise_distances
 from sklearn.metrics.pairwise import PAIRWISE_BOOLEAN_FUNCTIONS
+from sklearn.utils import gen_batches
 
 from skdec.tsne._checks import finite_for, largest_distance, missing
 from skdec.tsne._metric_params import estimated_params
@@ -19,7 +20,12 @@ from skdec.tsne._neighbors import (
     nearest_in_graph,
     nearest_in_matrix,
 )
-from skdec.tsne._products import squared_euclidean, squared_norms
+from skdec.tsne._products import (
+    OTHERS_ALONE,
+    ROWS_ALONE,
+    squared_euclidean,
+    squared_norms,
+)
 from skdec.utils.duplicates import (
     KnownRows,
     digests,
@@ -35,6 +41,9 @@ ELEMENTS_PER_BLOCK = 400_000
 # Metrics that do not depend on the unit of the rows, in which squares might overflow or
 # vanish.
 UNITLESS = {"cosine", "correlation"}
+
+# Metrics that scikit-learn computes by products, which BLAS rounds by their shape.
+OF_PRODUCTS = {"cosine", "nan_euclidean", "euclidean", "l2"}
 
 # Metrics that have a finite distance of any two rows of numbers.
 ALWAYS_FINITE = {
@@ -105,6 +114,10 @@ class SquaredDistances:
         self._hashes = None
         if self.euclidean:
             self._centre(X)
+            self._norms = squared_norms(self.rows)
+        elif metric == "nan_euclidean" and not self.metric_params:
+            # products lose what rows far from zero differ by, as in the Euclidean case
+            self._centre(X)
         elif metric == "precomputed":
             self.rows = self.prepare(X)
             self.unit = power_of_two(largest_distance(self.rows))
@@ -121,7 +134,7 @@ class SquaredDistances:
         return {**vars(self), "_hashes": None}  # made again when they are needed
 
     def _centre(self, X):
-        scale = power_of_two(largest_magnitude(X))
+        scale = power_of_two(_largest(X))
         if sparse.issparse(X):  # which centring would fill
             self._centring = Centring(scale, 0.0, 1.0)
             self.rows = self.prepare(X)
@@ -130,10 +143,11 @@ class SquaredDistances:
             self.rows = np.divide(X, scale, dtype=np.float64, order="C")
             center = central_row(self.rows)
             self.rows -= center
-            spread = power_of_two(largest_magnitude(self.rows))
+            spread = power_of_two(_largest(self.rows))
             self.rows /= spread
             self._centring = Centring(scale, center, spread)
-        self._norms = squared_norms(self.rows)
+            if not self.euclidean:
+                _one_nan(self.rows)
         self.unit = scale * self._centring.spread
 
     def _scaled(self, rows):
@@ -159,19 +173,19 @@ class SquaredDistances:
             X = sparse.csr_array(X) if self._sparse else X.toarray()
         if self.boolean:
             return self._as_boolean(X)
-        if not self.euclidean:
+        if self._centring is None:
             return self._scaled(X.astype(self.rows.dtype))
         centring = self._centring
         if sparse.issparse(X):
             rows = X.astype(np.float64) / centring.scale
         else:
             rows = centring.applied(X)
-        if largest_magnitude(rows) > FARTHEST:
+        if (largest := _largest(rows)) > FARTHEST:
             raise ValueError(
                 f"X must stay within {FARTHEST:g} times the spread of the training "
-                f"rows; got a row {largest_magnitude(rows):g} times as far"
+                f"rows; got a row {largest:g} times as far"
             )
-        return rows
+        return rows if self.euclidean else _one_nan(rows)
 
     def _as_boolean(self, X):
         if not np.isin(X, (0, 1)).all():
@@ -196,7 +210,7 @@ class SquaredDistances:
 
     def restore(self, rows):
         """Prepared dense rows in the units of X, float64: what ``prepare`` undoes."""
-        if not self.euclidean:
+        if self._centring is None:
             return rows.astype(np.float64) * self._scale
         scale, center, spread = self._centring
         return (rows * spread + center) * scale
@@ -246,12 +260,15 @@ class SquaredDistances:
     def between(self, rows, columns=None, *, alone=False):
         """D between prepared rows and the (given) training rows, float64.
 
-        ``alone``: of each row, if it is Euclidean, whatever rows come with it.
+        ``alone``: of each row to all, the same whatever rows come with it.
         """
         if self.euclidean:
             return self._euclidean(rows, columns, alone)
-        D = self._distances(rows, columns)
-        D /= self.unit
+        if alone and self.metric in OF_PRODUCTS and not self._sparse:
+            D = self._distances_alone(rows)
+        else:
+            D = self._distances(rows, columns)
+        D /= self._divisor
         self._check_far(D)
         return np.square(D, out=D)
 
@@ -303,7 +320,7 @@ class SquaredDistances:
             if self.metric != "precomputed":
                 self._check_distances(D)
                 self._join_parallel(D)
-            D /= self.unit
+            D /= self._divisor
             self._check_far(D)
         return np.square(D, out=D)
 
@@ -319,6 +336,29 @@ class SquaredDistances:
             rows = rows if columns is None else rows[:, columns]
             return rows.astype(np.float64, order="C")
         others = self.rows if columns is None else self.rows[columns]
+        return self._pairwise(rows, others)
+
+    def _distances_alone(self, rows):
+        """Distances to all, in products of one shape, whatever is left of it.
+
+        In double precision: of single precision BLAS has other loops for some rows.
+        """
+        n, rows = self.n_samples, rows.astype(np.float64, copy=False)
+        others = _padded(self.rows, n + -n % OTHERS_ALONE).astype(
+            np.float64, copy=False
+        )
+        D = np.empty((len(rows), n))
+        for b in gen_batches(len(rows), ROWS_ALONE):
+            some = rows[b]
+            D[b] = self._pairwise(_padded(some, ROWS_ALONE), others)[: len(some), :n]
+        return D
+
+    @property
+    def _divisor(self):
+        """What distances are divided by; those of centred rows are in the unit."""
+        return self.unit if self._centring is None else 1.0
+
+    def _pairwise(self, rows, others):
         D = pairwise_distances(
             rows,
             others,
@@ -358,6 +398,19 @@ class SquaredDistances:
             return squared_euclidean(rows, self.rows, self._norms, alone=alone)
         others, norms = self.rows[columns], self._norms[columns]
         return squared_euclidean(rows, others, norms, alone=alone)
+
+
+def _largest(X):
+    """max |x| of the values that are not missing."""
+    largest = largest_magnitude(X)
+    return largest if largest >= 0 else largest_magnitude(X[~np.isnan(X)])
+
+
+def _padded(rows, n):
+    """The rows and copies of the last, n in all."""
+    if len(rows) == n:
+        return rows
+    return np.concatenate([rows, np.repeat(rows[-1:], n - len(rows), axis=0)])
 
 
 def _one_nan(rows):

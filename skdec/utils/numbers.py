@@ -61,9 +61,15 @@ def central_row(rows):
     """The medians of the features of dense rows, of some if they are many.
 
     A few rows far out hardly change them; about a mean all others would lose digits.
+    Of missing values those that are there count; of none the median is 0.
     """
     some = rows[some_rows(len(rows))]
     # of few features at a time: a median takes a copy
     size = max(1, MEDIAN_ENTRIES // len(some))
-    parts = [np.median(some[:, b], axis=0) for b in gen_batches(some.shape[1], size)]
-    return np.concatenate(parts)
+    batches = gen_batches(some.shape[1], size)
+    medians = np.concatenate([np.median(some[:, b], axis=0) for b in batches])
+    for column in np.flatnonzero(np.isnan(medians)):
+        values = some[:, column]
+        values = values[~np.isnan(values)]
+        medians[column] = np.median(values) if len(values) else 0.0
+    return medians

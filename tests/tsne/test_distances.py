@@ -114,6 +114,25 @@ def test_distances_of_a_row_alone(rng, n, d):
         assert_array_equal(part, whole[chosen])
 
 
+@pytest.mark.parametrize("n, d", [(2, 3), (45, 64), (200, 7), (1111, 30)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "metric, params",
+    [("cosine", {}), ("nan_euclidean", {}), ("euclidean", {"squared": False})],
+)
+def test_other_distances_of_a_row_alone(metric, params, dtype, rng, n, d):
+    X, new = ((rng.normal(size=(m, d)) + 8).astype(dtype) for m in (n, 70))
+    distances = SquaredDistances(X, metric, params)
+    rows = distances.prepare(new)
+    whole = distances.between(rows, alone=True)
+    rtol, atol = (1e-2, 1e-3) if dtype == np.float32 else (1e-9, 1e-12)
+    assert_allclose(whole, distances.between(rows), rtol=rtol, atol=atol)
+    order = rng.permutation(70)
+    for chosen in (order, order[:1], order[:31], order[:33], order[7:12]):
+        part = distances.between(rows[chosen], alone=True)
+        assert_array_equal(part, whole[chosen])
+
+
 def test_distances_with_rounding_errors():
     D = 1 - np.corrcoef(IRIS)
     D = np.abs(D) + 1e-16

@@ -40,6 +40,29 @@ def test_the_map_is_that_of_their_distances(affinities, metric):
         rows.inverse_transform(rows.embedding_)
 
 
+@pytest.mark.parametrize("affinities", ["exact", "neighbors"])
+@pytest.mark.parametrize("offset, unit", [(1e8, 1.0), (0.0, 1e-200), (-3.0, 1e200)])
+def test_neither_offset_nor_unit_of_the_rows_matters(offset, unit, affinities):
+    settings = {**SETTINGS, "metric": "nan_euclidean", "affinities": affinities}
+    # what is left of values of 1e8 are some 8 digits
+    rows = np.round(X * 2**20) / 2**20
+    near = ExactTSNE(**settings).fit(rows)
+    moved = ExactTSNE(**settings).fit((rows + offset) * unit)
+    assert_allclose(moved.embedding_, near.embedding_, rtol=1e-3, atol=1e-6)
+    new = rows[:9] + 2**-6
+    expected = near.transform(new)
+    assert_allclose(
+        moved.transform((new + offset) * unit), expected, rtol=1e-3, atol=1e-5
+    )
+
+
+def test_a_feature_that_no_row_has():
+    rows = np.column_stack([X, np.full(len(X), np.nan)])
+    settings = {**SETTINGS, "metric": "nan_euclidean"}
+    found = ExactTSNE(**settings).fit(rows).embedding_
+    assert_allclose(found, ExactTSNE(**settings).fit(X).embedding_, rtol=1e-3)
+
+
 def test_any_nan_is_the_same_value():
     rows = np.vstack([X, X])
     rows[len(X) :][np.isnan(X)] = -np.float64("nan")

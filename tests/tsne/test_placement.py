@@ -123,7 +123,7 @@ def test_rows_that_have_not_come_to_rest_start_once_more(monkeypatch):
     left = []
 
     def cut_off(*arguments, **options):
-        left.append(minimise_rows(*arguments, max_iter=300 if left else 6, **options))
+        left.append(minimise_rows(*arguments, max_iter=300 if left else 12, **options))
         return left[-1]
 
     monkeypatch.setattr("skdec.tsne._bfgs.minimise_rows", cut_off)
