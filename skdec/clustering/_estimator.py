@@ -433,7 +433,8 @@ class StudentTClustering(FittedClustering):
         ``start_kept_`` tells.  After ``fit``, its centroids are what goes on.  New
         clusters are not found: a warning tells once if many rows come from far outside
         those before.  That a fit of the first rows has not settled is told by
-        ``converged_``, without a warning: more rows follow.
+        ``converged_``, without a warning: more rows follow.  That it has lost clusters
+        a warning tells once.
 
         Parameters
         ----------

@@ -283,7 +283,13 @@ def _fit_anew(batch, stream, params, reports):
     if before is not None:
         order = numbered_as(before.centers, result.centers)
         result, stream = result.numbered(order), stream.numbered(order)
-    return Fit(result, clustered.outcome.form, stream)
+    # that it has not settled is not told: more rows follow
+    said = remarks.on_clusters(clustered.outcome, params.n_clusters)
+    said, stream = (
+        [] if stream.flawed else said,
+        replace(stream, flawed=stream.flawed or bool(said)),
+    )
+    return Fit(result, clustered.outcome.form, stream, remarks=tuple(said))
 
 
 def _follow(batch, stream, form, params, reports):

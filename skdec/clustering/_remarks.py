@@ -15,6 +15,22 @@ START_KEPT = ", so that the start is kept, with the encoder as it was pre-traine
 
 def on_clustering(outcome, n_clusters, max_iter, batch_size):
     """What a clustering of rows that stay where they are fell short of."""
+    said = on_clusters(outcome, n_clusters)
+    kept = outcome.emptied or outcome.harmful
+    if not (kept or outcome.converged or outcome.stopped):
+        said.append(
+            f"the clusters did not settle within max_iter={max_iter} passes: "
+            "increase max_iter or tol"
+        )
+    # there are batches only of more rows
+    small = min(BATCH_ROWS * n_clusters, outcome.objective.n_rows)
+    if isinstance(batch_size, Integral) and batch_size < small:
+        said.append(_small_batch("batch_size", batch_size, n_clusters))
+    return said
+
+
+def on_clusters(outcome, n_clusters):
+    """What it lost: clusters, or what its start had explained."""
     said, form = [], outcome.form
     if outcome.emptied:
         said.append(
@@ -31,15 +47,6 @@ def on_clustering(outcome, n_clusters, max_iter, batch_size):
             f"{form.dof:g}, {form.bandwidth:g} and {form.balance:g}) at 'auto', or "
             "take a smaller bandwidth"
         )
-    elif not (outcome.converged or outcome.stopped):
-        said.append(
-            f"the clusters did not settle within max_iter={max_iter} passes: "
-            "increase max_iter or tol"
-        )
-    # there are batches only of more rows
-    small = min(BATCH_ROWS * n_clusters, outcome.objective.n_rows)
-    if isinstance(batch_size, Integral) and batch_size < small:
-        said.append(_small_batch("batch_size", batch_size, n_clusters))
     # a warning has already told of fewer distinct rows than clusters
     if outcome.n_collapsed and not (outcome.too_few or outcome.emptied):
         said.append(_collapsed(outcome.n_collapsed, n_clusters, form))

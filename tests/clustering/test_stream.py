@@ -144,6 +144,22 @@ def test_a_fit_that_is_renumbered_goes_on_as_it_was(batch_size, monkeypatch):
     assert_allclose(renumbered.cluster_centers_, moved, rtol=1e-9)
 
 
+def test_that_clusters_are_lost_is_told_once():
+    rng, centers = np.random.RandomState(0), np.array([[0, 0.0], [10, 0], [0, 10]])
+    X = centers[rng.randint(3, size=900)] + rng.randn(900, 2)
+    wide = {"bandwidth": 8.0, "dof": 1.0, "balance": 0.5, "random_state": 0}
+    with pytest.warns(ConvergenceWarning, match="lost all their rows"):
+        StudentTClustering(6, **wide).fit(X[:300])
+    model = StudentTClustering(6, **wide)
+    with pytest.warns(ConvergenceWarning, match="lost all their rows"):
+        model.partial_fit(X[:300])
+    assert model.start_kept_
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for rows in (X[300:600], X[600:]):
+            model.partial_fit(rows)  # fitted anew
+
+
 def test_rows_from_far_outside_are_told_of_once(monkeypatch):
     monkeypatch.setattr("skdec.clustering._stream.KEPT_ENTRIES", 1000)
     rng = np.random.RandomState(0)
@@ -151,6 +167,8 @@ def test_rows_from_far_outside_are_told_of_once(monkeypatch):
     model = StudentTClustering(4, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        # one cluster is too many until the rows from far outside come
+        warnings.filterwarnings("ignore", message="clusters lost all their rows")
         for _ in range(8):
             model.partial_fit(centers[rng.randint(3, size=200)] + rng.randn(200, 2))
     for _ in range(2):
