@@ -86,19 +86,27 @@ class Threads:
         if _forked:
             limited = ThreadpoolController().limit(limits=1, user_api="openmp")
             self._stack.enter_context(limited)
-        self._work = [SimpleQueue() for _ in range(self.n_threads - 1)]
-        self._done = SimpleQueue()
-        for queue in self._work:
-            worker = Thread(target=_serve, args=(queue, self._done), daemon=True)
-            worker.start()
-            # joined before BLAS is released: an error must not leave threads behind
-            self._stack.callback(worker.join)
-            self._stack.callback(queue.put, None)
+        self._work, self._done = [], SimpleQueue()
         return self
 
     def __exit__(self, *exception):
         self._work = None
         self._stack.close()
+
+    def _workers(self, n):
+        """The queues of so many workers, which are started when they are needed.
+
+        Most predictions are too small for any, on machines that may have many.
+        """
+        while len(self._work) < n:
+            queue = SimpleQueue()
+            worker = Thread(target=_serve, args=(queue, self._done), daemon=True)
+            worker.start()
+            # joined before BLAS is released: an error must not leave threads behind
+            self._stack.callback(worker.join)
+            self._stack.callback(queue.put, None)
+            self._work.append(queue)
+        return self._work[:n]
 
     def run_ranges(self, task, n_rows, pairs):
         """Call ``task(start, stop)`` over ranges that together cover ``n_rows``.
@@ -117,7 +125,7 @@ class Threads:
         ranges, n_handed = deque(pairwise(edges)), 0
         run = partial(_run_ranges, task, ranges)
         try:
-            for queue in self._work[: n_threads - 1]:
+            for queue in self._workers(n_threads - 1):
                 queue.put(run)
                 n_handed += 1
             # the calling thread takes part itself: one dispatch less

@@ -266,6 +266,18 @@ def test_blocks(n_rows):
     assert -(-n_rows // size) <= 64
 
 
+def test_workers_are_started_when_there_is_work_for_them():
+    before = threading.active_count()
+    with Threads(1) as threads:
+        threads.n_threads = 4  # however many cores there are
+        threads.run_ranges(lambda start, stop: None, 1000, 10)
+        assert threading.active_count() == before
+        for n_rows, started in ((2, 1), (3, 2), (1000, 3), (2, 3)):
+            threads.run_ranges(lambda start, stop: None, n_rows, 10**6)
+            assert threading.active_count() == before + started
+    assert threading.active_count() == before
+
+
 def test_ranges_cover_the_rows():
     for n_rows in (0, 1, 2, 7):
         seen = []
