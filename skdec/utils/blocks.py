@@ -25,6 +25,7 @@ from skdec.utils.cluster import (
     fetched,
     for_tasks,
     light,
+    n_bytes_of,
     one_error,
     sent_apart,
     workers_memory,
@@ -214,7 +215,7 @@ class Blocks:
         ]
         shared = [None if isinstance(a, Kept | Each | Run) else a for a in arguments]
         shared = Shared(shared)
-        if sum(getattr(a, "nbytes", 0) for a in arguments) > SENT_WITH_A_TASK:
+        if n_bytes_of(shared) > SENT_WITH_A_TASK:
             shared = dask.delayed(shared, pure=False, traverse=False)
         run = dask.delayed(_run_group, pure=False)
         runs = []

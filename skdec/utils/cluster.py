@@ -173,13 +173,17 @@ def for_tasks(model):
     import dask
 
     client = current_client()
-    if client is None or not client.nthreads() or _n_bytes(model) <= SENT_WITH_A_GRAPH:
+    if (
+        client is None
+        or not client.nthreads()
+        or n_bytes_of(model) <= SENT_WITH_A_GRAPH
+    ):
         return dask.delayed(model, pure=False, traverse=False)
     return client.scatter(model, hash=False)
 
 
-def _n_bytes(model):
-    """How much is sent of a model; nothing is copied that can be sent as it is."""
+def n_bytes_of(model):
+    """How much is sent of a value; nothing is copied that can be sent as it is."""
     import cloudpickle
 
     arrays = []

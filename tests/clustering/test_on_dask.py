@@ -20,6 +20,7 @@ from sklearn.model_selection import GridSearchCV
 from skdec import StudentTClustering
 from skdec.clustering import _starts
 from skdec.clustering._blocked import BlockedObjective
+from skdec.clustering._objective import Mixture
 from skdec.utils import blocks
 from skdec.utils import cluster as sending
 from skdec.utils.blocks import Blocks
@@ -191,6 +192,16 @@ def test_sparse_rows_without_weight_do_not_count_for_the_size_of_a_sample(monkey
     model = StudentTClustering(**settings).fit(blocks, sample_weight=weight)
     assert model.bandwidth_ == expected.bandwidth_
     assert np.allclose(model.cluster_centers_, expected.cluster_centers_, rtol=1e-6)
+
+
+@pytest.mark.parametrize("arguments", [[np.ones(2**16)], [Mixture(np.ones(2**16), X)]])
+def test_large_arguments_are_sent_once_for_all_blocks(arguments):
+    found = Blocks(da.from_array(X, chunks=CHUNKS))
+    few, many = (
+        len(found._runs(max, values, "task", keeps=False, reads=True)[0].dask)
+        for values in ([1.0], arguments)
+    )
+    assert many == few + 1
 
 
 def test_files_of_which_dask_would_join_partitions(tmp_path):
