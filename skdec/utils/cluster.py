@@ -173,11 +173,8 @@ def for_tasks(model):
     import dask
 
     client = current_client()
-    if (
-        client is None
-        or not client.nthreads()
-        or n_bytes_of(model) <= SENT_WITH_A_GRAPH
-    ):
+    alone = client is None or not client.nthreads()
+    if alone or n_bytes_of(model) <= SENT_WITH_A_GRAPH:
         return dask.delayed(model, pure=False, traverse=False)
     return client.scatter(model, hash=False)
 
