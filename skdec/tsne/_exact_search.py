@@ -13,7 +13,10 @@ import numpy as np
 from skdec.kernels.affinities import squared_distances_to
 from skdec.kernels.neighbors import GROUP, collect, cut
 from skdec.kernels.types import Candidates, read_only
+from skdec.utils.duplicates import first_identical
 from skdec.utils.numbers import central_row
+
+SIDES = "left", "right"
 
 # Products of so many rows with so many others are formed at a time, 512 kB of them.
 ROWS_PER_BLOCK, OTHERS_PER_BLOCK = 512, 256
@@ -114,6 +117,7 @@ class ProductIndex:
         # any nearer one is within what has been found
         farthest = found.D[:, -1] if within is None else within.copy()
         np.minimum(farthest, found.D[:, -1], out=farthest)
+        self._take_first_copies(found, own)
         again = np.flatnonzero(~found.proved & np.isfinite(farthest))
         if len(again):
             itself = None if own is None else own[again]
@@ -134,6 +138,31 @@ class ProductIndex:
 
         threads.run_ranges(task, len(doubtful), self._n_pairs(len(doubtful)))
         return Found(found.D, found.columns)
+
+    def _take_first_copies(self, found, own):
+        """Settle rows whose neighbours found are all copies of them: the first are.
+
+        Nothing is nearer, and of equal ones the columns decide.  Of a row that stands
+        a thousand times differences would be taken from each of them to all others.
+        """
+        n_neighbors = found.D.shape[1]
+        copies = np.flatnonzero(~found.proved & (found.D[:, -1] == 0))
+        if len(copies) == 0:
+            return
+        first = first_identical(self.rows)
+        order = np.argsort(first, kind="stable")
+        leaders, which = np.unique(first[found.columns[copies, 0]], return_inverse=True)
+        ends = (np.searchsorted(first[order], leaders, side) for side in SIDES)
+        rows_of = np.split(np.argsort(which), np.cumsum(np.bincount(which))[:-1])
+        for start, stop, some in zip(*ends, rows_of, strict=True):
+            alike, here = order[start:stop][: n_neighbors + 1], copies[some]
+            if len(alike) <= n_neighbors:  # other rows are at no distance either
+                continue
+            found.columns[here] = alike[:n_neighbors]
+            if own is not None:
+                for i in here[np.isin(own[here], alike)]:
+                    found.columns[i] = alike[alike != own[i]]
+            found.proved[here] = True
 
     def _search_by_products(self, precision, rows, n_neighbors, threads, own, within):
         shape, size = (len(rows), n_neighbors), self._rows_per_block(len(rows))

@@ -444,6 +444,28 @@ def test_a_pickled_index_holds_the_rows_once(rng):
     assert_array_equal(found.distances, expected.distances)
 
 
+def test_rows_of_many_copies_need_no_differences(rng, monkeypatch):
+    copies = np.repeat([[9.0, 9, 9], [-9, 9, 8]], [900, 700], axis=0)
+    rows = np.vstack([rng.normal(size=(400, 3)), copies])
+    rows = rows[rng.permutation(len(rows))]
+    new = np.vstack([rows[:50], rng.normal(size=(20, 3))])
+    with monkeypatch.context() as patch:
+        patch.setattr(ProductIndex, "_by_differences", None)
+        with Threads(1) as threads:
+            index = ProductIndex(rows)
+            own = np.arange(len(rows))
+            found = index.search(rows, 12, threads, own)
+            of_new = index.search(new, 12, threads)
+    D = np.square(rows[:, None] - rows).sum(axis=-1)
+    expected = np.argsort(D[:50], axis=1, kind="stable")[:, :12]
+    assert_array_equal(of_new.columns[:50], expected)
+    np.fill_diagonal(D, np.inf)
+    expected = np.argsort(D, axis=1, kind="stable")[:, :12]
+    assert_array_equal(found.columns, expected)
+    expected = np.take_along_axis(D, expected, axis=1)
+    assert_allclose(found.distances, expected, rtol=1e-12)
+
+
 @pytest.mark.filterwarnings("ignore:invalid value")  # NumPy's, of infinity
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_what_is_not_finite_has_no_neighbours(value):
