@@ -42,7 +42,7 @@ OPTIMIZERS = (
 GRADIENTS = "tests/contract/test_gradients.py"
 EXTREMES = "tests/contract/test_extremes.py"
 NEIGHBOURS = "tests/tsne -k 'neighbours or sigma or symmetric or truncated'"
-SEARCH = "tests/tsne/test_neighbors.py -k 'nearest or products or blocks'"
+SEARCH = "tests/tsne/test_neighbors.py -k 'nearest or products or blocks or copies'"
 GRID = "tests/kernels/test_grid.py tests/tsne/test_grid.py"
 CHUNKS = "tests/tsne/test_objective.py"
 TRANSFORM = "tests/tsne/test_placement.py -k 'transform or place'"
@@ -441,6 +441,7 @@ MUTANTS = [
     *mutants(
         "tsne/_exact_search.py",
         (SEARCH,),
+        copies_with_itself=("alike[alike != own[i]]", "alike[:n_neighbors]"),
         no_proof=("least - margin > farthest", "least - margin > -1.0"),
         equal_is_proof=("least - margin > farthest", "least >= farthest"),
         without_row=("square + 2 * candidates.limit", "2 * candidates.limit"),
@@ -607,8 +608,8 @@ MUTANTS = [
         mean_sign=("Mixture(centers - off, f)", "Mixture(centers + off, f)"),
         mean_not_divided=("np.divide(off, f[:, None], out", "np.divide(off, 1, out"),
         labelled_without_weight=(
-            "weight = self.weight.astype(np.float64)\n        where",
-            "weight = np.ones(len(labels))\n        where",
+            "weight = self.weight.astype(np.float64)\n        sums",
+            "weight = np.ones(len(labels))\n        sums",
         ),
         labelled_not_divided=("sums, mass[:, None], out", "sums, 1, out"),
         density_dof=(
@@ -909,8 +910,38 @@ MUTANTS = [
         scales_of_the_first=("np.concatenate(part, axis=-1)", "part[0]"),
     ),
     *mutants(
+        "clustering/_init.py",
+        ("tests/clustering/test_starts.py -k estimator",),
+        noise_counts=("np.flatnonzero(labels >= 0)", "np.flatnonzero(labels >= -1)"),
+        rows_without_weight=(
+            "rows, weight = sample.rows, sample.weight",
+            "rows, weight = sample.rows, np.ones(len(sample.weight))",
+        ),
+        seed_of_its_own=("set_params(**{name: rng", "set_params(**{name: 0 * rng"),
+    ),
+    *mutants(
+        "clustering/_joint_training.py",
+        ("tests/clustering/test_joint_training.py -k origin",),
+        origin_goes_along=(
+            "objective_about(Z, self.weights, self.reference, form",
+            "objective_about(Z, self.weights, within_reach(self.reference, Z), form",
+        ),
+    ),
+    *mutants(
+        "clustering/_fixed_embedding.py",
+        ("tests/clustering/test_joint_training.py -k of_an_estimator",),
+        clusters_given_up=("if carrier.starts.of_clusterer:", "if False:"),
+    ),
+    *mutants(
+        "utils/memory.py",
+        ("tests/utils/test_memory.py -k containers",),
+        cache_is_taken=("limit - usage + float(cache)", "limit - usage"),
+        own_group_alone=("for group in (own, *above)", "for group in (own,)"),
+    ),
+    *mutants(
         "tsne/_block_tasks.py",
         ("tests/tsne/test_on_dask.py -k 'not new and not cluster'",),
+        itself_counts=("len(others) - int(0 <= own[0] < len(others))", "len(others)"),
         within_first=("best.distances[:, -1]", "best.distances[:, 0]"),
         itself_elsewhere=("start + len(rows)) - first", "start + len(rows))"),
         ties_by_run=("merged([best, found]", "merged([found, best]"),
@@ -936,7 +967,7 @@ MUTANTS = [
     *mutants(
         "utils/numbers.py",
         ("tests/tsne/test_distances.py -k apart",),
-        centre_of_all=("np.median(rows[some", "np.mean(rows[some"),
+        centre_of_all=("np.median(some[:, b]", "np.mean(some[:, b]"),
     ),
     *mutants(
         "tsne/_products.py",
