@@ -120,6 +120,8 @@ def test_an_estimator_is_cloned_and_given_a_seed():
     seeds = [seed for _, seed in Split.given]
     assert seeds[0] == seeds[1] is not None
     assert seeds[2:] == [7, 7]
+    StudentTClustering(4, init=given, random_state=1).fit(BLOBS)
+    assert Split.given[-1][1] != seeds[0]
     assert given.get_params()["split__random_state"] is None
     model = StudentTClustering(4, init=given).set_params(init__split__random_state=3)
     assert clone(model).init[-1].random_state == 3
