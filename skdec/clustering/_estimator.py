@@ -114,8 +114,8 @@ class StudentTClustering(FittedClustering):
         start.  It is cloned and given the same rows, of the embedding if there is an
         encoder, without weights.  Where a ``random_state`` of it is None, a seed is
         drawn.  It must find ``n_clusters`` clusters; rows that it labels −1 have no
-        say.  With an encoder training begins there, without Student-t iterations
-        before.
+        say.  BLAS has one thread meanwhile, as in all of the fit.  With an encoder
+        training begins there, without Student-t iterations before.
     n_init : "auto" or int, default="auto"
         Number of k-means runs.  The one with the highest evidence (see ``evidence_``)
         is carried through the Student-t iterations.  Runs whose evidence differs from
@@ -434,7 +434,7 @@ class StudentTClustering(FittedClustering):
         clusters are not found: a warning tells once if many rows come from far outside
         those before.  That a fit of the first rows has not settled is told by
         ``converged_``, without a warning: more rows follow.  That it has lost clusters
-        a warning tells once.
+        a warning tells, once until a fit of them loses none.
 
         Parameters
         ----------

@@ -86,7 +86,7 @@ def _cluster(X, weights, params, reports, watch, random_state=None):
     init = check_init(params.init, params.n_clusters, X.shape[1])
     seeds = _seeds(params, init, random_state)
     with Threads(params.n_jobs, hold_blas=True, listener=reports.part_done) as threads:
-        reports.begin("k-means starts")
+        reports.begin("starts")
         starts = find_starts(X, weights, init, params.n_clusters, seeds, threads)
         reports.end_of_work()
         form = resolve_form(
@@ -285,11 +285,9 @@ def _fit_anew(batch, stream, params, reports):
         result, stream = result.numbered(order), stream.numbered(order)
     # that it has not settled is not told: more rows follow
     said = remarks.on_clusters(clustered.outcome, params.n_clusters)
-    said, stream = (
-        [] if stream.flawed else said,
-        replace(stream, flawed=stream.flawed or bool(said)),
-    )
-    return Fit(result, clustered.outcome.form, stream, remarks=tuple(said))
+    told, stream = stream.flawed, replace(stream, flawed=bool(said))
+    said = () if told else tuple(said)
+    return Fit(result, clustered.outcome.form, stream, remarks=said)
 
 
 def _follow(batch, stream, form, params, reports):

@@ -79,7 +79,7 @@ class Stream:
     history: History = field(default_factory=History)
     strayed: bool = False  # rows have come from far outside those before
     small: bool = False  # a batch of few rows has been followed
-    flawed: bool = False  # a fit of what is kept has lost clusters, or kept its start
+    flawed: bool = False  # the last fit of what is kept lost clusters, or did harm
 
     def with_batch(self, batch):
         """The stream with a batch kept while few have come; whether to fit it all."""

@@ -171,6 +171,11 @@ def perplexity_table(
     n_samples = X.shape[0] if hasattr(X, "shape") else np.shape(X)[0]
     if perplexities is None:
         perplexities = [value for value in PERPLEXITIES if value < n_samples]
+        if not perplexities:
+            raise ValueError(
+                f"X must have more than {PERPLEXITIES[0]} rows if perplexities is "
+                f"None; got {n_samples}"
+            )
     values = np.sort(resolve_perplexities(perplexities, n_samples, name="perplexities"))
     if np.ndim(perplexities) != 1 or (np.diff(values) == 0).any():
         raise ValueError(

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
+from sklearn.metrics.pairwise import PAIRWISE_BOOLEAN_FUNCTIONS
 from sklearn.utils.validation import check_non_negative
 
 from skdec.tsne._neighbors import ELEMENTS_PER_SEARCH
@@ -194,8 +195,8 @@ def check_rows_memory(X, metric, there_is):
     needed = memory_of_copy(X, metric)
     if needed > there_is:
         raise MemoryError(
-            f"of X of shape {X.shape} a copy in double precision is compared, which "
-            f"needs {needed / 1e9:.3g} GB of memory, and {there_is / 1e9:.3g} GB are "
+            f"of X of shape {X.shape} a copy is kept to compare rows with, which needs "
+            f"{needed / 1e9:.3g} GB of memory, and {there_is / 1e9:.3g} GB are "
             f"available. {FEWER_FEATURES}"
         )
 
@@ -265,12 +266,17 @@ class RowsMemory(NamedTuple):
 
 
 def memory_of_copy(X, metric):
-    """What the rows take as they are compared: in float64, but in blocks nothing."""
+    """What the rows take as they are compared; in blocks nothing."""
     if isinstance(X, Blocks) or metric == "precomputed":
         return 0
+    itemsize = X.dtype.itemsize
+    if metric in PAIRWISE_BOOLEAN_FUNCTIONS:
+        itemsize = 1
+    elif metric in ("euclidean", "l2", "nan_euclidean"):  # centred in float64
+        itemsize = 8
     if sparse.issparse(X):
-        return X.nnz * 8 + X.indices.nbytes
-    return X.shape[0] * X.shape[1] * 8
+        return X.nnz * itemsize + X.indices.nbytes
+    return X.shape[0] * X.shape[1] * itemsize
 
 
 def memory_of_rows(X, metric):

@@ -344,13 +344,16 @@ class SquaredDistances:
         In double precision: of single precision BLAS has other loops for some rows.
         """
         n, rows = self.n_samples, rows.astype(np.float64, copy=False)
-        others = _padded(self.rows, n + -n % OTHERS_ALONE).astype(
-            np.float64, copy=False
-        )
         D = np.empty((len(rows), n))
-        for b in gen_batches(len(rows), ROWS_ALONE):
-            some = rows[b]
-            D[b] = self._pairwise(_padded(some, ROWS_ALONE), others)[: len(some), :n]
+        # few others at a time: they are copied where they are not of the shape
+        for columns in gen_batches(n, 16 * OTHERS_ALONE):
+            others = self.rows[columns].astype(np.float64, copy=False)
+            n_others = len(others)
+            others = _padded(others, n_others + -n_others % OTHERS_ALONE)
+            for b in gen_batches(len(rows), ROWS_ALONE):
+                some = rows[b]
+                found = self._pairwise(_padded(some, ROWS_ALONE), others)
+                D[b, columns] = found[: len(some), :n_others]
         return D
 
     @property

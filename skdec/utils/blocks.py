@@ -141,6 +141,8 @@ class Blocks:
         full = [i for i, block in enumerate(found) if block.n_rows]
         self._parts, found = ([a[i] for i in full] for a in (self._parts, found))
         self._groups = [[i] for i in range(len(full))]
+        if len({block.is_sparse for block in found}) > 1:
+            found = self._made_sparse()
         sizes = [block.n_rows for block in found]
         self.shape = sum(sizes), int(X.shape[1])
         self.n_stored = sum(block.n_stored for block in found)
@@ -157,6 +159,17 @@ class Blocks:
 
     def __len__(self):
         return len(self._parts)
+
+    def _made_sparse(self):
+        """Make all blocks CSR matrices, where some are; what is known of them then."""
+        import dask
+
+        convert = dask.delayed(sparse.csr_matrix, pure=False)
+        self._parts = [
+            convert(part, dask_key_name=_key("sparse", i))
+            for i, part in enumerate(self._parts)
+        ]
+        return self.map(_described, task="look")
 
     def map(self, function, *arguments, task="map", reads=True):
         """The results of ``function(rows, *arguments)`` of each block, in order.
@@ -473,8 +486,6 @@ def _rows_of(rows, chosen):
 
 
 def _stored_in(rows, wanted):
-    if not sparse.issparse(rows):
-        return int(wanted.sum()) * rows.shape[1]
     return int(np.diff(rows.indptr)[wanted].sum())
 
 

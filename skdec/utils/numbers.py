@@ -69,7 +69,7 @@ def central_row(rows):
     batches = gen_batches(some.shape[1], size)
     medians = np.concatenate([np.median(some[:, b], axis=0) for b in batches])
     for column in np.flatnonzero(np.isnan(medians)):
-        values = some[:, column]
+        values = rows[:, column]  # few rows may have it
         values = values[~np.isnan(values)]
         medians[column] = np.median(values) if len(values) else 0.0
     return medians

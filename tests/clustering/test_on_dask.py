@@ -194,6 +194,21 @@ def test_sparse_rows_without_weight_do_not_count_for_the_size_of_a_sample(monkey
     assert np.allclose(model.cluster_centers_, expected.cluster_centers_, rtol=1e-6)
 
 
+def test_blocks_of_which_some_are_sparse(monkeypatch):
+    rows = da.from_array(X, chunks=(300, 4))
+    mixed = da.concatenate([rows[:300], rows[300:].map_blocks(sparse.csr_matrix)])
+    weight = np.r_[np.ones(300), np.zeros(len(X) - 300)]
+    settings = {"n_clusters": 5, "random_state": 0}
+    for more in ({}, {"sample_weight": weight}):
+        model = StudentTClustering(**settings).fit(mixed, **more)
+        expected = StudentTClustering(**settings).fit(sparse.csr_matrix(X), **more)
+        assert np.allclose(model.cluster_centers_, expected.cluster_centers_, rtol=1e-6)
+    monkeypatch.setattr("skdec.clustering._starts.MERGED_ENTRIES", 600)
+    monkeypatch.setattr("skdec.clustering._starts.MERGED_ROWS", 150)
+    model = StudentTClustering(**settings).fit(mixed)
+    assert np.isfinite(model.cluster_centers_).all()
+
+
 @pytest.mark.parametrize("arguments", [[np.ones(2**16)], [Mixture(np.ones(2**16), X)]])
 def test_large_arguments_are_sent_once_for_all_blocks(arguments):
     found = Blocks(da.from_array(X, chunks=CHUNKS))

@@ -171,15 +171,17 @@ def test_rows_from_far_outside_are_told_of_once(monkeypatch):
         warnings.filterwarnings("ignore", message="clusters lost all their rows")
         for _ in range(8):
             model.partial_fit(centers[rng.randint(3, size=200)] + rng.randn(200, 2))
+    told = []
     for _ in range(2):
         X = centers[rng.randint(4, size=200)] + rng.randn(200, 2)
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
             model.partial_fit(X)
-        if len(said):
-            assert "far outside all rows before it" in str(said[0].message)
-            assert said[0].filename == __file__
-    assert len(said) == 0
+        told.append(said)
+    first, second = told
+    assert "far outside all rows before it" in str(first[0].message)
+    assert first[0].filename == __file__
+    assert second == []
     assert model._stream.strayed
 
 

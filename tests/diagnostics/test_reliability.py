@@ -337,6 +337,8 @@ def test_perplexities_by_default_are_those_that_the_rows_allow(rng):
     X = rng.normal(size=(25, 2))
     table = perplexity_table(ExactTSNE(**SHORT), X, rows=5, n_directions=0)
     assert_array_equal(table.perplexity, [5, 10, 20])
+    with pytest.raises(ValueError, match="X must have more than 5 rows"):
+        perplexity_table(ExactTSNE(), X[:5])
 
 
 def test_a_table_keeps_neighbours_by_the_metric_of_the_map(rng):

@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skdec import ExactTSNE, conditional_affinities
+from skdec.tsne._distances import SquaredDistances
 from tests.tsne.common import IRIS, SHORT
 
 X = IRIS[::2].copy()
@@ -61,6 +62,17 @@ def test_a_feature_that_no_row_has():
     settings = {**SETTINGS, "metric": "nan_euclidean"}
     found = ExactTSNE(**settings).fit(rows).embedding_
     assert_allclose(found, ExactTSNE(**settings).fit(X).embedding_, rtol=1e-3)
+
+
+def test_a_feature_that_few_rows_have_is_centred_too(rng):
+    rows = np.column_stack([rng.normal(size=(3000, 4)), np.full(3000, np.nan)])
+    rows[[1, 4, 7], 4] = 1e10 + np.arange(3)
+    distances_ = SquaredDistances(rows, "nan_euclidean")
+    found = distances_.between(distances_.rows[[1, 4]]) * distances_.unit**2
+    for i, D in zip([1, 4], found, strict=True):
+        some = [0, 2, 7, 2999]
+        expected = [shared(rows[i], rows[j]) ** 2 for j in some]
+        assert_allclose(D[some], expected, rtol=1e-6)
 
 
 def test_any_nan_is_the_same_value():

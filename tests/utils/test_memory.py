@@ -51,6 +51,18 @@ def test_memory_of_rows_is_asked_for_before_they_are_copied(stored, monkeypatch)
         ExactTSNE(**SHORT).fit(X)
 
 
+@pytest.mark.parametrize("metric, itemsize", [("jaccard", 1), ("cityblock", 4)])
+def test_a_copy_is_reckoned_as_it_is_kept(metric, itemsize, monkeypatch):
+    X = (np.random.default_rng(0).random((150, 400)) > 0.5).astype(np.float32)
+    tsne = ExactTSNE(metric=metric, init="random", **SHORT)
+    needed = 150 * 400 * itemsize + 150 * 75 * 4
+    monkeypatch.setattr("skdec.tsne._fit.available", lambda: needed)
+    tsne.fit(X)
+    monkeypatch.setattr("skdec.tsne._fit.available", lambda: needed - 1)
+    with pytest.raises(MemoryError):
+        tsne.fit(X)
+
+
 @pytest.mark.parametrize("affinities", ["exact", "neighbors"])
 def test_wide_rows_are_what_takes_the_memory(affinities, monkeypatch):
     X = np.random.default_rng(0).normal(size=(150, 2000)).astype(np.float32)

@@ -83,7 +83,7 @@ def test_what_the_bars_of_a_pipeline_tell(recorded, capsys):
     assert [bar.desc for bar in recorded] == [
         "ExactTSNE: Computing all pairwise distances and their affinities",
         "ExactTSNE: iterations",
-        "StudentTClustering: k-means starts",
+        "StudentTClustering: starts",
         "StudentTClustering: self-training",
     ]
     distances, iterations, starts, training = recorded
