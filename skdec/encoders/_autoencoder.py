@@ -62,8 +62,9 @@ class AutoencoderEncoder(BaseEncoder):
         decoder mirrors them.
     modules : pair of torch.nn.Module, default=None
         Encoder and decoder to use instead of layers of ``hidden_dims``: between
-        float32 rows of n_features and of any number of components.  They are copied and
-        start from the weights they have (see also :meth:`pretrained_copy`).
+        float32 rows of n_features and of any number of components.  They are copied,
+        each for itself, so that they cannot share weights, and start from the weights
+        they have (see also :meth:`pretrained_copy`).
     activation : {"relu", "leaky_relu", "elu", "gelu", "tanh", "sigmoid"} or callable, \
             default="relu"
         Between the layers, not after the last ones.  A callable returns a module.

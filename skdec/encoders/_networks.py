@@ -62,6 +62,12 @@ def check_pair(modules):
             "modules must be a pair of torch.nn.Module, encoder and decoder; got "
             f"{modules!r}"
         )
+    own = [{id(weight) for weight in module.parameters()} for module in pair]
+    if own[0] & own[1]:
+        raise ValueError(
+            "modules must not share parameters: encoder and decoder are copied, each "
+            "with weights of its own"
+        )
     return pair
 
 
@@ -191,6 +197,8 @@ class Networks:
         With ``augment`` both are of augmented rows, and the target of the KL is that of
         the rows as they are, made of their z.
         """
+        # as they are public, anybody may have changed that
+        self.train(False)
         given = self._augmented(x, augment)
         with self._autocast():
             z = self.encoder(given)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from math import gcd
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -148,7 +149,7 @@ def animate_fit(
     elif is_clusterer(estimator) and prefixes == [""] and estimator.encoder is None:
         check_places(X, plot_options)
     look = Look(classes, names, view, plot_options)
-    look.check(n_rows)
+    look.check(n_rows, _n_clusters(estimator, prefixes))
     fitted, film = clone(estimator), Film(writer, path, dpi, figsize)
     watch = _watched(fitted, estimator.get_params(), film, look, prefixes, every)
     with film:
@@ -215,6 +216,13 @@ def _step(estimator, prefix):
         fitted = getattr(estimator, "named_transformers_", {})
         estimator = fitted[name] if name in fitted else estimator.get_params()[name]
     return estimator
+
+
+def _n_clusters(estimator, prefixes):
+    """How many colours the clusters of a fit will have, as far as that is known."""
+    clusterers = [step for p in prefixes if is_clusterer(step := _step(estimator, p))]
+    numbers = [getattr(step, "n_clusters", 1) for step in clusterers]
+    return max((n for n in numbers if isinstance(n, Integral)), default=1)
 
 
 def _checked_view(view, n_rows):

@@ -1,5 +1,6 @@
 """The steps of pipelines and searches, and where their rows are."""
 
+from sklearn.base import is_clusterer
 from sklearn.pipeline import Pipeline
 
 
@@ -30,13 +31,16 @@ def places(estimator, X=None):
     """Where an estimator has its training rows, or new ones.
 
     Of a pipeline they are those of its last step that keeps them, and new rows those
-    that its last step is given, if that one clusters them.
+    that its last step is given, if that one clusters them: what it makes of them are
+    distances, or memberships.
     """
     if X is not None:
-        last = last_step(estimator)
-        if not hasattr(last, "encode"):
-            return estimator.transform(X)
-        return last.encode(rows_of_last_step(estimator, X))
+        last, alone = last_step(estimator), len(steps(estimator)) == 1
+        if hasattr(last, "encode"):
+            return last.encode(rows_of_last_step(estimator, X))
+        if not alone and (is_clusterer(last) or not hasattr(last, "transform")):
+            return rows_of_last_step(estimator, X)
+        return estimator.transform(X)
     for step in reversed(steps(estimator)):
         for name in ("embedding_", "encoding_"):
             found = getattr(step, name, None)

@@ -50,6 +50,7 @@ class Film:
         self.figure = matplotlib("figure").Figure(figsize=figsize)
         self.ax = self.figure.add_subplot()
         self._half = self._scene = None
+        self._has_frames = False
         self._part = path.with_name(f".{path.stem}.part{path.suffix}")
 
     def __enter__(self):
@@ -59,7 +60,7 @@ class Film:
     def __exit__(self, kind, *_):
         try:
             # a film of no frames would be an error beside the one that left it empty
-            if kind is None or self._half is not None:
+            if kind is None or self._has_frames:
                 self.writer.finish()
             if kind is None:
                 os.replace(self._part, self.path)
@@ -78,7 +79,13 @@ class Film:
         # after that, because the size of points follows that of the axes
         self._draw(scene, shown)
         self._view()
-        self.writer.grab_frame()
+        self._grab()
+
+    def _grab(self):
+        # frames have one size, which a figure's tight box would change: an error
+        with matplotlib().rc_context({"savefig.bbox": None}):
+            self.writer.grab_frame()
+        self._has_frames = True
 
     def _draw(self, scene, shown):
         self.ax.clear()
@@ -99,4 +106,4 @@ class Film:
     def hold(self, n_frames):
         """Let the last frame stay for so many more."""
         for _ in range(n_frames):
-            self.writer.grab_frame()
+            self._grab()

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
-from skdec.plotting._axes import axes_for, matplotlib
+from skdec.plotting._axes import axes_for, background, matplotlib
 from skdec.plotting._coloring import palette
 from skdec.plotting._estimators import last_step, rows_of_last_step
 from skdec.plotting._labels import name_of, plain_names
@@ -227,7 +227,7 @@ class MembershipDisplay:
             # covered by the background, so that what is pale keeps its hue
             self.ax_.fill_betweenx(
                 heights, 0, outline, where=pale, step="post", linewidth=0,
-                facecolor=self.ax_.get_facecolor(), alpha=0.6,
+                facecolor=background(self.ax_), alpha=0.6,
             )  # fmt: skip
 
     def _explain(self, ambiguous):

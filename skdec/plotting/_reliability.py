@@ -12,7 +12,7 @@ from skdec.plotting._axes import matplotlib
 from skdec.plotting._coloring import column
 from skdec.plotting._colors import grey
 from skdec.plotting._embedding import EmbeddingDisplay
-from skdec.plotting._legend import draw_legend, legend_handle
+from skdec.plotting._legend import draw_legend, highlight_handle, legend_handle
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -219,18 +219,19 @@ class ReliabilityDisplay:
         )
         spread = "log" if self.score == "singularity" else "linear"
         options = {
-            "cmap": scale, "order": "values", "norm": spread, "legend": False,
-            "components": (0, 1),
+            "cmap": scale, "order": "values", "norm": spread, "components": (0, 1),
         } | map_options  # fmt: skip
+        legend = options.pop("legend", "auto")
+        # of the axes there is one, here
         self.map_ = EmbeddingDisplay.from_arrays(
-            self.embedding, values=values, ax=ax, **options
+            self.embedding, values=values, ax=ax, legend=False, **options
         )
         self.ax_, self.figure_ = self.map_.ax_, self.map_.figure_
         self.colorbar_ = self.map_.colorbar_
         if self.colorbar_ is not None:
             self.colorbar_.set_label(TITLES.get(self.score, self.score))
         self.jumps_ = self._draw_jumps(n_jumps, options["components"])
-        self.legend_ = self._legend(np.isnan(values))
+        self.legend_ = self._legend(np.isnan(values)) if legend else None
         return self
 
     def _values(self, n):
@@ -272,6 +273,8 @@ class ReliabilityDisplay:
             handles.append(legend_handle("not scored", grey()))
         if self.jumps_ is not None:
             handles.append(self.jumps_)
+        if self.map_.highlighted_ is not None:
+            handles.append(highlight_handle(self.map_.highlighted_))
         return draw_legend(self.ax_, handles, below=True) if handles else None
 
 

@@ -29,7 +29,12 @@ class Look(NamedTuple):
     view: Any = None  # where rows that are clustered are drawn
     options: Mapping[str, Any] = MappingProxyType({})  # of ``EmbeddingDisplay.plot``
 
-    def check(self, n_rows):
+    @property
+    def formulas(self):
+        """Whether names may hold some: those made of labels are written as they are."""
+        return self.names is not None
+
+    def check(self, n_rows, n_clusters=1):
         """Raise, before anything is fitted, unless ``plot`` takes these options."""
         if "ax" in self.options:
             raise TypeError("ax must not be given: a film is drawn on axes of its own")
@@ -37,7 +42,7 @@ class Look(NamedTuple):
         plot.apply_defaults()
         check_options(**plot.arguments)
         row_mask(self.options.get("highlight"), n_rows)
-        n_classes = 1 if self.classes is None else self.classes.n_colors
+        n_classes = n_clusters if self.classes is None else self.classes.n_colors
         palette(n_classes, self.options.get("colors"))
 
 
@@ -54,6 +59,7 @@ class MapScene:
 
     def __init__(self, look):
         self.classes, self.options = look.classes, look.options
+        self.formulas = look.formulas
 
     def title(self, shown):
         """What is written above it."""
@@ -66,10 +72,9 @@ class MapScene:
         labels = names = None
         if self.classes is not None:
             labels, names = self.classes.numbers[there], self.classes.names
-        EmbeddingDisplay.from_arrays(
-            shown.embedding[there], labels=labels, names=names, ax=ax,
-            **_of_rows(self.options, there),
-        )  # fmt: skip
+        options = _of_rows(self.options, there)
+        display = EmbeddingDisplay(shown.embedding[there], labels=labels, names=names)
+        display.written_with(self.formulas).plot(ax, **options)
 
 
 class Clusters(NamedTuple):
@@ -98,7 +103,7 @@ class ClusterScene:
     """
 
     def __init__(self, look, joint=False):
-        self.view, self.classes = look.view, look.classes
+        self.view, self.classes, self.formulas = look.view, look.classes, look.formulas
         names = plain_names(look.names) if look.classes is None else look.classes.names
         if names is not None and not isinstance(names, Mapping):
             names = dict(enumerate(names))
@@ -124,10 +129,11 @@ class ClusterScene:
         self._before = self._numbers[shown.labels]
         self._ways.append(centers[:, self.components])
         there = np.isfinite(places).all(axis=1)
-        EmbeddingDisplay.from_arrays(
-            places[there], labels=self._before[there], names=self._names(), ax=ax,
-            legend=False, **_of_rows(self.options, there),
-        )  # fmt: skip
+        options = _of_rows(self.options, there)
+        display = EmbeddingDisplay(
+            places[there], labels=self._before[there], names=self._names()
+        )
+        display.written_with(self.formulas).plot(ax, legend=False, **options)
         centroids = self._draw_centroids(ax)
         self._draw_legend(ax, centroids)
 
@@ -209,7 +215,7 @@ class ClusterScene:
                 markerfacecolor="none", markeredgecolor=centroids.get_edgecolor()[0],
             )
         )  # fmt: skip
-        draw_legend(ax, handles)
+        draw_legend(ax, handles, math=self.formulas)
 
 
 def _of_rows(options, there):

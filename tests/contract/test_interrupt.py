@@ -45,6 +45,8 @@ def clustering(**parameters):
 
 # A press that Python drops is followed by another, and the phase must not end before.
 ENDLESS = {"max_iter": 10**7, "tol": 0, "min_grad_norm": 0}
+# On many cores it would be over before it is pressed.
+ALL_PAIRS = {"affinities": "exact", "n_jobs": 2}
 
 
 def endless(X):
@@ -52,7 +54,7 @@ def endless(X):
 
 
 def placing(X, n_fitted=3000):
-    model = ExactTSNE(max_iter=60, init="random", affinities="exact")
+    model = ExactTSNE(**ALL_PAIRS, max_iter=60, init="random")
     model.fit(X[:n_fitted]).transform(X[n_fitted:])
 
 
@@ -60,7 +62,7 @@ def placing(X, n_fitted=3000):
 PHASES = {
     "calibration": (
         "skdec.tsne._affinities:_calibrate",
-        lambda: ExactTSNE(max_iter=3, affinities="exact").fit(rows(30_000, 5)),
+        lambda: ExactTSNE(**ALL_PAIRS, max_iter=3).fit(rows(30_000, 5)),
     ),
     "neighbours": (
         "skdec.tsne._exact_search:ProductIndex.search",

@@ -21,6 +21,7 @@ from skdec.encoders import AutoencoderEncoder
 torch = pytest.importorskip("torch", reason="needs the extra 'deep'")
 
 BLOBS, TRUTH = make_blobs(150, n_features=6, centers=3, random_state=1)
+SHARED = torch.nn.Linear(6, 6)
 SMALL = {"hidden_dims": (16, 2), "epochs": 5, "random_state": 0}
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
@@ -202,6 +203,7 @@ def test_modules_that_heed_training():
     running = norm.running_mean.clone()
     assert running.abs().max() > 0 or norm.num_batches_tracked > 0
     seen, expected = [], encoder.transform(BLOBS[:5])
+    encoder.encoder_.train()  # as anybody may leave it
     encoder.step(BLOBS[:5], lambda Z: seen.append(Z) or np.zeros_like(Z))
     assert torch.equal(norm.running_mean, running)
     assert_allclose(seen[0], expected, rtol=1e-5, atol=1e-6)
@@ -308,6 +310,7 @@ def test_progress(capsys):
         ({"optimizer": "newton"}, "'optimizer' parameter"),
         ({"modules": (torch.nn.Linear(6, 2),)}, "modules must be a pair"),
         ({"modules": ("f", "g")}, "modules must be a pair"),
+        ({"modules": (SHARED, torch.nn.Sequential(SHARED))}, "not share parameters"),
         ({"modules": (torch.nn.Linear(6, 2), torch.nn.Linear(2, 1))}, "decode that as"),
         ({"modules": (torch.nn.Linear(5, 2), torch.nn.Linear(2, 5))}, "take rows of 6"),
         ({"activation": torch.nn.GLU}, "activation must take rows of 6 features"),

@@ -23,7 +23,7 @@ from skdec.encoders import LinearEncoder
 from skdec.plotting import animate_fit, categorical_colors, match_labels
 from skdec.plotting._film import ZOOM, Film
 
-pytest.importorskip("matplotlib", reason="needs the extra 'plot'")
+matplotlib = pytest.importorskip("matplotlib", reason="needs the extra 'plot'")
 Image = pytest.importorskip("PIL.Image")
 
 IRIS = load_iris()
@@ -347,6 +347,39 @@ def test_a_cluster_that_is_left_over_is_called_as_no_other(tmp_path, frames, opt
     animate_fit(four, PLANE, tmp_path / "film.gif", every=50, **options, **SMALL)
     for frame in frames:
         assert frame.entries == ["1", "2", "3", "cluster 3", "centroids"]
+
+
+def test_a_style_whose_figures_are_cut_to_what_is_drawn(tmp_path, frames):
+    path = tmp_path / "map.gif"
+    with matplotlib.rc_context({"savefig.bbox": "tight"}):
+        animate_fit(TSNE, X, path, **SMALL)
+    assert path.stat().st_size > 0
+    assert len(frames) > 1
+
+
+def test_an_error_of_the_first_frame_is_not_hidden(tmp_path, monkeypatch):
+    def fails(self, **options):
+        raise OSError("no space left")
+
+    monkeypatch.setattr("matplotlib.animation.PillowWriter.grab_frame", fails)
+    with pytest.raises(OSError, match="no space left"):
+        animate_fit(TSNE, X, tmp_path / "map.gif", **SMALL)
+
+
+@pytest.mark.parametrize("model", [TSNE, StudentTClustering(2, random_state=0)])
+def test_labels_with_dollar_signs_are_no_formulas(model, tmp_path, frames):
+    labels = np.where(LABELS > 0, "$0_$5", "$5_$10")
+    animate_fit(model, X[:, :2], tmp_path / "film.gif", labels=labels, **SMALL)
+    assert {"$0_$5", "$5_$10"} <= set(frames[-1].entries)
+
+
+def test_colours_for_too_few_clusters_are_refused_before_the_fit(tmp_path):
+    class Never(StudentTClustering):
+        def fit(self, X, y=None, sample_weight=None):
+            pytest.fail("it was fitted")
+
+    with pytest.raises(ValueError, match="colors must be at least 3"):
+        animate_fit(Never(3), X[:, :2], tmp_path / "film.gif", colors=["red"], **SMALL)
 
 
 def test_clusters_of_many_features_are_drawn_in_a_view(tmp_path, frames):

@@ -7,8 +7,11 @@ import pandas as pd
 import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.cluster import KMeans
 from sklearn.datasets import load_iris
+from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
+from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -546,6 +549,16 @@ def test_the_map_of_searches_and_of_pipelines_within_pipelines():
         line = ConvergenceDisplay.from_estimator(model, ax=new_axes()).lines_
         drawn = line["kl_divergence"].get_ydata()
         assert_array_equal(drawn, last.history_["kl_divergence"])
+
+
+@pytest.mark.parametrize("last", [KMeans(3, n_init=1), GaussianMixture(3)])
+def test_rows_that_a_clusterer_is_given_are_drawn_where_they_are(last):
+    model = make_pipeline(PCA(2), last).fit(IRIS)
+    display = EmbeddingDisplay.from_estimator(model, IRIS[::2], ax=new_axes())
+    assert_allclose(display.embedding, model[0].transform(IRIS[::2]))
+    alone = KMeans(3, n_init=1).fit(IRIS[:, :2])
+    display = EmbeddingDisplay.from_estimator(alone, IRIS[:, :2], ax=new_axes())
+    assert_allclose(display.embedding, alone.transform(IRIS[:, :2]))
 
 
 def test_the_map_of_a_pipeline_that_does_nothing():

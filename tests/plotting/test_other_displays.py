@@ -463,3 +463,33 @@ def test_a_table_of_perplexities():
     assert display.advice_["least_pbic"].get_xdata()[0] == 40
     assert display.advice_["elbow"].get_xdata()[0] == TABLE.elbow == 40
     assert texts(display.legend_)[-2:] == ["elbow: 40", "least pBIC: 40"]
+
+
+def test_the_legend_of_reliability_is_as_asked_for():
+    places, scores = IRIS[:, :2], np.where(np.arange(len(IRIS)) < 5, np.nan, 1.0)
+    highlight = np.arange(len(IRIS)) == 9
+    for options, expected in (
+        ({}, ["not scored"]),
+        ({"highlight": highlight}, ["not scored", "highlighted"]),
+        ({"legend": True}, ["not scored"]),
+    ):
+        display = ReliabilityDisplay.from_arrays(
+            places, scores, ax=new_axes(), **options
+        )
+        found = [text.get_text() for text in display.legend_.get_texts()]
+        assert found == expected
+    display = ReliabilityDisplay.from_arrays(
+        places, scores, ax=new_axes(), legend=False
+    )
+    assert display.legend_ is None
+    assert display.ax_.get_legend() is None
+
+
+def test_what_is_pale_is_not_dark_on_transparent_axes():
+    ax = new_axes()
+    ax.set_facecolor("none")
+    MembershipDisplay.from_arrays([[0.55, 0.45], [0.9, 0.1]], ax=ax)
+    covers = [area for area in ax.collections if area.get_alpha() == 0.6]
+    assert covers
+    for cover in covers:
+        assert_array_equal(cover.get_facecolor()[0, :3], [1, 1, 1])

@@ -157,7 +157,7 @@ def test_a_warm_start_goes_on_from_the_map(iris):
     # there is no exaggeration, which would raise it, on the way down
     assert max(kls) <= first
     assert tsne.kl_divergence_ < first
-    assert tsne.kl_divergence_ < iris.kl_divergence_ * 1.02
+    assert tsne.kl_divergence_ < iris.kl_divergence_ * 1.05
     assert_allclose(tsne.kl_divergence_, full_kl(IRIS, tsne.embedding_)[0], rtol=1e-4)
 
 

@@ -316,10 +316,12 @@ def test_many_equal_sparse_rows_cost_no_more_than_different_ones():
     equal = sparse.vstack([different[:1]] * 600 + [different[:200]]).tocsr()
     seconds = []
     for rows in (different[:9], different, equal):  # the first compiles
-        distances = SquaredDistances(rows)
-        start = time.perf_counter()
-        D = distances.between(distances.rows)
-        seconds.append(time.perf_counter() - start)
+        distances, took = SquaredDistances(rows), []
+        for _ in range(5):
+            start = time.perf_counter()
+            D = distances.between(distances.rows)
+            took.append(time.perf_counter() - start)
+        seconds.append(min(took))
     assert (D[:601, :601] == 0).all()
     assert seconds[2] < 5 * seconds[1]
 
