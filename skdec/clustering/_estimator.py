@@ -15,7 +15,8 @@ from skdec.clustering._form import Form
 from skdec.clustering._prediction import FittedClustering, Labelled
 from skdec.clustering._snapshot import Snapshot
 from skdec.clustering._stream import Batch
-from skdec.utils.blocks import Blocks, check_blocks, in_memory, is_dask
+from skdec.utils.blocks import Blocks, check_blocks
+from skdec.utils.collection import in_memory, is_dask
 from skdec.utils.progress import BARS, Reports
 from skdec.utils.sklearn_compat import HasMethods, StrOptions, fit_context
 from skdec.utils.state import unchanged_on_error

@@ -21,7 +21,9 @@ from skdec.clustering._objective import ClusteringObjective, Mixture
 from skdec.clustering._scaled_rows import scale_rows
 from skdec.clustering._spread import simplified_silhouette
 from skdec.clustering._training import DIVERGED
-from skdec.utils.blocks import check_blocks, for_workers, in_memory, is_dask, row_by_row
+from skdec.utils.blocks import check_blocks
+from skdec.utils.collection import in_memory, is_dask
+from skdec.utils.lazily import for_workers, row_by_row
 from skdec.utils.threads import Threads
 from skdec.utils.validation import check_matrix, validate_rows, with_merged_entries
 from skdec.utils.weights import Weights, check_weights

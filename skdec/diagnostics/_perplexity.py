@@ -20,7 +20,8 @@ from skdec.diagnostics._rows import chosen_rows
 from skdec.tsne._blocked import rows_of_collection
 from skdec.tsne._checks import resolve_perplexities
 from skdec.tsne._fit import ALL_PAIRS
-from skdec.utils.blocks import Blocks, is_dask
+from skdec.utils.blocks import Blocks
+from skdec.utils.collection import is_dask
 
 if TYPE_CHECKING:
     from skdec.utils.typing import FloatArray, MatrixLike, RandomState

@@ -9,8 +9,8 @@ import numpy as np
 from skdec.tsne._affinities import calibrated_lists
 from skdec.tsne._exact_search import Found, ProductIndex, index_dtype
 from skdec.tsne._neighbors import Neighbors
-from skdec.utils.blocks import plain
 from skdec.utils.duplicates import KnownRows, digests, row_hashes
+from skdec.utils.lazily import plain
 from skdec.utils.numbers import largest_magnitude
 from skdec.utils.threads import Threads
 

@@ -21,7 +21,8 @@ from skdec.tsne._distances import Centring, SquaredDistances
 from skdec.tsne._initialization import principal_components, random_start, scaled
 from skdec.tsne._neighbors import Neighbors
 from skdec.tsne._products import squared_norms
-from skdec.utils.blocks import Blocks, Each, Run, check_blocks, is_dask
+from skdec.utils.blocks import Blocks, Each, Run, check_blocks
+from skdec.utils.collection import is_dask
 from skdec.utils.duplicates import first_occurrences
 from skdec.utils.memory import available
 from skdec.utils.numbers import central_row, power_of_two, some_rows

@@ -23,7 +23,8 @@ from skdec.tsne._fit import ALL_PAIRS, embed
 from skdec.tsne._given_affinities import check_affinities
 from skdec.tsne._inverse import check_inverse, mean_rows
 from skdec.tsne._placement import warn_if_lost
-from skdec.utils.blocks import is_dask, row_by_row
+from skdec.utils.collection import is_dask
+from skdec.utils.lazily import row_by_row
 from skdec.utils.progress import BARS
 from skdec.utils.sklearn_compat import (
     CallbackSupportMixin,

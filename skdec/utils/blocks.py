@@ -1,23 +1,19 @@
 """Rows in blocks: dask arrays and data frames, on a cluster or a local scheduler.
 
-The one module that knows Dask's collections, as ``cluster.py`` knows its clusters.
-What is computed block by block is a function of one block, and its results come back in
-the order of the blocks.  So they depend neither on the number of workers nor on which
-of them is done first.  What has a number for each row stays with the workers, as
-``Kept``.
+``collection.py`` knows Dask's collections, ``cluster.py`` its clusters.  What is
+computed block by block is a function of one block, and its results come back in the
+order of the blocks.  So they depend neither on the number of workers nor on which of
+them is done first.  What has a number for each row stays with the workers, as ``Kept``.
 """
 
 from __future__ import annotations
 
 import copy
-from functools import wraps
 from itertools import accumulate
-from numbers import Integral
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdec.utils.cluster import (
     by_place,
@@ -30,13 +26,16 @@ from skdec.utils.cluster import (
     sent_apart,
     workers_memory,
 )
+from skdec.utils.collection import (
+    as_rows,
+    check_features,
+    dtype_of,
+    parts_of,
+    stacked,
+    task_key,
+)
+from skdec.utils.lazily import call_of_rows, for_workers
 from skdec.utils.numbers import largest_magnitude
-from skdec.utils.validation import FLOATS, check_matrix
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-F = TypeVar("F", bound="Callable[..., Any]")
 
 # Rows are kept by the workers if they take at most this share of the memory that these
 # may use.  Otherwise they are read again whenever they are needed.
@@ -45,14 +44,6 @@ KEPT_SHARE = 1 / 3
 # Arguments of so many bytes are sent with each task, larger ones once.  A task of their
 # own takes 20 ms until others have its result.
 SENT_WITH_A_TASK = 2**18
-
-# What a user reads in the dashboard starts with this.
-TASK_NAME = "skdec"
-
-
-def is_dask(X: Any) -> bool:
-    """Whether X is a collection of Dask's, which is not imported for it."""
-    return type(X).__module__.partition(".")[0] in {"dask", "dask_expr"}
 
 
 class Kept:
@@ -128,11 +119,11 @@ class Blocks:
     def __init__(self, X, name="X", finite=True):
         import dask
 
-        self.dtype = _dtype(X)
-        convert = dask.delayed(_as_rows, pure=False)
+        self.dtype = dtype_of(X)
+        convert = dask.delayed(as_rows, pure=False)
         self._parts = [
-            convert(part, self.dtype, name, finite, dask_key_name=_key("rows", i))
-            for i, part in enumerate(_delayed(X))
+            convert(part, self.dtype, name, finite, dask_key_name=task_key("rows", i))
+            for i, part in enumerate(parts_of(X))
         ]
         self._groups = [[i] for i in range(len(self._parts))]
         found = self.map(_described, task="look")
@@ -166,7 +157,7 @@ class Blocks:
 
         convert = dask.delayed(sparse.csr_matrix, pure=False)
         self._parts = [
-            convert(part, dask_key_name=_key("sparse", i))
+            convert(part, dask_key_name=task_key("sparse", i))
             for i, part in enumerate(self._parts)
         ]
         return self.map(_described, task="look")
@@ -199,7 +190,8 @@ class Blocks:
         runs = self._runs(function, arguments, task, keeps=True, reads=reads)
         told = dask.delayed(_results, pure=False)
         results = [
-            told(run, dask_key_name=_key("results", g)) for g, run in enumerate(runs)
+            told(run, dask_key_name=task_key("results", g))
+            for g, run in enumerate(runs)
         ]
         with one_error():
             held = light(dask.persist(*results, *runs, optimize_graph=False))
@@ -243,7 +235,7 @@ class Blocks:
                     run_of_blocks = self._parts[argument.start : argument.stop]
                     own[position] = [run_of_blocks] * len(group)
             rows = [self._parts[i] if reads else None for i in group]
-            key = _key(task, g)
+            key = task_key(task, g)
             runs.append(run(function, rows, shared, own, keeps, dask_key_name=key))
         return runs
 
@@ -257,21 +249,28 @@ class Blocks:
         import dask
 
         check_features(estimator, X, reset=False)
-        model, dtype = for_workers(estimator), _dtype(X)
+        model, dtype = for_workers(estimator), dtype_of(X)
         vars(model).update(attributes)
         model = for_tasks(model)
-        run = dask.delayed(_call_of_rows, pure=False)
+        run = dask.delayed(call_of_rows, pure=False)
         parts = []
-        for i, part in enumerate(_delayed(X, lazily=True)):
+        for i, part in enumerate(parts_of(X, lazily=True)):
             found = [
-                run(each, model, part, dtype, own, dask_key_name=_key(f"across-{j}", i))
+                run(
+                    each,
+                    model,
+                    part,
+                    dtype,
+                    own,
+                    dask_key_name=task_key(f"across-{j}", i),
+                )
                 for j, own in enumerate(self._parts)
             ]
-            key = _key("transform", i)
+            key = task_key("transform", i)
             parts.append(
                 run(finish, model, part, dtype, found, self.offsets, dask_key_name=key)
             )
-        return _stacked(X, parts, empty.astype(dtype))
+        return stacked(X, parts, empty.astype(dtype))
 
     def split(self, values):
         """Values of all rows, (n_samples,), as ``Each`` block has its own."""
@@ -326,148 +325,6 @@ def check_blocks(estimator, X, reset=False, finite=True):
     return Blocks(X, finite=finite)
 
 
-def check_features(estimator, X, *, reset):
-    """Check the number and names of the features, which need no rows, or set them."""
-    ndim = getattr(X, "ndim", None)
-    if not isinstance(ndim, Integral) or ndim != 2:
-        got = ndim if isinstance(ndim, Integral) else type(X).__name__
-        raise ValueError(
-            f"X must be a dask array or data frame of two dimensions; got {got}"
-        )
-    names = X._meta if hasattr(X, "columns") else np.empty((0, X.shape[1]))
-    validate_data(estimator, names, reset=reset, skip_check_array=True)
-
-
-def in_memory(values):
-    """What has a number for each row as an array, from a collection or anything."""
-    import dask
-
-    if is_dask(values):
-        with one_error():
-            (values,) = dask.compute(values)
-    return values
-
-
-def row_by_row(output: Callable[[Any, Any], Any]) -> Callable[[F], F]:
-    """Let a method that treats each row alone take dask collections too, lazily.
-
-    ``output(self, dtype)`` is the result of no rows of that dtype.  The workers get the
-    estimator without what it knows of each training row.
-    """
-
-    def decorate(method: F) -> F:
-        @wraps(method)
-        def on_any(self, X, *args, **kwargs):
-            if not is_dask(X):
-                return method(self, X, *args, **kwargs)
-            check_is_fitted(self)
-            check_features(self, X, reset=False)
-            empty = output(self, _dtype(X))
-            return _lazily(self, method.__name__, X, empty)
-
-        return cast(F, on_any)
-
-    return decorate
-
-
-def _lazily(estimator, method, X, empty):
-    """The results of a method of each block, as a dask array."""
-    import dask
-
-    model, dtype = for_tasks(for_workers(estimator)), _dtype(X)
-    run, task = dask.delayed(_method, pure=False), method.lstrip("_")
-    parts = [
-        run(model, part, dtype, method, empty, dask_key_name=_key(task, i))
-        for i, part in enumerate(_delayed(X, lazily=True))
-    ]
-    return _stacked(X, parts, empty)
-
-
-def _stacked(X, parts, empty):
-    """Results of the blocks of X, delayed, as a dask array."""
-    import dask.array as da
-
-    whole = hasattr(X, "columns")
-    lengths = [np.nan] * X.npartitions if whole else X.chunks[0]
-    arrays = [
-        da.from_delayed(part, shape=(length, *empty.shape[1:]), meta=empty)
-        for part, length in zip(parts, lengths, strict=True)
-    ]
-    return da.concatenate(arrays, allow_unknown_chunksizes=True)
-
-
-def for_workers(estimator):
-    """The estimator as workers need it, to run on the one thread of a task."""
-    sent = copy.copy(estimator)
-    # names have been checked, and blocks have none
-    for name in ("feature_names_in_", *getattr(estimator, "_of_each_row", ())):
-        vars(sent).pop(name, None)
-    # what is computed later is that of the estimator as it is now
-    for name, value in vars(sent).items():
-        if isinstance(value, np.ndarray):
-            setattr(sent, name, value.copy())
-    if hasattr(sent, "callback"):  # what watched the fit may be bound to this process
-        sent.callback = None
-    sent.n_jobs = 1
-    return sent
-
-
-def _call_of_rows(function, model, block, dtype, *arguments):
-    """What a function says of a model and the checked rows of a block.
-
-    One task for both: rows that are checked in a task of their own, which Dask may or
-    may not fuse with what makes them, would be another task under the same key.
-    """
-    return function(model, _as_rows(block, dtype, "X"), *arguments)
-
-
-def _method(model, block, dtype, method, empty):
-    # the method knows which values may be missing, or infinite
-    rows = _as_rows(block, dtype, "X", finite=False)
-    if rows.shape[0] == 0:  # which scikit-learn's checks refuse
-        return empty
-    return plain(getattr(model, method)(rows))
-
-
-def plain(found):
-    """A data frame, which scikit-learn may be set to give, as an array."""
-    return found.to_numpy() if hasattr(found, "to_numpy") else found
-
-
-def _delayed(X, lazily=False):
-    """The blocks, one after the other, each with all columns.
-
-    Of what is lazy the graph is optimised with all that is computed together, and
-    partitions of files stay as they are, which otherwise may be joined: results have
-    those of X.
-    """
-    if hasattr(X, "columns"):
-        return (
-            X.simplify().to_delayed(optimize_graph=False) if lazily else X.to_delayed()
-        )
-    return list(np.ravel(X.rechunk({1: -1}).to_delayed(optimize_graph=not lazily)))
-
-
-def _dtype(X):
-    """The dtype in which rows are computed with, as of any other X."""
-    given = X.dtype if not hasattr(X, "columns") else _common(X.dtypes)
-    return np.dtype(given if given in FLOATS else np.float64)
-
-
-def _common(dtypes):
-    """The dtype that holds all columns; of a data frame's own kinds float64."""
-    plain = all(isinstance(dtype, np.dtype) for dtype in dtypes)
-    return np.result_type(*dtypes) if plain else np.float64
-
-
-def _as_rows(block, dtype, name, finite=True):
-    """A block as the kernels take it, checked."""
-    rows = check_matrix(
-        block, name, accept_sparse="csr", ensure_min_samples=0, ensure_all_finite=finite
-    )
-    return rows.astype(dtype, copy=False)
-
-
 def _described(rows):
     arrays = (
         (rows.data, rows.indices, rows.indptr) if sparse.issparse(rows) else (rows,)
@@ -506,10 +363,3 @@ def _run_group(function, rows, shared, own, keeps):
 
 def _results(done):
     return done.results
-
-
-def _key(task, i):
-    """A name of its own for a task, which the dashboard shows without its end."""
-    import uuid
-
-    return f"{TASK_NAME}-{task}-{uuid.uuid4().hex}-{i}"

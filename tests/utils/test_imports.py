@@ -75,7 +75,8 @@ def test_what_only_some_modules_know(module):
         assert "numba" not in libraries(module)
     if module != "skdec.utils.threads":
         assert not {"threading", "queue", "joblib", "threadpoolctl"} & libraries(module)
-    if module not in {"skdec.utils.blocks", "skdec.utils.cluster"}:
+    dask = {"blocks", "cluster", "collection", "lazily"}
+    if module not in {f"skdec.utils.{name}" for name in dask}:
         assert not {"dask", "distributed"} & libraries(module)
     # only when something is drawn, by a function of plotting/_axes.py
     assert "matplotlib" not in libraries(module)
