@@ -222,7 +222,9 @@ def _n_clusters(estimator, prefixes):
     """How many colours the clusters of a fit will have, as far as that is known."""
     clusterers = [step for p in prefixes if is_clusterer(step := _step(estimator, p))]
     numbers = [getattr(step, "n_clusters", 1) for step in clusterers]
-    return max((n for n in numbers if isinstance(n, Integral)), default=1)
+    # a wrong number is for the fit to refuse
+    known = [n for n in numbers if isinstance(n, Integral) and n > 0]
+    return max(known, default=1)
 
 
 def _checked_view(view, n_rows):

@@ -139,9 +139,9 @@ class EmbeddingDisplay:
             A fitted estimator, or a pipeline or search with one.
         X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
             Rows to place: by ``encode``, if the estimator, or a pipeline's last step,
-            has it; where a pipeline's last step clusters them, where it is given them;
-            and by ``transform`` otherwise.  None means the training rows, from
-            ``embedding_`` or ``encoding_``.
+            has it; where a pipeline's last step, after others, clusters them, where it
+            is given them; and by ``transform`` otherwise.  None means the training
+            rows, from ``embedding_`` or ``encoding_``.
         labels : array-like of shape (n_samples,), default=None
             Classes.  None means ``labels_``, or ``predict(X)``, of an estimator that
             clusters, unless there are values.
@@ -421,7 +421,7 @@ class EmbeddingDisplay:
         """Whether names may hold formulas; labels are data, and are written as such."""
         return self.names is not None if self._formulas is None else self._formulas
 
-    def written_with(self, formulas):
+    def _written_with(self, formulas):
         """The Display, whose names may hold formulas, or are made of labels."""
         self._formulas = formulas
         return self

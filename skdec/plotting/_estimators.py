@@ -31,14 +31,16 @@ def places(estimator, X=None):
     """Where an estimator has its training rows, or new ones.
 
     Of a pipeline they are those of its last step that keeps them, and new rows those
-    that its last step is given, if that one clusters them: what it makes of them are
-    distances, or memberships.
+    that its last step is given by others, if that one clusters them: what it makes of
+    them are distances, or memberships.
     """
     if X is not None:
         last, alone = last_step(estimator), len(steps(estimator)) == 1
         if hasattr(last, "encode"):
             return last.encode(rows_of_last_step(estimator, X))
-        if not alone and (is_clusterer(last) or not hasattr(last, "transform")):
+        # what clusters features predicts nothing of rows
+        clusters = is_clusterer(last) and hasattr(last, "predict")
+        if not alone and (clusters or not hasattr(last, "transform")):
             return rows_of_last_step(estimator, X)
         return estimator.transform(X)
     for step in reversed(steps(estimator)):

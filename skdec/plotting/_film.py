@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 import numpy as np
 
@@ -50,7 +51,6 @@ class Film:
         self.figure = matplotlib("figure").Figure(figsize=figsize)
         self.ax = self.figure.add_subplot()
         self._half = self._scene = None
-        self._has_frames = False
         self._part = path.with_name(f".{path.stem}.part{path.suffix}")
 
     def __enter__(self):
@@ -59,11 +59,14 @@ class Film:
 
     def __exit__(self, kind, *_):
         try:
-            # a film of no frames would be an error beside the one that left it empty
-            if kind is None or self._has_frames:
-                self.writer.finish()
             if kind is None:
+                self.writer.finish()
                 os.replace(self._part, self.path)
+            else:
+                # a film of no frames would be an error that hides the one that left it
+                # empty; another program is to end all the same
+                with suppress(Exception):
+                    self.writer.finish()
         finally:
             self._part.unlink(missing_ok=True)
 
@@ -85,7 +88,6 @@ class Film:
         # frames have one size, which a figure's tight box would change: an error
         with matplotlib().rc_context({"savefig.bbox": None}):
             self.writer.grab_frame()
-        self._has_frames = True
 
     def _draw(self, scene, shown):
         self.ax.clear()

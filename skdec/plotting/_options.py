@@ -40,6 +40,11 @@ def _check_choices(order, shading, legend):
         raise ValueError(
             f"shading must be 'auto', 'points' or 'density'; got {shading!r}"
         )
+    check_legend(legend)
+
+
+def check_legend(legend):
+    """Raise unless it is one of the choices."""
     if legend != "auto" and not isinstance(legend, bool | np.bool_):
         raise ValueError(f"legend must be True, False or 'auto'; got {legend!r}")
 

@@ -13,6 +13,7 @@ from skdec.plotting._coloring import column
 from skdec.plotting._colors import grey
 from skdec.plotting._embedding import EmbeddingDisplay
 from skdec.plotting._legend import draw_legend, highlight_handle, legend_handle
+from skdec.plotting._options import check_legend
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -64,7 +65,7 @@ class ReliabilityDisplay:
     jumps_ : LineCollection or None
         From the places of the largest perturbation scores to where they jump.
     legend_ : Legend or None
-        What is grey, and what the lines are.
+        What is grey, what the lines are, and what is highlighted.
 
     See Also
     --------
@@ -222,6 +223,7 @@ class ReliabilityDisplay:
             "cmap": scale, "order": "values", "norm": spread, "components": (0, 1),
         } | map_options  # fmt: skip
         legend = options.pop("legend", "auto")
+        check_legend(legend)
         # of the axes there is one, here
         self.map_ = EmbeddingDisplay.from_arrays(
             self.embedding, values=values, ax=ax, legend=False, **options
@@ -275,7 +277,10 @@ class ReliabilityDisplay:
             handles.append(self.jumps_)
         if self.map_.highlighted_ is not None:
             handles.append(highlight_handle(self.map_.highlighted_))
-        return draw_legend(self.ax_, handles, below=True) if handles else None
+        if not handles:
+            return None
+        # what is highlighted is written as EmbeddingDisplay writes it
+        return draw_legend(self.ax_, handles, below=True, math=False)
 
 
 def _check_score(score):

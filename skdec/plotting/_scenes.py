@@ -42,8 +42,12 @@ class Look(NamedTuple):
         plot.apply_defaults()
         check_options(**plot.arguments)
         row_mask(self.options.get("highlight"), n_rows)
-        n_classes = n_clusters if self.classes is None else self.classes.n_colors
-        palette(n_classes, self.options.get("colors"))
+        n_colors, of = n_clusters, "n_clusters"
+        if self.classes is not None:
+            # clusters beyond the classes have colours of their own
+            more = max(0, n_clusters - max(1, len(self.classes.names)))
+            n_colors, of = self.classes.n_colors + more, "labels"
+        palette(n_colors, self.options.get("colors"), of)
 
 
 class Map(NamedTuple):
@@ -74,7 +78,7 @@ class MapScene:
             labels, names = self.classes.numbers[there], self.classes.names
         options = _of_rows(self.options, there)
         display = EmbeddingDisplay(shown.embedding[there], labels=labels, names=names)
-        display.written_with(self.formulas).plot(ax, **options)
+        display._written_with(self.formulas).plot(ax, **options)
 
 
 class Clusters(NamedTuple):
@@ -133,7 +137,7 @@ class ClusterScene:
         display = EmbeddingDisplay(
             places[there], labels=self._before[there], names=self._names()
         )
-        display.written_with(self.formulas).plot(ax, legend=False, **options)
+        display._written_with(self.formulas).plot(ax, legend=False, **options)
         centroids = self._draw_centroids(ax)
         self._draw_legend(ax, centroids)
 

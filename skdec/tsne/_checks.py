@@ -266,17 +266,21 @@ class RowsMemory(NamedTuple):
 
 
 def memory_of_copy(X, metric):
-    """What the rows take as they are compared; in blocks nothing."""
+    """What the rows take as they are compared; in blocks nothing.
+
+    Euclidean ones are centred in float64.  Of others there is a copy, and SciPy makes
+    one in float64 for each block of distances.
+    """
     if isinstance(X, Blocks) or metric == "precomputed":
         return 0
-    itemsize = X.dtype.itemsize
-    if metric in PAIRWISE_BOOLEAN_FUNCTIONS:
-        itemsize = 1
-    elif metric in ("euclidean", "l2", "nan_euclidean"):  # centred in float64
-        itemsize = 8
     if sparse.issparse(X):
-        return X.nnz * itemsize + X.indices.nbytes
-    return X.shape[0] * X.shape[1] * itemsize
+        return X.nnz * 8 + X.indices.nbytes
+    own = 0
+    if metric in PAIRWISE_BOOLEAN_FUNCTIONS:
+        own = 1
+    elif metric not in ("euclidean", "l2", "nan_euclidean", "cosine"):
+        own = X.dtype.itemsize
+    return X.shape[0] * X.shape[1] * (own + 8)
 
 
 def memory_of_rows(X, metric):

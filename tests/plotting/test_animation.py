@@ -378,8 +378,13 @@ def test_colours_for_too_few_clusters_are_refused_before_the_fit(tmp_path):
         def fit(self, X, y=None, sample_weight=None):
             pytest.fail("it was fitted")
 
-    with pytest.raises(ValueError, match="colors must be at least 3"):
-        animate_fit(Never(3), X[:, :2], tmp_path / "film.gif", colors=["red"], **SMALL)
+    few = {"colors": ["red", "blue"], **SMALL}
+    for labels, needed in ((None, 3), (LABELS > 0, 3), (LABELS, 3)):
+        with pytest.raises(ValueError, match=f"colors must be at least {needed}"):
+            animate_fit(Never(3), X[:, :2], tmp_path / "film.gif", labels=labels, **few)
+    # a wrong number is the fit's to refuse
+    with pytest.raises(ValueError, match="n_clusters"):
+        animate_fit(StudentTClustering(-1), X[:, :2], tmp_path / "film.gif", **SMALL)
 
 
 def test_clusters_of_many_features_are_drawn_in_a_view(tmp_path, frames):

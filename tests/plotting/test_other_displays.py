@@ -483,6 +483,12 @@ def test_the_legend_of_reliability_is_as_asked_for():
     )
     assert display.legend_ is None
     assert display.ax_.get_legend() is None
+    with pytest.raises(ValueError, match="legend must be True, False or 'auto'"):
+        ReliabilityDisplay.from_arrays(places, scores, ax=new_axes(), legend="best")
+    named = ReliabilityDisplay.from_arrays(
+        places, scores, ax=new_axes(), highlight=highlight, highlight_name="$0_$5"
+    )
+    picture(named.figure_)  # it is no formula
 
 
 def test_what_is_pale_is_not_dark_on_transparent_axes():
