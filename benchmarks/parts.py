@@ -50,6 +50,7 @@ PARTS = {
     for part in (
         Part("tsne.exact", "tsne:exact", 2),
         Part("tsne.approximations", "tsne:approximations", 20),
+        Part("tsne.slow-peers", "tsne:slow_peers", 30, ("openTSNE",)),
         Part("tsne.placing", "tsne:placing", 2, ("openTSNE",)),
         Part("tsne.growth", "tsne:growth", 1),
         Part("tsne.whole", "tsne:whole", 2),

@@ -173,7 +173,17 @@ def approximations(options):
             yield from side_by_side(f"MNIST, first {n}", X, options)
 
 
-def side_by_side(name, X, options):
+def slow_peers(options):
+    """Those that ``approximations`` leaves out of many rows, in one round each."""
+    warm_up()
+    warm_up(affinities="neighbors", repulsion="grid")
+    for n in (1000,) if options.small else (20_000, 70_000):
+        X, _ = mnist(options.mnist, n)
+        peers = [peer for peer in reversed(PEERS) if peer in SLOW]
+        yield from side_by_side(f"MNIST, first {n}", X, options, peers)
+
+
+def side_by_side(name, X, options, peers=None):
     """The table of one set: ours, then each peer and its time over each of ours."""
     ratios = [f"times {title}" for title in OURS]
     table = of_fits(name, f"{name} {X.shape}, {X.dtype}", *ratios)
@@ -188,11 +198,11 @@ def side_by_side(name, X, options):
             f"ExactTSNE, {title}", tsne.n_iter_, ours[-1], *found, *(None,) * len(OURS)
         )
         yield table
-    for peer, make in PEERS.items():
-        if peer in SLOW and not few:
-            continue
+    if peers is None:
+        peers = [peer for peer in PEERS if few or peer not in SLOW]
+    for peer in peers:
         try:
-            fit = make(options.threads)
+            fit = PEERS[peer](options.threads)
         except ImportError as error:
             table = table.noted(f"Left out, not installed: {peer} ({error}).")
         else:
