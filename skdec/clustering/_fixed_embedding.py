@@ -264,7 +264,7 @@ class Carrier:
     def held(self, form):
         """The first start itself, among all rows."""
         starts, settings = self.starts, replace(self.settings, max_iter=0)
-        start = self.ranked(form)[0]
+        start = starts.centers[0]
         return self._carry("rows", starts.rows, starts.weights, start, form, settings)
 
     def _carry(self, stage, X, weights, start, form, settings, begin=None):

@@ -16,8 +16,6 @@ from skdec.kernels.types import Candidates, read_only
 from skdec.utils.duplicates import first_identical
 from skdec.utils.numbers import central_row
 
-SIDES = "left", "right"
-
 # Products of so many rows with so many others are formed at a time, 512 kB of them.
 ROWS_PER_BLOCK, OTHERS_PER_BLOCK = 512, 256
 
@@ -152,7 +150,8 @@ class ProductIndex:
         first = first_identical(self.rows)
         order = np.argsort(first, kind="stable")
         leaders, which = np.unique(first[found.columns[copies, 0]], return_inverse=True)
-        ends = (np.searchsorted(first[order], leaders, side) for side in SIDES)
+        in_order = first[order]
+        ends = (np.searchsorted(in_order, leaders, side) for side in ("left", "right"))
         rows_of = np.split(np.argsort(which), np.cumsum(np.bincount(which))[:-1])
         for start, stop, some in zip(*ends, rows_of, strict=True):
             alike, here = order[start:stop][: n_neighbors + 1], copies[some]

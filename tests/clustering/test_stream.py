@@ -160,6 +160,20 @@ def test_that_clusters_are_lost_is_told_once():
             model.partial_fit(rows)  # fitted anew
 
 
+def test_that_clusters_are_lost_again_is_told_again(monkeypatch):
+    said = iter([["lost"], ["lost"], [], ["lost again"], ["lost"]])
+    monkeypatch.setattr(
+        "skdec.clustering._remarks.on_clusters", lambda outcome, k: next(said)
+    )
+    model, told = StudentTClustering(4, random_state=0), []
+    for _ in range(5):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            model.partial_fit(BLOBS)  # as many rows as before: all are fitted anew
+        told.append([str(warning.message) for warning in caught])
+    assert told == [["lost"], [], [], ["lost again"], []]
+
+
 def test_rows_from_far_outside_are_told_of_once(monkeypatch):
     monkeypatch.setattr("skdec.clustering._stream.KEPT_ENTRIES", 1000)
     rng = np.random.RandomState(0)
