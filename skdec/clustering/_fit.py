@@ -25,7 +25,7 @@ from skdec.clustering._fixed_embedding import (
     cluster_first_embedding,
 )
 from skdec.clustering._form import Automatic, Form, make_objective, resolve_form
-from skdec.clustering._init import MAX_SEED, check_init, is_clusterer, is_single
+from skdec.clustering._init import MAX_SEED, check_init, gives_clusters, is_single
 from skdec.clustering._joint_training import learn
 from skdec.clustering._memberships import most_probable
 from skdec.clustering._prediction import encoded
@@ -117,7 +117,9 @@ def _cluster(X, weights, params, reports, watch, random_state=None):
 def _seeds(params, init, random_state):
     """A seed for each start."""
     if is_single(init) and params.n_init not in ("auto", 1):
-        what = "Estimator" if is_clusterer(init) else "Explicit initial center position"
+        what = (
+            "Estimator" if gives_clusters(init) else "Explicit initial center position"
+        )
         warn(
             f"{what} passed: performing only one init in StudentTClustering instead of "
             f"n_init={params.n_init}",

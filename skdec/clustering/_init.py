@@ -38,19 +38,22 @@ class Sample(NamedTuple):
         return points * self.unit
 
 
-def is_clusterer(init):
-    """Whether ``init`` is an estimator whose clusters are the start."""
+def gives_clusters(init):
+    """Whether ``init`` is an estimator whose clusters are the start.
+
+    To scikit-learn's ``is_clusterer`` a Gaussian mixture is none.
+    """
     return hasattr(init, "fit_predict") and not isinstance(init, type)
 
 
 def is_single(init):
     """Whether ``init`` is one start, however many are asked for."""
-    return isinstance(init, np.ndarray) or is_clusterer(init)
+    return isinstance(init, np.ndarray) or gives_clusters(init)
 
 
 def check_init(init, n_clusters, n_features=None):
     """An array of starting centroids as float64, checked; all else passes."""
-    if isinstance(init, str) or callable(init) or is_clusterer(init):
+    if isinstance(init, str) or callable(init) or gives_clusters(init):
         return init
     return check_array_init(init, n_clusters, n_features)
 

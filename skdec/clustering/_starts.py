@@ -12,7 +12,7 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.random import sample_without_replacement
 
-from skdec.clustering._init import Sample, called, clustered, given, is_clusterer
+from skdec.clustering._init import Sample, called, clustered, given, gives_clusters
 from skdec.clustering._precision import check_precision
 from skdec.clustering._spread import (
     Spread,
@@ -115,7 +115,7 @@ def find_starts(X, weights, init, n_clusters, seeds, threads):
     elif sample.shape[0] <= n_clusters:
         dense = scaled.rows.toarray() if sparse.issparse(sample) else scaled.rows
         found = [np.resize(dense, (n_clusters, sample.shape[1]))]
-    elif is_clusterer(init):
+    elif gives_clusters(init):
         found = [clustered(init, scaled, n_clusters, seeds[0])]
     else:
         found = _k_means(scaled, init, n_clusters, seeds, threads)
@@ -139,7 +139,7 @@ def find_starts(X, weights, init, n_clusters, seeds, threads):
         spread=spread._replace(distance=scaled.to_original(spread.distance)),
         n_rows=float(sample_weight.sum() ** 2 / np.square(sample_weight).sum()),
         too_few=too_few,
-        of_clusterer=is_clusterer(init),
+        of_clusterer=gives_clusters(init),
     )
 
 
