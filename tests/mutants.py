@@ -371,6 +371,11 @@ MUTANTS = [
         constant_once=("integral**nodes.ndim", "integral"),
         far_one_way=("((near, far), (far, everyone))", "((far, everyone),)"),
         far_twice=("(far, everyone)", "(everyone, everyone)"),
+        charges_in_single=(
+            "strips = np.empty(bands.strips[-1])",
+            "strips = np.empty(bands.strips[-1], quality.dtype)",
+        ),
+        heaps_in_single=("if coarse and self._age == 0", "if False"),
     ),
     *mutants(
         "tsne/_repulsion.py",
@@ -379,7 +384,7 @@ MUTANTS = [
         half_of_psi=(".forces) / 2\n", ".forces)\n"),
         charge_of_rows=("charges = 1 / Z if", "charges = Z if"),
         never_pairs=("if cost > pair * n * n and not self.always", "if False"),
-        pairs_of_one_price=("FUSED_PAIR if fused else PAIR", "PAIR"),
+        pairs_of_one_price=("FUSED_PAIR[len(Y)] if fused else PAIR", "PAIR"),
     ),
     *mutants(
         "tsne/_repulsion.py",

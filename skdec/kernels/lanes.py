@@ -31,7 +31,10 @@ def polynomials(coefficients, z, out):
 
 
 def add_patch(grid, at, width, v, w, charge):
-    """g_{r,l} += charge v_r w_l, for the nodes from ``at`` on of a grid in one line."""
+    """g_{r,l} += charge v_r w_l, for the nodes from ``at`` on of a grid in one line.
+
+    The grid may be of a wider type than the windows.
+    """
     for r in range(len(v)):
         first = at + r * width
         grid[first : first + len(w)] += (charge * v[r]) * w
@@ -56,12 +59,16 @@ def sum_block(grid, at, width, size, u, slope_u, v, slope_v, w, slope_w):
 
 
 class _Lanes:  # pragma: no cover - as what uses it
-    """Vectors of LLVM's, all of the length and type that a window of ``dtype`` has."""
+    """Vectors of LLVM's, all of the length that a window of ``dtype`` has.
 
-    def __init__(self, context, builder, dtype):
-        kind = np.dtype(str(dtype))
+    Their numbers are of that type too, unless ``number`` is another.
+    """
+
+    def __init__(self, context, builder, dtype, number=None):
+        kind, number = np.dtype(str(dtype)), number or dtype
         self.n, self.degree = N_NODES[kind], DEGREES[kind]
-        self.align, self.number = kind.itemsize, context.get_value_type(dtype)
+        self.align = np.dtype(str(number)).itemsize
+        self.number = context.get_value_type(number)
         self.type = ir.VectorType(self.number, self.n)
         self.context, self.builder = context, builder
 
@@ -90,6 +97,12 @@ class _Lanes:  # pragma: no cover - as what uses it
         one = self.builder.insert_element(empty, number, _lane(0))
         lanes = ir.Constant(ir.VectorType(ir.IntType(32), self.n), [0] * self.n)
         return self.builder.shuffle_vector(one, empty, lanes)
+
+    def widened(self, vector):
+        """A vector as one of these numbers, which may be wider than its own."""
+        if vector.type == self.type:
+            return vector
+        return self.builder.fpext(vector, self.type)
 
     def plus_product(self, total, a, b):
         """total + a·b in one rounding, where the processor can."""
@@ -141,20 +154,22 @@ if not config.DISABLE_JIT:  # type: ignore[attr-defined]  # pragma: no cover
 
     @intrinsic
     def add_patch(typing_context, grid, at, width, v, w, charge):
-        number = grid.dtype
+        number, wide = w.dtype, grid.dtype
 
         def generate(context, builder, signature, arguments):
             lanes = _Lanes(context, builder, number)
+            sums = _Lanes(context, builder, number, wide)
             grid, v, w = (
                 lanes.data(signature.args[k], arguments[k]) for k in (0, 3, 4)
             )
             at, width, charge = arguments[1], arguments[2], arguments[5]
-            row = lanes.load(w, _index(0))
+            row = sums.widened(lanes.load(w, _index(0)))
             factors = builder.fmul(lanes.load(v, _index(0)), lanes.whole(charge))
+            factors = sums.widened(factors)
             for r in range(lanes.n):
-                factor = lanes.whole(lanes.entry(factors, r))
-                there = lanes.load(grid, at)
-                lanes.store(lanes.plus_product(there, row, factor), grid, at)
+                factor = sums.whole(sums.entry(factors, r))
+                there = sums.load(grid, at)
+                sums.store(sums.plus_product(there, row, factor), grid, at)
                 at = builder.add(at, width)
             return context.get_dummy_value()
 

@@ -20,10 +20,15 @@ from skdec.tsne._plan import (
     spreading,
     transform,
 )
+from skdec.tsne._split import DOUBLE
 
 # A plan is made anew after so many evaluations, or when so many points more than it
 # expects, or twice as many, are off its grid.
 LIFETIME, STRAYS = 10, 8
+
+# What a heap of points loses of its forces in single precision, beside all forces, may
+# be so much of them: a third of what is promised.
+MOST_LOST = 2e-6
 
 # Bands that threads share, the nodes that are transformed at a time, and the fewest
 # frequencies of the last axis: so many lie beside each other in a line of the cache.
@@ -66,6 +71,23 @@ def through(waves, F, periods):
         waves = fft.ifft(waves, axis=axis, overwrite_x=True)
         waves = waves[(slice(None),) * axis + (slice(shape[axis]),)]
     return waves
+
+
+def _lost(placement, charges, sums):
+    """The share of all forces that heaps of points lose, about.
+
+    ε/h √(Σ_i m_i²) / √(Σ_i ‖f_i‖²), where m is the charge of a point's own cell, h the
+    spacing of the nodes, and ε the rounding of the grid.  The forces among the points
+    of a heap are small differences of a potential m, of which so much is rounded.
+    """
+    plan, cell = placement
+    near, own = np.flatnonzero(cell >= 0), cell[cell >= 0]
+    m = np.bincount(own, None if charges is None else charges[near], minlength=1)[own]
+    lost, all_forces = (
+        np.sqrt(np.square(a, dtype=np.float64).sum()) for a in (m, sums.forces)
+    )
+    rounding = np.finfo(sums.value.dtype).eps / 2 * plan.mesh.lattice.per_unit
+    return rounding * lost / max(all_forces, np.finfo(np.float64).tiny)
 
 
 class GridSum:
@@ -116,6 +138,17 @@ class GridSum:
         n = series.n_terms(Y, self.kernel, self.quality)
         if n is not None:
             return series.potential(Y, charges, self.kernel, n, self.threads)
+        out = self._sum(Y, placement, charges)
+        coarse = placement.plan.mesh.split.quality is not DOUBLE
+        if coarse and self._age == 0 and _lost(placement, charges, out) > MOST_LOST:
+            plan = make_plan(Y, self.kernel, DOUBLE)
+            if plan is not None:
+                self._plan = plan  # as long as one serves
+                out = self._sum(Y, Placement(plan, self._cells(Y, plan)), charges)
+        return out
+
+    def _sum(self, Y, placement, charges):
+        """That by the grid of a placement."""
         plan, cell = placement
         dtype = plan.mesh.split.quality.dtype
         Y = Y.astype(dtype, copy=False)  # one type for all: half as much to compile
@@ -198,7 +231,9 @@ class GridSum:
         """The charges at the nodes."""
         mesh, quality = plan.mesh.lattice, plan.mesh.split.quality
         window = spreading(quality).polynomials
-        strips = np.empty(bands.strips[-1], quality.dtype)
+        # shares of many points: single precision would lose the small ones, always
+        # on the same side
+        strips = np.empty(bands.strips[-1])
         self._run(
             lambda start, stop: grid.spread_bands(
                 points, bands, mesh, window, start, stop, strips

@@ -74,7 +74,7 @@ class GridRepulsion:
         if placement is None:
             return None
         cost = placement.plan.cost * (1 if self.joint else 2) + SETTING_OUT
-        pair = FUSED_PAIR if fused else PAIR
+        pair = FUSED_PAIR[len(Y)] if fused else PAIR
         if cost > pair * n * n and not self.always:
             return None
         weights = self.weights

@@ -81,9 +81,12 @@ def test_windows_as_vectors(rng, dtype):
     for found, (a, b) in zip(sums, [(v, w), (v, slope_w), (slope_v, w)], strict=True):
         terms = [a[r] * b[c] * patch[r, c] for r in range(n) for c in range(n)]
         assert_allclose(found, sum(terms), atol=rtol * sum(map(abs, terms)))
-    added(flat, at, width, v, w, dtype(-2))
+    wide = flat.astype(np.float64)  # what single precision adds up to
+    for grid_line in (flat, wide):
+        added(grid_line, at, width, v, w, dtype(-2))
     before[1 : n + 1, 2 : n + 2] -= 2 * np.outer(v, w).astype(float)
     assert_allclose(flat.reshape(n + 2, width), before, rtol=rtol, atol=rtol)
+    assert_allclose(wide.reshape(n + 2, width), before, rtol=rtol, atol=rtol)
 
 
 @pytest.mark.parametrize("n_axes", [2, 3])
@@ -169,7 +172,7 @@ def windows_at(place, coefficients):
 @pytest.mark.parametrize("dtype", NODES)
 def test_spreading(rng, dtype, n_axes):
     Y, charges, points, bands, _, mesh, window = case(rng, dtype, n_axes)
-    strips = np.full(bands.strips[-1], np.nan, dtype)
+    strips = np.full(bands.strips[-1], np.nan)
     for band in range(2):
         grid.spread_bands(points, bands, mesh, window, band, band + 1, strips)
     found = np.full(mesh.shape, np.nan, dtype)

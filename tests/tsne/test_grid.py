@@ -46,6 +46,9 @@ def maps():
     yield "final", disc(N, 60)
     heap = disc(N * 9 // 10, 0.5), disc(N // 10, 40, seed=1)
     yield "one heap", np.concatenate(heap, axis=1)
+    for width in (0.1, 0.03, 0.003, 0):
+        tight = disc(N * 9 // 10, width), disc(N // 10, 40, seed=1)
+        yield f"heap of {width}", np.concatenate(tight, axis=1)
     outliers = disc(N - 10, 20), disc(10, 2000, seed=1)
     yield "outliers", np.concatenate(outliers, axis=1)
     centers = disc(10, 60, seed=1)
@@ -66,6 +69,8 @@ def maps_in_space():
         yield name, ball(N, radius)
     heap = ball(N * 9 // 10, 0.5), ball(N // 10, 20, seed=1)
     yield "one heap", np.concatenate(heap, axis=1)
+    tight = ball(N * 9 // 10, 0.03), ball(N // 10, 20, seed=1)
+    yield "tight heap", np.concatenate(tight, axis=1)
     yield "outliers", np.concatenate([ball(N - 4, 8), ball(4, 800, seed=1)], axis=1)
     centers = ball(10, 25, seed=1)
     clusters = [ball(N // 10, 1, seed) + c[:, None] for seed, c in enumerate(centers.T)]
@@ -85,19 +90,20 @@ def named(some):
     return [pytest.param(name, Y, id=f"{name}, {len(Y)}") for name, Y in some]
 
 
-def pair_sums(Y, kind=STUDENT_T, dof=1.0, charges=1.0):
-    """Φ and −∇Φ pair by pair in double precision."""
+def pair_sums(Y, kind=STUDENT_T, dof=1.0, charges=1.0, some=None):
+    """Φ and −∇Φ of all points, or some, pair by pair in double precision."""
     Y = Y.astype(np.float64)
-    value, forces = np.empty(Y.shape[1]), np.empty(Y.shape)
-    for i in range(Y.shape[1]):
+    some = np.arange(Y.shape[1]) if some is None else some
+    value, forces = np.empty(len(some)), np.empty((len(Y), len(some)))
+    for k, i in enumerate(some):
         differences = Y[:, i : i + 1] - Y
         D = np.square(differences).sum(axis=0)
         if kind == GAUSSIAN:
             s, weight = np.exp(-D), 2.0
         else:
             s, weight = (1 + D / dof) ** (-(dof + 1) / 2), (dof + 1) / (dof + D)
-        value[i] = (s * charges).sum()
-        forces[:, i] = (weight * s * charges * differences).sum(axis=1)
+        value[k] = (s * charges).sum()
+        forces[:, k] = (weight * s * charges * differences).sum(axis=1)
     return value, forces
 
 
@@ -141,6 +147,33 @@ def test_sums_are_those_of_all_pairs(name, Y):
     value, forces = pair_sums(Y)
     assert off(sums.forces, forces) < 1e-11
     assert abs((sums.value - 1).sum() / (value - 1).sum() - 1) < 1e-11
+
+
+@pytest.mark.parametrize("radius", [1.2, 1.5, 5, 60])
+def test_many_points_are_summed_as_few(radius):
+    """Of what thousands add to a node none is lost, though each share is small."""
+    Y = disc(100_000, radius).astype(np.float32)
+    some = np.arange(0, Y.shape[1], 1000)
+    sums, plan = grid_sum(Y)
+    assert plan.mesh.split.quality is SINGLE
+    value, forces = pair_sums(Y, some=some)
+    assert off(sums.forces[:, some], forces) < ROUNDING
+    assert off(sums.value[some], value) < ROUNDING / 10
+
+
+def test_a_heap_is_summed_in_double_precision_as_long_as_it_is_one():
+    kernel = Kernel(STUDENT_T, np.float32(1))
+    wide, heap = disc(N, 40).astype(np.float32), disc(N, 40).astype(np.float32)
+    heap[:, N // 10 :] *= 1e-4
+    with Threads(1) as threads:
+        sums = GridSum(kernel, SINGLE, threads)
+        for Y, quality in ((wide, SINGLE), (heap, DOUBLE), (wide, SINGLE)):
+            for _ in range(LIFETIME):
+                found = sums.at(Y, sums.plan(Y))
+            assert sums.plan(Y).plan.mesh.split.quality is quality
+            assert off(found.forces, pair_sums(Y)[1]) < ROUNDING
+            for _ in range(LIFETIME):
+                sums.plan(Y)  # until another is due
 
 
 @pytest.mark.parametrize(
@@ -385,9 +418,12 @@ def test_the_rule():
     with Threads(1) as threads:
         for Y, expected in (
             (disc(1000, 10), "pairs"),
+            (disc(5000, 130), "pairs"),
+            (disc(10_000, 130), "grid"),
             (disc(30_000, 60), "grid"),
             (ball(3000, 6), "pairs"),
-            (ball(60_000, 15), "grid"),
+            (ball(15_000, 30), "pairs"),
+            (ball(40_000, 30), "grid"),
         ):
             repulsion = GridRepulsion(
                 Kernel(STUDENT_T, 1.0),
