@@ -206,10 +206,10 @@ class JointTraining:
                     self.step(next(batches))
                     self._report(last)
             if self.settings.update_interval is not None:
-                self.Z = self.encode()
+                self.Z = self.encode().copy()  # which the encoder may keep
             self.refresh()
         if self.settings.update_interval is None:
-            self.Z = self.encode()
+            self.Z = self.encode().copy()
         return Trained(
             objective=self.measure(self.Z),
             Z=self.Z,

@@ -395,8 +395,11 @@ def _of_held_out(estimator, X):
             "metric must not be 'precomputed': held-out rows are compared with each "
             "other, and X has their distances to the training rows alone"
         )
-    params = getattr(estimator, "metric_params", None)
-    return _spaces(X, estimator.transform(X), metric, None, None, params)
+    Y, params = estimator.transform(X), getattr(estimator, "metric_params", None)
+    placing = getattr(estimator, "_placing", None)
+    if placing is not None:  # with what the metric has estimated of the training rows
+        metric, params = placing.distances.metric, placing.distances.metric_params
+    return _spaces(X, Y, metric, None, None, params)
 
 
 def _spaces(X, embedding, metric, sample_size, random_state, metric_params=None):

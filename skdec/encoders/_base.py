@@ -56,9 +56,12 @@ class BaseEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             )
         # squares of what is smaller would vanish
         unit = power_of_two(largest) if largest < 1 / limit else 1.0
+        rows = X if unit == 1 else X / unit
+        if sparse.issparse(X):  # whose variances would be in single precision
+            rows = X.astype(np.float64) / unit
         scaler = StandardScaler(with_mean=not sparse.issparse(X))
         with np.errstate(invalid="ignore"):  # rounding can make a variance negative
-            scaler.fit(X if unit == 1 else X / unit, sample_weight=weight)
+            scaler.fit(rows, sample_weight=weight)
         self.mean_ = unit * np.asarray(scaler.mean_, dtype=np.float64)
         # rows that are all the same have no scale of their own, but for rounding
         varying = scaler.var_ > np.square(ROUNDING * scaler.mean_)

@@ -11,11 +11,12 @@ from sklearn.metrics.pairwise import PAIRWISE_BOOLEAN_FUNCTIONS
 from sklearn.utils import gen_batches
 
 from skdec.tsne._checks import finite_for, largest_distance, missing
-from skdec.tsne._metric_params import estimated_params
+from skdec.tsne._metric_params import estimated_params, is_euclidean
 from skdec.tsne._neighbors import (
     BlockIndex,
     Neighbors,
     build_index,
+    check_stored,
     nearest_copies,
     nearest_in_graph,
     nearest_in_matrix,
@@ -105,14 +106,18 @@ class SquaredDistances:
         self.metric = metric
         # the caller may go on to change his own
         self.metric_params = copy.deepcopy(metric_params or {})
-        self.euclidean = metric in ("euclidean", "l2") and not self.metric_params
+        self.euclidean = is_euclidean(metric, self.metric_params)
+        # those of differences of rows, which are squared once or twice
+        self._straight = self.euclidean or (
+            metric == "sqeuclidean" and not self.metric_params
+        )
         self.boolean = metric in PAIRWISE_BOOLEAN_FUNCTIONS
         self.unit = self._scale = 1.0
         self.n_samples = X.shape[0]
         self._sparse = sparse.issparse(X)
         self._index = self._known = self._norms = self._centring = None
         self._hashes = None
-        if self.euclidean:
+        if self._straight:
             self._centre(X)
             self._norms = squared_norms(self.rows)
         elif metric == "nan_euclidean" and not self.metric_params:
@@ -124,8 +129,12 @@ class SquaredDistances:
         else:
             if not callable(metric) and metric in UNITLESS:
                 self._scale = power_of_two(largest_magnitude(X))
-            # copied, because what was fitted must not change with the caller's array
-            self.rows = self._as_boolean(X) if self.boolean else self._scaled(X.copy())
+            # copied, because what was fitted must not change with the caller's array;
+            # cosines of rows that are nearly parallel are lost in single precision
+            dtype = np.float64 if metric == "cosine" else X.dtype
+            self.rows = (
+                self._as_boolean(X) if self.boolean else self._scaled(X.astype(dtype))
+            )
             if not self.metric_params:
                 self.metric_params = estimated_params(metric, self.rows, weights)
             self.unit = power_of_two(float(self._distances(self.rows[:1]).max()))
@@ -146,9 +155,18 @@ class SquaredDistances:
             spread = power_of_two(_largest(self.rows))
             self.rows /= spread
             self._centring = Centring(scale, center, spread)
-            if not self.euclidean:
+            if not self._straight:
                 _one_nan(self.rows)
         self.unit = scale * self._centring.spread
+        if self._straight and not self.euclidean:
+            with np.errstate(over="ignore", under="ignore"):
+                squared = np.square(self.unit)
+            if not 0 < squared < np.inf:
+                raise ValueError(
+                    f"metric='sqeuclidean' of rows of X about {self.unit:g} apart is "
+                    "out of the range of numbers: scale X, or take metric='euclidean'"
+                )
+            self.unit = float(squared)
 
     def _scaled(self, rows):
         """Rows of any metric but the Euclidean, in ``_scale`` and with one NaN for all.
@@ -185,7 +203,7 @@ class SquaredDistances:
                 f"X must stay within {FARTHEST:g} times the spread of the training "
                 f"rows; got a row {largest:g} times as far"
             )
-        return rows if self.euclidean else _one_nan(rows)
+        return rows if self._straight else _one_nan(rows)
 
     def _as_boolean(self, X):
         if not np.isin(X, (0, 1)).all():
@@ -262,8 +280,8 @@ class SquaredDistances:
 
         ``alone``: of each row to all, the same whatever rows come with it.
         """
-        if self.euclidean:
-            return self._euclidean(rows, columns, alone)
+        if self._straight:
+            return self._of_squares(self._euclidean(rows, columns, alone))
         if alone and self.metric in OF_PRODUCTS and not self._sparse:
             D = self._distances_alone(rows)
         else:
@@ -280,10 +298,17 @@ class SquaredDistances:
         """
         if weights is None:
             return self._nearest(n_neighbors, threads, rows)
-        return nearest_copies(
+        most = self.n_samples - (rows is None)
+        if self.metric == "precomputed" and sparse.issparse(rows):
+            # their copies may be enough where so many entries are not stored
+            most = check_stored(rows, 1)
+        found = nearest_copies(
             lambda n_rows: self._nearest(n_rows, threads, rows),
-            weights, n_neighbors, rows is None, self.n_samples,
+            weights, n_neighbors, rows is None, most,
         )  # fmt: skip
+        if most < self.n_samples - 1:
+            check_stored(rows, n_neighbors, found.counts.sum(axis=1))
+        return found
 
     def _nearest(self, n_neighbors, threads, rows):
         """The nearest rows, each of them once."""
@@ -298,6 +323,8 @@ class SquaredDistances:
         rows = self.rows if rows is None else rows
         found = self._index.search(rows, n_neighbors, threads, own)
         D = found.distances if self._index.squared else self._squared(found.distances)
+        if self._straight:
+            D = self._of_squares(D)
         return Neighbors(found.columns, D, self._index.recall)
 
     def exact_index(self, threads):
@@ -309,20 +336,29 @@ class SquaredDistances:
         # a function need not be a metric, which a tree would take for granted
         if callable(self.metric):
             return BlockIndex(self._distances, self.n_samples)
-        metric = "euclidean" if self.euclidean else self.metric
+        if self.metric == "nan_euclidean":  # each row alone, as its D are
+            return BlockIndex(self._distances_alone, self.n_samples)
+        metric = "euclidean" if self._straight else self.metric
         params = self.metric_params or None
         return build_index(self.rows, metric, params, n_neighbors, threads)
 
     def _squared(self, distances):
         """D of the distances that an index or a matrix has."""
         D = distances.astype(np.float64)
-        if not self.euclidean:
+        if not self._straight:
             if self.metric != "precomputed":
                 self._check_distances(D)
                 self._join_parallel(D)
             D /= self._divisor
             self._check_far(D)
         return np.square(D, out=D)
+
+    def _of_squares(self, D):
+        """D of squared Euclidean distances, which may be distances themselves."""
+        if self.euclidean:
+            return D
+        self._check_far(D)
+        return np.square(D)
 
     @staticmethod
     def _nearest_given(rows, n_neighbors, own):

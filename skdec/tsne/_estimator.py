@@ -450,7 +450,7 @@ class ExactTSNE(
             True for the rows that stay, to the bit, where they start, while the others
             move by the gradient over all pairs.  The start is then an array ``init``,
             or the last map with ``warm_start``.  A row identical to a fixed one shares
-            its place.
+            its place, but for rows of weight 0, which are each alone.
 
         Returns
         -------

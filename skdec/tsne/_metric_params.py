@@ -3,6 +3,13 @@
 import numpy as np
 
 
+def is_euclidean(metric, metric_params):
+    """Whether a metric is the Euclidean distance, by whichever name."""
+    if metric == "minkowski":
+        return dict(metric_params or {}) in ({}, {"p": 2})
+    return metric in ("euclidean", "l2") and not metric_params
+
+
 def estimated_params(metric, rows, weights):
     """Parameters of a metric, as scikit-learn estimates them of X compared with itself.
 

@@ -54,7 +54,7 @@ class NeighborIndex(Protocol):
 def build_index(rows, metric, metric_params, n_neighbors, threads) -> NeighborIndex:
     """By products for dense rows, of many by faiss, or by scikit-learn.
 
-    The first two take Euclidean distances, and cosines of rows that are not 0.
+    The first two take Euclidean distances, and cosines unless all rows are 0.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def build_index(rows, metric, metric_params, n_neighbors, threads) -> NeighborIn
     threads : Threads
         Of the search, with BLAS held.
     """
-    if metric == "cosine" and not without_direction(rows).any():
+    if metric == "cosine" and not without_direction(rows).all():
         return CosineIndex(rows, lambda u: _euclidean_index(u, n_neighbors, threads))
     if metric != "euclidean" or metric_params:
         return ScikitLearnIndex(rows, metric, metric_params, threads)
@@ -186,11 +186,11 @@ class BlockIndex:
 def besides_itself(found, own):
     """What was found for the samples ``own``, without themselves.
 
-    Where so many rows equal the sample that it is not among them, the first is left
-    out.
+    It is not among them where so many rows equal it, or, by a function that is no
+    metric, are nearer to it than it is to itself: the last is left out there.
     """
     keep = found.columns != own[:, None]
-    keep[keep.all(axis=1), 0] = False
+    keep[keep.all(axis=1), -1] = False
     return Found(*(part[keep].reshape(len(own), -1) for part in found))
 
 
@@ -233,18 +233,25 @@ def _least(block, n):
 def nearest_in_graph(graph, n_neighbors, own):
     """The same from the entries that a graph stores, none of them its diagonal's."""
     stored = np.diff(graph.indptr)
-    if stored.min() < n_neighbors:
-        i = int(stored.argmin())
-        besides = ", the sample itself not counted" if own else ""
-        raise ValueError(
-            f"X is a sparse graph of distances to neighbours: {n_neighbors} neighbors "
-            f"per samples are required (3 times the perplexity{besides}), but row {i} "
-            f"has only {stored[i]}. Decrease perplexity, or store more neighbours in X"
-        )
+    check_stored(graph, n_neighbors, besides=", the sample itself not counted" * own)
     # columns are in order, so that the lower one comes first among equal distances
     order = np.lexsort((graph.data, np.repeat(np.arange(len(stored)), stored)))
     entries = order[graph.indptr[:-1, None] + np.arange(n_neighbors)]
     return Found(graph.data[entries], graph.indices[entries])
+
+
+def check_stored(graph, n_neighbors, stored=None, besides=""):
+    """Raise unless each row of a graph stores so many; the least that one does."""
+    stored = np.diff(graph.indptr) if stored is None else stored
+    i = int(stored.argmin())
+    if stored[i] < n_neighbors:
+        raise ValueError(
+            f"X is a sparse graph of distances to neighbours: {n_neighbors} neighbors "
+            f"per samples are required (3 times the perplexity{besides}), but row {i} "
+            f"has only {stored[i]:g}. Decrease perplexity, or store more neighbours "
+            "in X"
+        )
+    return int(stored[i])
 
 
 def counted(found, weights, n_copies, own):
@@ -270,12 +277,11 @@ def counted(found, weights, n_copies, own):
     return Neighbors(columns, D, found.recall, counts)
 
 
-def nearest_copies(nearest, weights, n_copies, own, n_samples):
-    """The same, of as many rows as it takes to have so many copies.
+def nearest_copies(nearest, weights, n_copies, own, most):
+    """The same, of as many rows as it takes to have so many copies, ``most`` at most.
 
     ``nearest`` gives the ``Neighbors`` of a number of rows.
     """
-    most = n_samples - own
     if most == 0:
         alone = Neighbors(np.empty((1, 0), np.int32), np.empty((1, 0)))
         return counted(alone, weights, n_copies, own)

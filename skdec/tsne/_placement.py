@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
 from skdec.kernels import placement
@@ -79,7 +80,8 @@ class Placing:
         """Rows, or distances, as they are compared with what was fitted."""
         if self.copies is not None and self.distances.metric == "precomputed":
             X = X[:, self.copies.rows]
-            check_connected(X, 1, whom="a sample of positive weight")
+            if not sparse.issparse(X):  # of a graph lists are counted
+                check_connected(X, 1, whom="a sample of positive weight")
         return self.distances.prepare(X)
 
     def place(self, embedding, X, threads):

@@ -201,6 +201,7 @@ def test_scorers_compare_by_the_metric_of_the_map(pair):
         cosine = ExactTSNE(metric="cosine", **settings).fit(X[:90])
         D = pairwise_distances(X)[:90, :90]
         given = ExactTSNE(metric="precomputed", init="random", **settings).fit(D)
+        estimated = ExactTSNE(metric="mahalanobis", **settings).fit(X[:90])
     new, Y = X[90:], cosine.transform(X[90:])
     for scorer, score in (
         (neighbor_recall_scorer, neighbor_recall),
@@ -210,3 +211,8 @@ def test_scorers_compare_by_the_metric_of_the_map(pair):
         assert scorer(cosine, new) != score(new, Y)
         with pytest.raises(ValueError, match="metric must not be 'precomputed'"):
             scorer(given, D[:30])
+        # by the covariance of the training rows, not of so few
+        few, VI = X[90:102], np.linalg.inv(np.cov(X[:90].T))
+        D_few = pairwise_distances(few, metric="mahalanobis", VI=VI)
+        by_given = score(D_few, estimated.transform(few), metric="precomputed")
+        assert scorer(estimated, few) == pytest.approx(by_given)

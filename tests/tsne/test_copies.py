@@ -332,6 +332,39 @@ def test_new_points_beside_copies_of_a_single_row(metric):
     assert_allclose(tsne.transform(X[:3]), np.repeat(same[:1], 3, axis=0), atol=1e-3)
 
 
+@QUIET
+@pytest.mark.parametrize("form", ["weights", "copies"])
+def test_graphs_of_new_rows_beside_copies(form, rng):
+    """They are placed as by all distances, if they store enough copies."""
+    X = rng.normal(size=(40, 3))
+    weights = None
+    if form == "copies":
+        X = np.repeat(X, 3, axis=0)
+    else:
+        weights = rng.integers(0, 4, size=40)
+    new = rng.normal(size=(5, 3))
+    settings = {"affinities": "neighbors", "perplexity": 5, "init": "random"}
+    model = ExactTSNE(metric="precomputed", **settings, **SETTINGS)
+    model.fit(pairwise_distances(X), sample_weight=weights)
+    D = pairwise_distances(new, X)
+    expected = model.transform(D)
+    n_used = len(D[0]) // 2 + 10
+    kept = np.sort(np.argsort(D, axis=1)[:, :n_used], axis=1)
+    graph = sparse.csr_array(
+        (
+            np.take_along_axis(D, kept, axis=1).ravel(),
+            kept.ravel(),
+            np.arange(0, 5 * n_used + 1, n_used),
+        ),
+        shape=D.shape,
+    )
+    assert_allclose(model.transform(graph), expected, rtol=1e-6)
+    third = np.sort(D, axis=1)[:, 2:3]
+    few = sparse.csr_array(np.where(third < D, 0, D))
+    with pytest.raises(ValueError, match="neighbors per samples are required"):
+        model.transform(few)
+
+
 def test_rows_of_no_weight_connect_nothing(rng):
     D = pairwise_distances(rng.normal(size=(12, 3)))
     D[10:, :10] = D[:10, 10:] = np.inf  # the last two have but each other

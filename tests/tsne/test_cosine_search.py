@@ -79,10 +79,35 @@ def test_rows_without_a_direction(rng):
         _, found = search(form(rows), form(new), 4)
         assert_array_equal(found.distances[0], 1)
         assert_allclose(found.distances[1], nearest(new[1:], rows, 4, False)[0])
-    rows[3] = 0
-    index, found = search(rows, new, 30)
+    with Threads(1) as threads:
+        index = build_index(0 * rows, "cosine", None, 4, threads)
     assert isinstance(index, ScikitLearnIndex)
-    assert_allclose(found.distances, np.sort(cosine_distances(new, rows), axis=1))
+
+
+@pytest.mark.parametrize("k", [1, 4, 24, 29])
+@pytest.mark.parametrize("form", [np.array, sparse.csr_array])
+def test_rows_without_a_direction_among_others(form, k, rng):
+    rows = rng.normal(size=(30, 3))
+    rows[[3, 17, 18, 22, 29]] = 0
+    new = np.concatenate([rows[[3, 4]], rng.normal(size=(4, 3))])
+    D = 1 - normalized(new) @ normalized(rows).T
+    index, found = search(form(rows), form(new), k)
+    assert isinstance(index, CosineIndex)
+    order = np.argsort(D, axis=1, kind="stable")[:, :k]
+    assert_allclose(found.distances, np.take_along_axis(D, order, axis=1), atol=1e-14)
+    assert_array_equal(found.columns, order)
+    D = 1 - normalized(rows) @ normalized(rows).T
+    np.fill_diagonal(D, np.inf)
+    _, found = search(form(rows), form(rows), k, np.arange(30))
+    order = np.argsort(D, axis=1, kind="stable")[:, :k]
+    assert_array_equal(found.columns, order)
+    assert_allclose(found.distances, np.take_along_axis(D, order, axis=1), atol=1e-14)
+
+
+def normalized(rows):
+    """Rows over their lengths; rows of 0 stay."""
+    lengths = np.array([math.hypot(*row) for row in rows])
+    return rows / np.where(lengths == 0, 1, lengths)[:, None]
 
 
 def test_many_rows_are_searched_by_lists(rng, monkeypatch):

@@ -1,5 +1,6 @@
 """Neighbours, and P over them alone."""
 
+import math
 import pickle
 
 import numpy as np
@@ -342,8 +343,86 @@ def test_a_point_that_was_not_found_among_its_own_neighbours():
     columns = np.array([[0, 2, 1], [2, 0, 3], [2, 1, 0], [3, 0, 1]])
     distances = np.array([[0.0, 1, 2], [1, 2, 3], [0, 4, 5], [0, 6, 7]])
     D, chosen = besides_itself(Found(distances, columns), np.arange(4))
-    assert_array_equal(chosen, [[2, 1], [0, 3], [1, 0], [0, 1]])
-    assert_array_equal(D, [[1, 2], [2, 3], [4, 5], [6, 7]])
+    assert_array_equal(chosen, [[2, 1], [2, 0], [1, 0], [0, 1]])
+    assert_array_equal(D, [[1, 2], [1, 2], [4, 5], [6, 7]])
+
+
+def test_neighbours_by_a_function_that_is_no_metric(rng):
+    """By a product a row is not the nearest to itself: none of the others is lost."""
+    X = np.abs(rng.normal(size=(40, 5)))
+
+    def far(x, y):
+        return 100 - x @ y
+
+    distances = SquaredDistances(X, far)
+    with Threads(1, hold_blas=True) as threads:
+        found = distances.nearest(6, threads)
+    for i in range(40):
+        others = sorted((far(X[i], X[j]), j) for j in range(40) if j != i)
+        assert_array_equal(found.columns[i], [j for _, j in others[:6]])
+
+
+@pytest.mark.parametrize("metric", ["minkowski", "sqeuclidean"])
+@pytest.mark.parametrize("offset", [0, 1e9])
+def test_names_of_the_euclidean_distance(metric, offset, rng):
+    """What scikit-learn finds by products has its digits far from 0 too."""
+    X = rng.integers(0, 1000, size=(80, 20)) / 8 + offset  # the offset takes no digit
+    new = X[:9] + 0.5
+    power = 2 if metric == "minkowski" else 4
+    distances = SquaredDistances(X, metric)
+    with Threads(1, hold_blas=True) as threads:
+        own = distances.nearest(7, threads)
+        rows = distances.prepare(new)
+        found = distances.nearest(7, threads, rows)
+    for of, others, itself in ((X, own, True), (new, found, False)):
+        for i, x in enumerate(of):
+            D = [(math.dist(x, y) ** power, j) for j, y in enumerate(X)]
+            D = sorted(d for d in D if not (itself and d[1] == i))[:7]
+            assert_allclose(others.D[i] * distances.unit**2, [d for d, _ in D])
+    D = [[math.dist(x, y) ** power for y in X] for x in new]
+    assert_allclose(distances.between(rows) * distances.unit**2, D)
+    assert_allclose(distances.between(rows, alone=True), distances.between(rows))
+
+
+def test_squares_out_of_range(rng):
+    for scale in (1e200, 1e-200):
+        with pytest.raises(ValueError, match=r"sqeuclidean.*range of numbers"):
+            SquaredDistances(scale * rng.normal(size=(9, 2)), "sqeuclidean")
+
+
+@pytest.mark.parametrize(
+    "metric", ["minkowski", "sqeuclidean", "nan_euclidean", "cosine", "correlation"]
+)
+def test_neighbours_of_a_row_do_not_depend_on_those_beside_it(metric, rng):
+    X, new = rng.normal(size=(100, 20)), rng.normal(size=(20, 20))
+    if metric == "cosine":
+        X[3] = 0
+    distances = SquaredDistances(X, metric)
+    with Threads(1, hold_blas=True) as threads:
+        distances.nearest(9, threads)
+        rows = distances.prepare(new)
+        together = distances.nearest(9, threads, rows)
+        for i in range(20):
+            alone = distances.nearest(9, threads, rows[i : i + 1])
+            assert_array_equal(alone.D[0], together.D[i])
+            assert_array_equal(alone.columns[0], together.columns[i])
+
+
+@pytest.mark.parametrize("spread", [1e-2, 1e-4])
+def test_nearly_parallel_rows_in_single_precision(spread, rng):
+    X = (1 + spread * rng.normal(size=(40, 20))).astype(np.float32)
+    exact = X.astype(float)
+    D = [[distance_of_directions(x, y) for y in exact] for x in exact]
+    for form in (np.array, sparse.csr_array):
+        distances = SquaredDistances(form(X), "cosine")
+        found = np.sqrt(distances.between(distances.rows)) * distances.unit
+        assert_allclose(found, D, rtol=1e-6, atol=1e-14)
+
+
+def distance_of_directions(x, y):
+    """1 − cos of two rows, half the squared difference of their directions."""
+    x, y = (np.array(row) / math.hypot(*row) for row in (x, y))
+    return math.dist(x, y) ** 2 / 2
 
 
 def test_graph_of_neighbours_from_a_pipeline():
