@@ -929,7 +929,7 @@ MUTANTS = [
         ("tests/clustering/test_joint_training.py -k origin",),
         origin_goes_along=(
             "objective_about(Z, self.weights, self.reference, form",
-            "objective_about(Z, self.weights, within_reach(self.reference, Z), form",
+            "objective_about(Z, self.weights, Z.mean(axis=0)[None], form",
         ),
     ),
     *mutants(

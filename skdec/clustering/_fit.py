@@ -10,6 +10,7 @@ Of the estimator only its parameters are read, here called ``params``.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -245,9 +246,10 @@ def _learn(X, weights, Z, clustered, encoder, params, reports, watch):
         reports=reports,
         watch=watch,
     )
+    encode = partial(encoded, learns=True)
     # BLAS is not held: the encoder needs it
     with Threads(params.n_jobs) as threads:
-        return learn(clustered, encoder, X, weights, Z, encoded, threads, settings)
+        return learn(clustered, encoder, X, weights, Z, encode, threads, settings)
 
 
 # --------------------------------------------------------------------------- a stream

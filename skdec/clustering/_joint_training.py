@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skdec.clustering._forces import clustering_forces, residual
-from skdec.clustering._form import objective_about, within_reach
+from skdec.clustering._form import objective_about
 from skdec.clustering._memberships import frequencies, memberships, target
 from skdec.clustering._objective import ClusteringObjective
 from skdec.clustering._optimizers import CentroidDescent
@@ -160,9 +160,10 @@ class JointTraining:
         self.encoder, self.settings = encoder, settings
         self._encode, self.threads = encode, threads
         self.form = start.form
-        # that of the start: its centroids are in the units of rows scaled about it,
-        # and an origin that went with the embedding would move them
-        self.reference = within_reach(start.start, Z)
+        # about the start's origin, of which its centroids are: one that went with the
+        # embedding would move them
+        rows = start.objective.rows
+        self.reference = (rows.origin * np.float64(rows.unit))[None]
         self.X, self.weights = X, weights._replace(values=weights.filled(X.shape[0]))
         # a copy: an encoder may give its input, or keep what it gives
         self.Z = Z.copy()

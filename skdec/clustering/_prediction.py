@@ -24,6 +24,7 @@ from skdec.clustering._training import DIVERGED
 from skdec.utils.blocks import check_blocks
 from skdec.utils.collection import in_memory, is_dask
 from skdec.utils.lazily import for_workers, row_by_row
+from skdec.utils.numbers import largest_magnitude
 from skdec.utils.threads import Threads
 from skdec.utils.validation import check_matrix, validate_rows, with_merged_entries
 from skdec.utils.weights import Weights, check_weights
@@ -74,11 +75,14 @@ def _silhouette_of_block(rows, model, weight):
     return Share(total * model._silhouette(model.encode(rows), weight), total)
 
 
-def encoded(X, encoder):
-    """The embedding that a fitted encoder gives of validated rows, in their dtype."""
-    Z = check_matrix(
-        encoder.transform(X), "encoder.transform(X)", ensure_all_finite=False
-    )
+def encoded(X, encoder, *, learns=False):
+    """The embedding that a fitted encoder gives of validated rows, in their dtype.
+
+    Where it is not finite the rows are too large, or what the encoder learns.
+    """
+    with np.errstate(over="ignore"):  # which is told below
+        Z = encoder.transform(X)
+    Z = check_matrix(Z, "encoder.transform(X)", ensure_all_finite=False)
     if len(Z) != X.shape[0]:
         raise ValueError(
             f"encoder.transform(X) must have {X.shape[0]} rows, as X has; got {len(Z)}"
@@ -87,8 +91,14 @@ def encoded(X, encoder):
     shared = not sparse.issparse(X) and np.may_share_memory(Z, X)
     with np.errstate(over="ignore"):
         Z = Z.astype(X.dtype, copy=shared)
-    if not np.isfinite(Z).all():
+    finite = np.isfinite(Z).all()
+    if not finite and learns:
         raise FloatingPointError(DIVERGED)
+    if not finite:
+        raise ValueError(
+            f"encoder.transform(X) must be finite in X's dtype {X.dtype}; rows of X up "
+            f"to {largest_magnitude(X):g} give infinity or NaN"
+        )
     return Z
 
 

@@ -75,29 +75,31 @@ class SelfTraining:
         self._n_occupied, self._n_empty = None, 0
         self.history = History()
 
-    def step(self, objective, labels=None, share=1.0):
+    def step(self, objective, labels=None, share=None):
         """Refresh the target if that is due, and follow it once.
 
-        ``objective`` holds all rows or a batch of them, ``share`` of the weight.
+        ``objective`` holds all rows, or a batch of them with a ``share`` of the weight.
         Because the target of a batch is made with the running frequencies, it does not
         depend on what else is in the batch.
         """
         if self.frequencies is None:
             self.frequencies = objective.frequencies(self.centers) / objective.total
+        # one row may have all of the weight, but for rounding
+        whole = share is None
         due = self.n_steps % self.settings.update_interval == 0
         if due:
             self.anchors = self.centers
-            self.target = self._expected_frequencies(share)
-            if share == 1 and self.n_steps >= EXACT_AFTER:
+            self.target = self._expected_frequencies(whole)
+            if whole and self.n_steps >= EXACT_AFTER:
                 self.target = objective.frequencies(self.centers) / objective.total
-        judged = due or share < 1
+        judged = due or not whole
         # of all rows labels are those of the last refresh, since which they change
         sums = self._sums(objective, labels if judged else None, judged)
         mean = sums.frequencies / sums.weight
-        if due and share == 1 and self._misses(mean, sums, objective.balance):
+        if due and whole and self._misses(mean, sums, objective.balance):
             self.target, changed = mean, sums.changed
             sums = replace(self._sums(objective, labels, judged), changed=changed)
-        rate = max(share, 1 / (1 + self.n_steps))
+        rate = 1.0 if whole else max(share, 1 / (1 + self.n_steps))
         self._before = self.frequencies
         self.frequencies = self.frequencies + rate * (mean - self.frequencies)
         before = self.centers
@@ -110,14 +112,14 @@ class SelfTraining:
         centers, anchors, f = self.centers, self.anchors, self.target
         return objective.sums(centers, anchors, f, labels=labels, judged=judged)
 
-    def _expected_frequencies(self, share):
+    def _expected_frequencies(self, whole):
         """Estimate f at the current centroids; the last exact f is one step old.
 
         Along the last two steps u and v, f changes by about Δf (u·v)/(u·u) more, Δf its
         change along u.
         """
         u, v = self._step_before, self._last_step
-        if share < 1 or u is None or not np.vdot(u, u) > 0:
+        if not whole or u is None or not np.vdot(u, u) > 0:
             return self.frequencies
         along = np.clip(np.vdot(u, v) / np.vdot(u, u), -1, LONGEST_EXTRAPOLATION)
         expected = self.frequencies + along * (self.frequencies - self._before)
@@ -151,10 +153,10 @@ class SelfTraining:
         ):
             kl, occupied = 0.0, 0.0
             for rows in self._batches(objective):
-                part, part_labels = objective, labels
+                part, part_labels, share = objective, labels, None
                 if rows is not None:
                     part, part_labels = objective.take(rows), labels[rows]
-                share = part.total / objective.total
+                    share = part.total / objective.total
                 sums, due = self.step(part, part_labels, share)
                 if rows is not None:
                     labels[rows] = part_labels

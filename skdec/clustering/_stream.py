@@ -143,7 +143,7 @@ class Stream:
         run = SelfTraining(centers, descent, settings, ball, None)
         run.anchors, run.n_steps = rows.to_internal(now.anchors), self.n_steps
         run.frequencies, run.target = now.frequencies, now.target
-        run.step(objective, share=share)
+        run.step(objective, share=None if share == 1 else share)
         return run
 
     def _moved(self, objective, run, mixture, share):

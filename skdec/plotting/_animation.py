@@ -188,7 +188,7 @@ def _steps_with_callback(estimator):
         for name in given
         if (name == "callback" or name.endswith("__callback"))
         and f"{name}_every" in given
-        and _is_fitted_once(given, name.split("__")[:-1])
+        and _is_fitted_once(estimator, given, name.split("__")[:-1])
     ]
     order = list(getattr(estimator, "named_steps", ()))
     if not all(p.split("__")[0] in ["", *order] for p in prefixes) or not prefixes:
@@ -202,11 +202,15 @@ def _steps_with_callback(estimator):
     )
 
 
-def _is_fitted_once(given, path):
-    """Whether a step is fitted to all rows, and not to folds as in a search."""
+def _is_fitted_once(estimator, given, path):
+    """Whether it is a step that is fitted to all rows.
+
+    It may be fitted to folds instead, by a search, or be the start of another.
+    """
     around = ["__".join(path[:i]) for i in range(1, len(path))]
     kinds = Pipeline, FeatureUnion, ColumnTransformer
-    return all(isinstance(given[name], kinds) for name in around)
+    parts = [estimator, *(given[name] for name in around)][: len(path)]
+    return all(isinstance(part, kinds) for part in parts)
 
 
 def _step(estimator, prefix):

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 # Sums beyond this would soon be no numbers.
 LARGEST_TOTAL = 1e307
 
-# Shares of the largest weight below this have too few digits for products.
-LEAST_WEIGHT = 1e-290
+# Shares of the largest weight below this have too few digits for products, in the
+# precision of the rows.
+LEAST_WEIGHT = {np.dtype(np.float32): 1e-30, np.dtype(np.float64): 1e-290}
 
 
 class Weights(NamedTuple):
@@ -58,7 +59,7 @@ class Weights(NamedTuple):
 def check_weights(sample_weight: ArrayLike | None, X: Any) -> Weights:
     """Non-negative weights of X's rows, not all zero, or an error that names them.
 
-    Those that are next to nothing beside the largest are 0.
+    Those that are next to nothing beside the largest, in X's precision, are 0.
     """
     if sample_weight is None:
         return Weights(None)
@@ -79,5 +80,6 @@ def check_weights(sample_weight: ArrayLike | None, X: Any) -> Weights:
             f"sample_weight must have a sum of at most {LARGEST_TOTAL:g}; got weights "
             f"up to {weight.max() * unit:g}"
         )
-    weight[weight < LEAST_WEIGHT] = 0
+    dtype = np.dtype(getattr(X, "dtype", np.float64))
+    weight[weight < LEAST_WEIGHT.get(dtype, LEAST_WEIGHT[np.dtype(float)])] = 0
     return Weights(weight, unit)

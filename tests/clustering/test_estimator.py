@@ -108,6 +108,38 @@ def test_weightless_rows_count_for_nothing_but_are_labelled(fitted):
     assert_array_equal(model.labels_, model.predict(X))
 
 
+def test_weights_beside_a_much_larger_one():
+    """Those that single precision could not hold beside it count for nothing."""
+    weight = np.ones(300)
+    weight[7] = 1e50
+    X = BLOBS.astype(np.float32)
+    alone = (weight > 1).astype(float)
+    settings = {"n_init": 2, "max_iter": 20, "random_state": 0}
+    for data in (X, np.tile(X, (1, 60)) + np.float32(0.5)):
+        with pytest.warns(UserWarning, match="distinct rows"):
+            model = StudentTClustering(4, **settings)
+            model.fit(data, sample_weight=weight)
+        with pytest.warns(UserWarning, match="distinct rows"):
+            expected = StudentTClustering(4, **settings)
+            expected.fit(data, sample_weight=alone)
+        assert_array_equal(model.labels_, expected.labels_)
+    double = StudentTClustering(4, **settings).fit(BLOBS, sample_weight=weight)
+    assert len(np.unique(double.labels_)) == 4
+
+
+def test_kl_of_a_pass_in_which_one_batch_has_nearly_all_weight():
+    weight = np.ones(300)
+    weight[7] = 1e20
+    model = StudentTClustering(
+        4, batch_size=50, update_interval=3, n_init=2, max_iter=4, tol=0, random_state=0
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(BLOBS, sample_weight=weight)
+    assert np.isfinite(model.history_["kl_divergence"]).all()
+    assert len(model.history_["kl_divergence"]) > 1
+
+
 def test_random_state():
     X = load_digits().data[:400]
     first = StudentTClustering(10, random_state=4).fit(X)

@@ -353,6 +353,56 @@ def test_rows_without_weight_are_labelled_only():
     assert all(len(X) == 160 for X, *_ in model.encoder_.seen_)
 
 
+def test_rows_without_weight_do_not_move_the_frame_of_the_start():
+    """A given centroid far from all rows that count is held to those alone."""
+    init = np.array([[0.0, 0.0], BLOBS[0, :2], [0.0, 5e3]])
+    far = np.vstack([BLOBS, np.full((1, 5), 1e4)])
+    weight = np.r_[np.ones(len(BLOBS)), 0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        plain = toy_model(init=init, max_iter=3).fit(BLOBS)
+        model = toy_model(init=init, max_iter=3).fit(far, sample_weight=weight)
+    assert model.start_kept_ == plain.start_kept_
+    assert_allclose(model.cluster_centers_, plain.cluster_centers_, rtol=1e-9)
+
+
+class Keeping(Toy):
+    """Gives one array again and again, which nobody else may write to."""
+
+    def transform(self, X):
+        Z = super().transform(X)
+        Z.flags.writeable = False
+        self.given_ = Z
+        return Z
+
+
+@pytest.mark.parametrize("update_interval", [2, "auto"])
+def test_embeddings_that_may_not_be_written_to(update_interval):
+    settings = {"batch_size": 50, "update_interval": update_interval, "max_iter": 3}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        plain = toy_model(**settings).fit(BLOBS)
+        model = toy_model(encoder=Keeping(), **settings).fit(BLOBS)
+    assert_array_equal(model.encoding_, plain.encoding_)
+    assert model.encoding_.flags.writeable
+    assert not np.may_share_memory(model.encoding_, model.encoder_.given_)
+
+
+def test_rows_too_large_for_their_dtype_are_named():
+    """By what predicts: nothing learns there."""
+    X = (1e-3 * BLOBS).astype(np.float32)
+    encoder = LinearEncoder(2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = toy_model(encoder=encoder, max_iter=2).fit(X)
+    far = np.full((1, 5), 3e38, np.float32) * np.sign(
+        model.encoder_.components_[:1]
+    ).astype(np.float32)
+    for method in ("predict", "transform", "encode", "predict_proba"):
+        with pytest.raises(ValueError, match=r"must be finite in X's dtype float32"):
+            getattr(model, method)(far)
+
+
 def test_the_same_seed_gives_the_same_fit():
     for X in (BLOBS, BLOBS.astype(np.float32)):
         first, second = (

@@ -141,6 +141,21 @@ def test_names_and_set_output():
     assert isinstance(model.encode(X), np.ndarray)
 
 
+@pytest.mark.parametrize("scale", [1e-25, 1.0, 1e25])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_scale_of_sparse_rows_is_that_of_dense_ones(dtype, scale, rng):
+    X = (rng.poisson(0.5, (120, 12)) * scale).astype(dtype)
+    weight = rng.uniform(0.5, 2, 120)
+    dense = LinearEncoder(2).fit(X, sample_weight=weight)
+    stored = LinearEncoder(2).fit(sparse.csr_matrix(X), sample_weight=weight)
+    expected = np.average(X.astype(float), axis=0, weights=weight)
+    away = X.astype(float) / scale - expected / scale
+    spread = np.average(np.square(away), axis=0, weights=weight).mean()
+    for encoder in (dense, stored):
+        assert_allclose(encoder.scale_, scale * np.sqrt(spread), rtol=1e-7)
+        assert_allclose(encoder.mean_, expected, rtol=1e-6)
+
+
 @pytest.mark.parametrize("value", [0.1, 1e100, 1e-250])
 def test_weights_give_no_scale_to_rows_that_are_all_the_same(value, rng):
     for _ in range(10):

@@ -3,6 +3,7 @@
 import pickle
 import stat
 import sys
+import warnings
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -15,8 +16,10 @@ from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_iris, make_blobs
 from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline, make_union
+from sklearn.preprocessing import StandardScaler
 
 from skdec import ExactTSNE, StudentTClustering
 from skdec.encoders import LinearEncoder
@@ -235,6 +238,22 @@ def test_what_is_refused_before_the_fit(tmp_path):
     for view in (X[:-1], X[:, :1]):
         with pytest.raises(ValueError, match="view must have a row for each of the 50"):
             animate_fit(failing, X, tmp_path / "film.gif", view=view)
+
+
+@pytest.mark.parametrize("in_pipeline", [False, True])
+def test_a_start_that_could_call_back_too_is_not_in_the_film(
+    in_pipeline, tmp_path, frames
+):
+    start = make_pipeline(ExactTSNE(perplexity=5, max_iter=50), KMeans(3))
+    model = StudentTClustering(3, init=start, random_state=0)
+    model = make_pipeline(StandardScaler(), model) if in_pipeline else model
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        fitted = animate_fit(model, X, tmp_path / "film.gif", view=X[:, :2])
+    clusterer = fitted[-1] if in_pipeline else fitted
+    assert clusterer.init[0].callback is None
+    assert all(len(frame.drawn) == 2 for frame in frames)  # rows and centroids
+    assert frames
 
 
 def test_a_fit_that_fails_leaves_the_film_of_before(tmp_path):
