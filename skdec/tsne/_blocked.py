@@ -127,7 +127,8 @@ class BlockedDistances(SquaredDistances):
 
     def __init__(self, blocks):
         self.metric, self.metric_params = "euclidean", {}
-        self.euclidean, self.boolean, self._sparse = True, False, False
+        self.euclidean = self._straight = True
+        self.boolean = self._sparse = False
         self.n_samples, self.blocks, self._lists = blocks.shape[0], blocks, None
         self.elements_at_once = DISTANCES_FETCHED
         scale = power_of_two(blocks.largest)

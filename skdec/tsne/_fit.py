@@ -116,7 +116,10 @@ def embed(X, params, sample_weight=None, previous=None, fixed=None):
                 placing, n_neighbors, joint, dtype, threads, progress
             )
         if start is None:
-            found = computed_start(X, params, placing, n_neighbors, affinities, threads)
+            progress.begin("Computing the start")
+            found = computed_start(
+                X, params, placing, n_neighbors, affinities, threads, progress.still
+            )
             found = points.spread(found)[places.leaders]
             start = Start.at(points.chosen(found), dtype)
         progress.end_of_work()

@@ -1,5 +1,7 @@
 """Where an embedding starts: principal components, noise, or the spectrum of P."""
 
+import itertools
+
 import numpy as np
 from scipy import sparse
 from sklearn.decomposition import PCA
@@ -118,12 +120,14 @@ def _varying(X):
     return rows
 
 
-def spectral(P, n_components, random_state, weights=None):
+def spectral(P, n_components, random_state, weights=None, told=None):
     """Leading eigenvectors of the normalised graph P, without the constant one.
 
     As in Laplacian eigenmaps (Belkin & Niyogi 2003): the solutions of P v = λ D v, D
     the row sums, the first scaled to a standard deviation of 1e-4.  The entry largest
     in magnitude is positive.  With weights P is summed over the copies of each point.
+    Of a million rows that takes minutes: ``told`` is called again and again with what
+    has been done.
     """
     random_state = check_random_state(random_state)
     S, n = P.astype(np.float64), P.shape[0]
@@ -142,14 +146,28 @@ def spectral(P, n_components, random_state, weights=None):
         from scipy.sparse.linalg import eigsh  # as late: it takes time to import
 
         v0, n_basis = random_state.uniform(-1, 1, n), max(BASIS, 2 * n_known + 4)
+        graph = S if told is None else _counted(S, told)
         values, vectors = eigsh(
-            S, k=n_known + 1, which="LA", v0=v0, ncv=min(n, n_basis)
+            graph, k=n_known + 1, which="LA", v0=v0, ncv=min(n, n_basis)
         )
     order = np.argsort(-values)[1 : n_known + 1]
     known = vectors[:, order] / root[:, None]
     largest = known[np.abs(known).argmax(axis=0), np.arange(n_known)]
     known *= np.where(largest < 0, -1.0, 1.0)
     return scaled(known, start, weights)
+
+
+def _counted(S, told):
+    """Products with S, each of them told."""
+    from scipy.sparse.linalg import LinearOperator
+
+    numbers = itertools.count(1)
+
+    def product(v):
+        told(f"{next(numbers)} products with the graph")
+        return S @ v
+
+    return LinearOperator(S.shape, matvec=product, dtype=S.dtype)
 
 
 def scaled(known, start, weights=None):

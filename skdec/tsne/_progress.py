@@ -76,6 +76,15 @@ class Progress:
         elif self.verbose and perf_counter() - self._said > SILENCE:
             self.say(f"{self._work}: {share:.0%} of a step done")
 
+    def still(self, what):
+        """The same of work of which nobody knows how much there is."""
+        if not self._work:
+            return
+        if self._bar is not None:
+            self._bar.show(self._work, 0, 100, what)
+        elif self.verbose and perf_counter() - self._said > SILENCE:
+            self.say(f"{self._work}: {what}")
+
     def seconds(self):
         """Time since this was last called."""
         now = perf_counter()

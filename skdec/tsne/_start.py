@@ -69,8 +69,11 @@ def given_start(params, previous, n_samples):
     return check_given_start(params.init, shape)
 
 
-def computed_start(X, params, placing, n_neighbors, affinities, threads):
-    """Where the points that are fitted start, (n_points, n_components)."""
+def computed_start(X, params, placing, n_neighbors, affinities, threads, told):
+    """Where the points that are fitted start, (n_points, n_components).
+
+    ``told`` is called with what has been done while eigenvectors are sought.
+    """
     shape = affinities.n_samples, params.n_components
     copies = None if placing is None else placing.copies
     weights = None if placing is None else placing.weights
@@ -96,7 +99,8 @@ def computed_start(X, params, placing, n_neighbors, affinities, threads):
             UserWarning,
         )
     if known:
-        return spectral(graph_of(X), params.n_components, params.random_state)
+        graph = graph_of(X)
+        return spectral(graph, params.n_components, params.random_state, told=told)
     graph = affinities.P
     if placing.n_neighbors is None:
         found = placing.distances.nearest(n_neighbors, threads, weights=weights)
@@ -104,4 +108,4 @@ def computed_start(X, params, placing, n_neighbors, affinities, threads):
             found, placing.bandwidths, True, np.float64, threads, again=True,
             weights=weights,
         ).P  # fmt: skip
-    return spectral(graph, params.n_components, params.random_state, weights)
+    return spectral(graph, params.n_components, params.random_state, weights, told)

@@ -65,6 +65,8 @@ DIFFERENT = [
     ("test_verbose", "exact", None, "no neighbours to report"),
     ("test_tsne_with_different_distance_metrics", "neighbors", "cosine",
      "distances to neighbours come of directions, and keep digits that 1 - cos loses"),
+    ("test_tsne_with_different_distance_metrics", "exact", "cosine",
+     "cosines of float32 rows are computed in double precision"),
 ]  # fmt: skip
 
 

@@ -286,6 +286,8 @@ def objectives(Y, name, dof, joint, dtype, threads):
     ("name", "dof", "n_components"),
     [
         ("student_t", 1.0, 2),
+        ("student_t", 0.5, 2),
+        ("student_t", 3.0, 2),
         ("student_t", 3.0, 1),
         ("gaussian", 1.0, 2),
         ("student_t", 1.0, 3),
@@ -304,6 +306,32 @@ def test_gradients(name, dof, n_components, joint):
             assert (pairs.repulsion, grid.repulsion) == ("pairs", "grid")
             assert off(gradient, expected) < rounding
             assert_allclose(its_log_Z, log_Z, rtol=rounding, atol=rounding)
+
+
+@pytest.mark.parametrize("repulsion", ["pairs", "grid"])
+@pytest.mark.parametrize(
+    ("dtype", "rounding"), [(np.float32, ROUNDING), (np.float64, 1e-11)]
+)
+def test_gradients_do_not_depend_on_the_order_of_rows(dtype, rounding, repulsion):
+    """Neither the sums nor the attraction over a graph, which is renumbered."""
+    rng, n = np.random.default_rng(0), 500
+    P = sparse.random_array((n, n), density=0.02, rng=rng, format="csr")
+    P /= P.sum()
+    Y, order = disc(n, 15).astype(dtype), rng.permutation(n)
+    found = []
+    with Threads(2) as threads:
+        for rows in (np.arange(n), order):
+            objective = EmbeddingObjective(
+                from_graph(P[rows][:, rows], dtype), Kernel(STUDENT_T, 1.0), True,
+                threads, repulsion=repulsion,
+            )  # fmt: skip
+            for _ in range(30):  # until points are numbered as they lie
+                gradient, log_Z = objective.gradient(Y[:, rows])
+            kl = objective.divergence(Y[:, rows], log_Z)
+            found.append((gradient, log_Z, kl))
+    (gradient, log_Z, kl), (other, its_log_Z, its_kl) = found
+    assert off(other, gradient[:, order]) < rounding
+    assert_allclose([its_log_Z, its_kl], [log_Z, kl], rtol=rounding)
 
 
 @pytest.mark.parametrize(("name", "Y"), named(maps()))
@@ -565,6 +593,29 @@ def test_a_fit_by_a_grid(n_components):
     assert_allclose(grid.embedding_, pairs.embedding_, rtol=1e-3, atol=1e-3 * scale)
     assert_allclose(grid.kl_divergence_, pairs.kl_divergence_, rtol=1e-4)
     assert ExactTSNE(**settings).fit(X).repulsion_ == "pairs"  # so few points
+    settings["precision"] = "double"
+    grid = ExactTSNE(repulsion="grid", **settings).fit(X)
+    pairs = ExactTSNE(repulsion="pairs", **settings).fit(X)
+    assert grid.repulsion_ == "grid"
+    assert_allclose(grid.embedding_, pairs.embedding_, rtol=1e-6, atol=1e-8 * scale)
+    assert_allclose(grid.kl_divergence_, pairs.kl_divergence_, rtol=1e-11)
+
+
+def test_the_loss_of_a_fit_is_that_of_its_map_and_p():
+    rng, n = np.random.default_rng(0), 600
+    P = sparse.random_array((n, n), density=0.02, rng=rng, format="csr")
+    P = sparse.csr_array(np.triu(P.toarray(), 1))
+    P = (P + P.T) / (2 * P.sum())
+    settings = {"affinities": "precomputed", "init": disc(n, 5).T, "max_iter": 30}
+    for repulsion in ("grid", "pairs"):
+        tsne = ExactTSNE(repulsion=repulsion, **settings).fit(P)
+        assert tsne.repulsion_ == repulsion
+        Y = tsne.embedding_.astype(np.float64)
+        for way in ("grid", "pairs"):
+            loss = skdec.embedding_loss(Y, P, repulsion=way)[0]
+            assert_allclose(tsne.kl_divergence_, loss, rtol=ROUNDING)
+        expected = naive.embedding_kl(Y, P.toarray(), 1.0, "student_t", "joint")
+        assert_allclose(tsne.kl_divergence_, expected, rtol=ROUNDING)
 
 
 @pytest.mark.parametrize(

@@ -202,7 +202,14 @@ def test_a_failed_fit_is_told_to_the_callbacks_of_scikit_learn():
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"affinities": "neighbors"}, {"metric": "cosine"}]
+    "settings",
+    [
+        {},
+        {"affinities": "neighbors"},
+        {"metric": "cosine"},
+        {"init": "spectral"},
+        {"init": "spectral", "affinities": "neighbors"},
+    ],
 )
 def test_no_silence(settings, capsys, monkeypatch):
     """Whatever takes time tells how far it is."""
@@ -210,6 +217,8 @@ def test_no_silence(settings, capsys, monkeypatch):
     ExactTSNE(verbose=1, max_iter=60, tol=0, **settings).fit(IRIS)
     text = capsys.readouterr().out
     assert ": 100% of a step done" in text
+    if "init" in settings:
+        assert "Computing the start: 3 products with the graph" in text
     assert text.count("s each") == 60
     assert "Iteration 57: " in text
     monkeypatch.setattr("skdec.tsne._progress.SILENCE", 1e9)
@@ -217,3 +226,4 @@ def test_no_silence(settings, capsys, monkeypatch):
     text = capsys.readouterr().out
     assert "step done" not in text
     assert "s each" not in text
+    assert "products" not in text

@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_info
 
 import skdec
 from skdec import ExactTSNE, StudentTClustering
+from skdec.tsne._numbering import FIRST
 from skdec.utils.threads import PAIRS_PER_CALL, SERIAL_PAIRS, Threads, block_size
 from tests.utils.common import blas_threads, held
 
@@ -62,17 +63,21 @@ def test_bitwise_equal_for_every_n_jobs(serial, n_jobs, monkeypatch):
         assert_array_equal(actual, expected)
 
 
-def test_a_fit_by_a_grid_is_bitwise_equal_for_every_n_jobs(monkeypatch):
+@pytest.mark.parametrize("repulsion", ["grid", "pairs"])
+def test_a_fit_over_neighbours_is_bitwise_equal_for_every_n_jobs(
+    repulsion, monkeypatch
+):
     monkeypatch.setattr("numba.config.NUMBA_NUM_THREADS", 8)
     monkeypatch.setattr("skdec.utils.threads.SERIAL_PAIRS", 1000)
-    settings = {"affinities": "neighbors", "repulsion": "grid", "perplexity": 10}
+    settings = {"affinities": "neighbors", "repulsion": repulsion, "perplexity": 10}
     settings["init"] = 10 * X[:600, :2]  # a smaller map has no grid
+    settings["max_iter"] = FIRST + 10  # points have been numbered anew
     fits = [
-        ExactTSNE(max_iter=12, random_state=0, n_jobs=n_jobs, **settings).fit(X[:600])
+        ExactTSNE(random_state=0, n_jobs=n_jobs, **settings).fit(X[:600])
         for n_jobs in (1, 2, 3)
     ]
     for fit in fits:
-        assert fit.repulsion_ == "grid"
+        assert fit.repulsion_ == repulsion
         assert_array_equal(fit.embedding_, fits[0].embedding_)
         assert fit.kl_divergence_ == fits[0].kl_divergence_
 
