@@ -113,9 +113,11 @@ uneven = {
 figure, axes = plt.subplots(3, 3, figsize=(11, 10.5), layout="constrained")
 for ax, model in zip(axes.ravel(), uneven.values(), strict=True):
     labels = match_labels(model.labels_, y)
+    # one tells which colour is of which class
     EmbeddingDisplay.from_arrays(
-        X, labels=labels, ax=ax, legend=False, annotate=False, point_size=2.5
-    )
+        X, labels=labels, names=[f"of {size:,}" for size in SIZES], ax=ax,
+        legend=False, annotate=ax is axes[0, 1], point_size=2.5,
+    )  # fmt: skip
     sizes = " / ".join(f"{size:,}" for size in np.bincount(labels, minlength=3))
     score = adjusted_rand_score(y, labels)
     ax.set_title(f"{sizes}, ARI {score:.2f}\n{note(model)}", fontsize=10)

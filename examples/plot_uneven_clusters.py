@@ -70,12 +70,18 @@ for title, scores in agreement.items():
 look = {"legend": False, "annotate": False, "point_size": 2.5}
 figure, axes = plt.subplots(2, 4, figsize=(14, 7.4), layout="constrained")
 for row, (title, (X, y)) in zip(axes, DATA.items(), strict=True):
-    EmbeddingDisplay.from_arrays(X, labels=y, ax=row[0], **look)
+    names = [f"{size:,}" for size in SIZES[title]]
+    EmbeddingDisplay.from_arrays(
+        X, labels=y, ax=row[0], **{**look, "names": names, "annotate": True}
+    )
     row[0].set_title(f"the classes:\n{title}")
     for ax, (name, labels) in zip(row[1:], found[title].items(), strict=True):
         EmbeddingDisplay.from_arrays(X, labels=labels, ax=ax, **look)
         ax.set_title(f"{name}\nadjusted Rand index {agreement[title][name]:.2f}")
-figure.suptitle("The classes, and clusters in the colours of the classes they match")
+figure.suptitle(
+    "The classes, with their numbers of rows, and clusters in the colours of the "
+    "classes they match"
+)
 plt.show()
 
 # %%

@@ -62,6 +62,15 @@ def test_recipe(code, monkeypatch, tmp_path, capsys):
 
 def check(names):
     """What a recipe is to have reached, beyond its own assertions."""
+    if "places" in names:
+        assert list(names["places"]) == ["exacttsne0", "exacttsne1"]
+        assert (names["table"].index == names["X"].index).all()
+        memberships = [f"studenttclustering{j}" for j in range(3)]
+        assert set(memberships) < set(names["table"])
+    if "pl" in names:
+        assert isinstance(names["table"], names["pl"].DataFrame)
+        columns = ["exacttsne0", "exacttsne1", "cluster", "probability"]
+        assert names["table"].columns == columns
     if "topic_model" in names:
         assert sorted(names["topic_model"].get_topic_info()["Count"]) == [100] * 3
         fruit, weather = names["new_topics"]

@@ -70,6 +70,17 @@ def test_readme_examples(capsys):
     assert "(1347, 2) (450, 2)" in capsys.readouterr().out
 
 
+def test_the_readme_is_short():
+    """A screen or so: a picture, two sentences, two lines, two blocks, a table."""
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```\w+\n(.*?)```", text, flags=re.DOTALL)
+    assert [block.count("\n") for block in blocks] == [1, 1, 10, 10]
+    words = re.sub(r"```.*?```|\|.*?\n|<.*?>|\(.*?\)", "", text, flags=re.DOTALL)
+    assert len(words.split()) < 170
+    assert text.count("\n") <= 75
+    assert int(re.search(r'<img src="docs/\S+" width="(\d+)"', text).group(1)) <= 420
+
+
 def test_core_dependencies():
     core = {line.split(">=")[0] for line in requires("skdec") if "extra" not in line}
     assert core == {"scikit-learn", "numpy", "scipy", "numba"}

@@ -127,3 +127,10 @@ def test_workflows():
     assert "secrets." not in publishes and "://" not in publishes
     for step in ("release.py", ".ci/run", "twine check --strict", "archives.py dist"):
         assert publishes.index(step) < publishes.index("gh-action-pypi-publish")
+    yaml = pytest.importorskip("yaml")
+    jobs, tested = (yaml.safe_load(text)["jobs"] for text in (publishes, tests))
+    assert jobs["publish"]["needs"] == "build"
+    assert jobs["publish"]["environment"] == "release"
+    assert jobs["publish"]["permissions"] == {"id-token": "write"}
+    assert {"test", "beside"} == set(tested)
+    assert "tests/contract/test_beside.py" in tested["beside"]["steps"][-1]["run"]

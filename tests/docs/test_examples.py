@@ -1,12 +1,16 @@
 """The claims of examples/cluster_digits.py, on its own data."""
 
 import importlib.util
+import warnings
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import NearestNeighbors
+from sklearn.pipeline import make_pipeline
 
+from skdec import ExactTSNE, StudentTClustering
 from tests.docs.gallery import EXAMPLES
 
 
@@ -67,3 +71,53 @@ def test_rows_placed_alone_have_their_neighbours_in_several_clusters(example):
     assert 0 < len(ratios) < 0.04 * n_new
     assert np.median(ratios) > 2
     assert np.mean(ratios > 1) >= 0.8
+
+
+def test_every_example_of_the_gallery_has_its_claims_tested():
+    """``test_gallery_tsne.py`` and ``test_gallery_clustering.py`` run them."""
+    pytest.importorskip("matplotlib", reason="needs the extra 'plot'")
+    from tests.docs import test_gallery_clustering, test_gallery_tsne
+
+    found = {path.stem for path in EXAMPLES.glob("plot_*.py")}
+    tested = [*test_gallery_tsne.ROWS, *test_gallery_clustering.NAMES]
+    assert sorted(tested) == sorted(found)
+    assert len(found) >= 14
+
+
+def test_both_panels_of_a_map_have_the_colours_of_one_legend(
+    example, tmp_path, monkeypatch
+):
+    """And a confusion matrix is read without zeros, in letters that stand out."""
+    plt = pytest.importorskip("matplotlib.pyplot", reason="needs the extra 'plot'")
+    from matplotlib.colors import to_hex
+
+    from skdec.plotting import categorical_colors
+
+    kept = []
+    monkeypatch.setattr(plt, "close", kept.append)
+    X, y = load_digits(return_X_y=True)
+    train, test = example.split(X[:600], y[:600], 0)
+    tsne = ExactTSNE(random_state=0, max_iter=250)
+    model = make_pipeline(tsne, StudentTClustering(10, random_state=0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(train[0])
+    example.draw(model, train, test, tmp_path / "picture.png")
+    (figure,) = kept
+    written, found, counts = figure.axes[:3]
+    for ax in (written, found):
+        entries = {
+            text.get_text(): to_hex(handle.get_markerfacecolor())
+            for text, handle in zip(
+                ax.get_legend().get_texts(), ax.get_legend().legend_handles, strict=True
+            )
+        }
+        assert set(entries) <= set("0123456789")
+        assert all(
+            entries[name] == to_hex(color)
+            for name, color in zip("0123456789", categorical_colors(10), strict=True)
+            if name in entries
+        )
+    shown = [text for text in counts.texts if text.get_visible()]
+    assert shown and all(text.get_text() != "0" for text in shown)
+    assert "Triangles" in figure.get_suptitle() and "Circled" in figure.get_suptitle()

@@ -21,6 +21,7 @@ from skdec import ExactTSNE, StudentTClustering
 from skdec.diagnostics import PerplexityTable, Reliability, reliability
 from skdec.plotting import (
     ConvergenceDisplay,
+    EmbeddingDisplay,
     MembershipDisplay,
     PerplexityDisplay,
     ReliabilityDisplay,
@@ -30,7 +31,7 @@ from skdec.plotting._colors import grey
 from skdec.plotting._reliability import COLORS
 from tests.plotting.common import assert_looks_like, new_axes, picture, texts
 
-IRIS = load_iris().data
+IRIS, TARGETS = load_iris(return_X_y=True)
 TABLE = PerplexityTable(
     perplexity=np.array([5.0, 10.0, 40.0, 80.0]),
     kl=np.array([0.9, 0.6, 0.3, 0.2]),
@@ -499,3 +500,24 @@ def test_what_is_pale_is_not_dark_on_transparent_axes():
     assert covers
     for cover in covers:
         assert_array_equal(cover.get_facecolor()[0, :3], [1, 1, 1])
+
+
+def test_a_display_is_drawn_again_on_other_axes(tsne, model):
+    """By ``plot``, alike, and what was drawn before stays as it was."""
+    found = reliability(tsne, IRIS)
+    for display in (
+        EmbeddingDisplay.from_estimator(tsne, labels=TARGETS, ax=new_axes((8.0, 6.0))),
+        MembershipDisplay.from_estimator(model, IRIS, ax=new_axes((8.0, 6.0))),
+        ConvergenceDisplay.from_estimator(tsne, ax=new_axes((8.0, 6.0))),
+        ReliabilityDisplay.from_arrays(tsne.embedding_, found, ax=new_axes((8.0, 6.0))),
+        PerplexityDisplay.from_arrays(TABLE, ax=new_axes((8.0, 6.0))),
+    ):
+        before = display.ax_
+        picture(before)  # a layout settles when it is made a second time
+        first = picture(before)
+        again = new_axes((8.0, 6.0))
+        assert display.plot(ax=again) is display
+        assert display.ax_ is again
+        picture(again)
+        assert_looks_like(again, before)
+        assert np.mean(np.square(picture(before) - first)) < 1e-4
