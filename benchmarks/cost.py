@@ -94,6 +94,45 @@ def large(options):
         yield table
 
 
+SETTLING = """
+from time import perf_counter
+from skdec import ExactTSNE
+from benchmarks.data import gaussians
+X, _ = gaussians({n})
+# compiled outside the clock
+ExactTSNE(max_iter=60, affinities="neighbors", repulsion="grid").fit(X[:3000])
+tsne = ExactTSNE(max_iter=10_000, random_state=0, n_jobs={threads})
+start = perf_counter()
+tsne.fit(X)
+seconds = perf_counter() - start
+kl = dict(zip(tsne.history_["n_iter"], tsne.history_["kl_divergence"]))
+print(tsne.n_iter_, int(tsne.converged_), seconds,
+      *(kl.get(n_iter, float("nan")) for n_iter in {marks}), tsne.kl_divergence_)
+"""
+
+MARKS = 300, 500, 750, 1000, 1500
+
+
+def settling(options):
+    """Fits at the defaults until they settle, of the rows of ``large``."""
+    columns = (
+        Column("n", "", "{:,}"),
+        Column("iterations", "", "{:.0f}"),
+        Column("settled"),
+        Column("whole fit", "s", "{:.0f}"),
+        *(Column(f"KL at {n_iter:,}", "", "{:.3f}") for n_iter in MARKS),
+        Column("KL at the end", "", "{:.3f}"),
+    )
+    table = Table("settling", "n × 50, until tol is reached", columns)
+    usual = (4000,) if options.small else (20_000, 200_000, 1_000_000)
+    for n in options.sizes or usual:
+        code = SETTLING.format(n=n, threads=options.threads, marks=MARKS)
+        n_iter, settled, seconds, *kl = in_new_process(code)
+        kl = [None if value != value else value for value in kl]
+        table = table.plus(n, n_iter, "yes" if settled else "no", seconds, *kl)
+        yield table
+
+
 STARTS = """
 from time import perf_counter
 import numpy as np

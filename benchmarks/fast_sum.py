@@ -128,8 +128,45 @@ def sums(options):
     for n, radius in radii.items():
         table = judged(table, disc(n, radius), options, n)
         yield table
+    yield from crowded(options)
     yield from other_dof(options)
     yield from in_space(options)
+
+
+# Radii of discs in which many points are in little room, and of one with most of its
+# points in the middle, as wide as said.
+ROOMS = (1.5, None), (5, None), (20, None), (40, 0.5), (40, 0.03)
+
+
+def crowded(options):
+    """The sum of many points in little room, as maps are early, and of heaps."""
+    columns = (
+        Column("n", "", "{:,}"),
+        Column("radius of the disc", "", "{:g}"),
+        Column("of 90 % of its points", "", "{:g}"),
+        Column("time", "ms", "{:.1f}"),
+        Column("error of the slope, rms", "", "{:.1e}"),
+    )
+    table = Table("crowded", "many points in little room, single precision", columns)
+    sizes = (2000,) if options.small else (70_000, 1_000_000)
+    for n, (radius, heap) in itertools.product(sizes, ROOMS):
+        Y = disc(n, radius)
+        if heap is not None:
+            Y[:, n // 10 :] *= heap / radius
+        Y = Y.astype(np.float32)
+        chosen = np.random.default_rng(1).choice(n, JUDGED, replace=False)
+        expected, _ = of_pairs(Y.astype(np.float64), chosen)
+        with Threads(options.threads) as threads:
+            grid = GridSum(Kernel(STUDENT_T, np.float32(1)), SINGLE, threads)
+
+            def evaluate(grid=grid, Y=Y):
+                return grid.at(Y, grid.plan(Y)).forces
+
+            off = np.linalg.norm(evaluate().T[chosen] - expected)
+            seconds = median_seconds(evaluate, options.rounds or ROUNDS)
+        error = off / np.linalg.norm(expected)
+        table = table.plus(n, radius, heap, 1e3 * seconds, error)
+        yield table
 
 
 # Iterations of a fit whose maps are judged: while it is exaggerated, while it unfolds,

@@ -687,6 +687,47 @@ MUTANTS = [
         uphill=("return -np.divide(", "return np.divide("),
     ),
     *mutants(
+        "tsne/_neighbors.py",
+        ("tests/tsne/test_neighbors.py",),
+        first_left_out=("keep[keep.all(axis=1), -1]", "keep[keep.all(axis=1), 0]"),
+    ),
+    *mutants(
+        "tsne/_distances.py",
+        ("tests/tsne/test_neighbors.py -k parallel",),
+        cosines_in_single=('np.float64 if metric == "cosine" else X', "X"),
+    ),
+    *mutants(
+        "tsne/_metric_params.py",
+        ("tests/tsne/test_neighbors.py -k names_of",),
+        minkowski_by_products=('if metric == "minkowski":', "if False:"),
+    ),
+    *mutants(
+        "tsne/_cosine_search.py",
+        ("tests/tsne/test_cosine_search.py",),
+        nowhere_at_once=("np.ones(shape)", "np.zeros(shape)"),
+        itself_among_nowhere=("columns += columns >= own[:, None]", "pass"),
+    ),
+    *mutants(
+        "tsne/_initialization.py",
+        ("tests/tsne/test_progress.py",),
+        silent_spectrum=("S if told is None else _counted(S, told)", "S"),
+    ),
+    *mutants(
+        "clustering/_self_training.py",
+        ("tests/clustering/test_estimator.py -k nearly_all",),
+        heavy_batch_is_all=("whole = share is None", "whole = share in (None, 1)"),
+    ),
+    *mutants(
+        "utils/weights.py",
+        ("tests/clustering/test_estimator.py -k beside_a_much",),
+        least_of_double=("np.float32): 1e-30", "np.float32): 1e-290"),
+    ),
+    *mutants(
+        "encoders/_base.py",
+        ("tests/encoders/test_linear.py -k scale_of_sparse",),
+        variances_in_single=("rows = X.astype(np.float64) / unit", "pass"),
+    ),
+    *mutants(
         "clustering/_watch.py",
         (WATCH,),
         unit_of_weights=("objective.weights.restore(", "float("),

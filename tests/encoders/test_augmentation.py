@@ -1,6 +1,8 @@
 """Augmentation: the images and counts against SciPy, and steps against autograd."""
 
+import copy
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -9,6 +11,8 @@ from scipy import sparse
 from scipy.ndimage import map_coordinates
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import adjusted_rand_score
 
 from skdec import StudentTClustering, clustering_loss, target_distribution
 from skdec.encoders import AutoencoderEncoder, RandomAffine, RandomDropout
@@ -18,7 +22,16 @@ torch = pytest.importorskip("torch", reason="needs the extra 'deep'")
 BLOBS, _ = make_blobs(150, n_features=6, centers=3, random_state=1)
 SMALL = {"hidden_dims": (16, 2), "epochs": 3, "dropout": 0.0, "random_state": 0}
 
-pytestmark = pytest.mark.usefixtures("one_torch_thread")
+DEVICES = ["cpu", *["cuda"] * torch.cuda.is_available()]
+
+pytestmark = pytest.mark.usefixtures("one_torch_thread", "device")
+
+
+@pytest.fixture(params=DEVICES)
+def device(request, monkeypatch):
+    """Where the networks of ``small`` are: every test runs on each device there is."""
+    monkeypatch.setitem(SMALL, "device", request.param)
+    return request.param
 
 
 def small(**parameters):
@@ -142,14 +155,18 @@ def weights_of(pair):
     return [p for module in pair for p in module.parameters()]
 
 
+def on_cpu(encoder):
+    """Copies of the networks, on the CPU."""
+    return [copy.deepcopy(m).cpu() for m in (encoder.encoder_, encoder.decoder_)]
+
+
 @pytest.mark.parametrize("gamma", [0.5, 3.0])
 def test_augmented_steps_are_those_of_autograd(gamma, rng):
     pair = torch.nn.Linear(6, 2), torch.nn.Linear(2, 6)
     rate = 0.01
-    encoder = AutoencoderEncoder(
+    encoder = small(
         modules=pair,
         epochs=1,
-        dropout=0.0,
         augment=bent,
         batch_size=len(BLOBS),
         optimizer=lambda parameters, lr: torch.optim.SGD(parameters, lr=lr),
@@ -159,12 +176,10 @@ def test_augmented_steps_are_those_of_autograd(gamma, rng):
         whiten=False,
     ).fit(BLOBS)
     x, ones = scaled(encoder), torch.ones(len(BLOBS))
-    after = weights_of((encoder.encoder_, encoder.decoder_))
+    after = weights_of(on_cpu(encoder))
     assert_one_step(weights_of(pair), after, restoring(pair, encoder, x, ones), rate)
 
-    before = [
-        pickle.loads(pickle.dumps(m)) for m in (encoder.encoder_, encoder.decoder_)
-    ]
+    before = on_cpu(encoder)
     weight, Z = rng.uniform(0.5, 2, len(BLOBS)), encoder.transform(BLOBS)
     centers = Z[[0, 50, 100]]
     P = target_distribution(rng.dirichlet(np.ones(3), len(BLOBS)))
@@ -176,7 +191,7 @@ def test_augmented_steps_are_those_of_autograd(gamma, rng):
         return clustering_loss(at, centers, P=P, sample_weight=weight)[1]
 
     encoder.step(BLOBS, gradient, sample_weight=weight)
-    after = weights_of((encoder.encoder_, encoder.decoder_))
+    after = weights_of(on_cpu(encoder))
     z, w, P = before[0](augmented(encoder, x)), torch.tensor(weight), torch.tensor(P)
     s = 1 / (1 + (z[:, None] - torch.tensor(centers)).square().sum(dim=2))
     kl = (P * (P / (s / s.sum(dim=1, keepdim=True))).log()).sum(dim=1)
@@ -189,7 +204,7 @@ def test_rows_are_given_with_their_zeros():
     X = np.where(BLOBS > 0, BLOBS, 0) * 1e-30
     X.flags.writeable = False
     for rows in (X, sparse.csr_array(X)):
-        encoder = small(augment=lambda x, g: seen.append(x.clone()) or x, epochs=1)
+        encoder = small(augment=lambda x, g: seen.append(x.cpu().clone()) or x, epochs=1)
         encoder.set_params(batch_size=len(X)).fit(rows)
         assert_allclose(
             np.sort(seen[-1].numpy() * encoder.scale_, axis=0),
@@ -237,7 +252,7 @@ def test_augmentations_are_parameters():
     "augment, message",
     [
         (lambda x, generator: x[:, 1:], r"must return a tensor of shape \(150, 6\)"),
-        (lambda x, generator: x.numpy(), r"got ndarray of shape \(150, 6\)"),
+        (lambda x, generator: x.cpu().numpy(), r"got ndarray of shape \(150, 6\)"),
         (lambda x, generator: None, "got NoneType"),
         (lambda x, generator: x * float("nan"), "must return finite rows; got NaN"),
     ],
@@ -245,6 +260,25 @@ def test_augmentations_are_parameters():
 def test_augmentations_that_return_something_else(augment, message):
     with pytest.raises(ValueError, match=f"augment .*{message}"):
         small(augment=augment, batch_size=150).fit(BLOBS)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 10.0])
+def test_dropped_entries_while_clusters_form(gamma, rng):
+    """Counts of three kinds of cells, by whichever genes are left of each row."""
+    kinds = rng.gamma(1.0, 3.0, size=(3, 20))
+    y = rng.integers(0, 3, 240)
+    X = rng.poisson(kinds[y]).astype(np.float32)
+    encoder = small(
+        augment=RandomDropout(), epochs=30, hidden_dims=(32, 3),
+        reconstruction_weight=gamma,
+    )  # fmt: skip
+    model = StudentTClustering(3, encoder=encoder, random_state=0, max_iter=20)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(sparse.csr_matrix(X))
+    assert not model.start_kept_
+    assert adjusted_rand_score(y, model.labels_) > 0.9
+    assert_array_equal(model.predict(X), model.labels_)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -1,5 +1,6 @@
 """AutoencoderEncoder: its steps against torch.autograd, and as an estimator."""
 
+import copy
 import pickle
 import warnings
 
@@ -23,19 +24,30 @@ torch = pytest.importorskip("torch", reason="needs the extra 'deep'")
 BLOBS, TRUTH = make_blobs(150, n_features=6, centers=3, random_state=1)
 SHARED = torch.nn.Linear(6, 6)
 SMALL = {"hidden_dims": (16, 2), "epochs": 5, "random_state": 0}
+DEVICES = ["cpu", *["cuda"] * torch.cuda.is_available()]
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
+pytestmark = pytest.mark.usefixtures("one_torch_thread", "device")
 
-pytestmark = pytest.mark.usefixtures("one_torch_thread")
+
+@pytest.fixture(params=DEVICES)
+def device(request, monkeypatch):
+    """Where the networks of ``small`` are: every test runs on each device there is."""
+    monkeypatch.setitem(SMALL, "device", request.param)
+    return request.param
 
 
 def small(**parameters):
     return AutoencoderEncoder(**{**SMALL, **parameters})
 
 
+def on_cpu(encoder):
+    """Copies of the networks, on the CPU."""
+    return [copy.deepcopy(m).cpu() for m in (encoder.encoder_, encoder.decoder_)]
+
+
 def parameters_of(encoder):
-    modules = encoder.encoder_, encoder.decoder_
-    return [p.detach().clone() for module in modules for p in module.parameters()]
+    return [p.detach() for module in on_cpu(encoder) for p in module.parameters()]
 
 
 # ------------------------------------------------------------------------- gradients
@@ -70,7 +82,7 @@ def test_steps_are_those_of_autograd(dof, gamma, activation, rng):
         torch.as_tensor(array, dtype=torch.float32)
         for array in ((BLOBS - encoder.mean_) / encoder.scale_, centers, P, weight)
     ]
-    pair = encoder.encoder_, encoder.decoder_
+    pair = on_cpu(encoder)
     loss = dec_loss(pair, *tensors, dof, gamma)
     wanted = [p for module in pair for p in module.parameters()]
     slopes = torch.autograd.grad(loss, wanted, allow_unused=True)
@@ -136,24 +148,24 @@ def test_weights_of_rows(rng):
 def test_modules_of_ones_own():
     pair = torch.nn.Linear(6, 3), torch.nn.Linear(3, 6)
     weights = pair[0].weight.detach().clone()
-    encoder = AutoencoderEncoder(modules=pair, epochs=0).fit(BLOBS)
+    encoder = small(modules=pair, epochs=0).fit(BLOBS)
     assert encoder.transform(BLOBS).shape == (150, 3)
-    assert torch.equal(encoder.encoder_.weight, weights)
+    assert torch.equal(encoder.encoder_.weight.cpu(), weights)
     encoder.step(BLOBS, np.ones_like)
     clone(encoder).set_params(epochs=3).fit(BLOBS)
     assert torch.equal(pair[0].weight, weights)
-    assert not torch.equal(encoder.encoder_.weight, weights)
+    assert not torch.equal(encoder.encoder_.weight.cpu(), weights)
 
 
 def test_copies_of_one_pretraining():
     encoder = small().fit(BLOBS)
-    copy = encoder.pretrained_copy(reconstruction_weight=0.0)
-    assert copy.reconstruction_weight == 0
-    assert not hasattr(copy, "mean_")
-    assert_array_equal(copy.fit(BLOBS).transform(BLOBS), encoder.transform(BLOBS))
+    copied = encoder.pretrained_copy(reconstruction_weight=0.0)
+    assert copied.reconstruction_weight == 0
+    assert not hasattr(copied, "mean_")
+    assert_array_equal(copied.fit(BLOBS).transform(BLOBS), encoder.transform(BLOBS))
     again = encoder.pretrained_copy()
     before = encoder.transform(BLOBS)
-    for other in (copy, encoder):
+    for other in (copied, encoder):
         other.step(BLOBS, np.ones_like)
         assert np.abs(other.transform(BLOBS) - before).max() > 0
     # neither moves what a copy begins with, wherever it is taken
@@ -197,7 +209,7 @@ def test_modules_that_heed_training():
         torch.nn.Sequential(torch.nn.BatchNorm1d(6), torch.nn.Linear(6, 2)),
         torch.nn.Linear(2, 6),
     )
-    encoder = AutoencoderEncoder(modules=pair, epochs=2, random_state=0).fit(BLOBS)
+    encoder = small(modules=pair, epochs=2).fit(BLOBS)
     assert not encoder.encoder_.training
     norm = encoder.encoder_[0][0]
     running = norm.running_mean.clone()
@@ -343,10 +355,10 @@ def test_divergence_is_an_error():
 def test_persistence(tmp_path):
     model = StudentTClustering(3, encoder=small(), random_state=0, tol=0.1).fit(BLOBS)
     joblib.dump(model, tmp_path / "model")
-    for copy in (pickle.loads(pickle.dumps(model)), joblib.load(tmp_path / "model")):
-        assert_array_equal(copy.predict_proba(BLOBS), model.predict_proba(BLOBS))
-        assert_array_equal(copy.encoding_, model.encoding_)
-        copy.encoder_.step(BLOBS, np.ones_like)
+    for other in (pickle.loads(pickle.dumps(model)), joblib.load(tmp_path / "model")):
+        assert_array_equal(other.predict_proba(BLOBS), model.predict_proba(BLOBS))
+        assert_array_equal(other.encoding_, model.encoding_)
+        other.encoder_.step(BLOBS, np.ones_like)
     assert_array_equal(model.encode(BLOBS), model.encoding_)
 
 
@@ -446,7 +458,6 @@ def test_scikit_learn_checks(estimator, check):
 
 
 # ------------------------------------------------------------------------- clustering
-@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=GPU)])
 @pytest.mark.parametrize("gamma, gain", [(0.0, 0.02), (10.0, 0.005)])
 def test_learning_beats_the_start_on_digits(gamma, gain, device):
     X, y = load_digits(return_X_y=True)

@@ -279,6 +279,22 @@ def test_approximate_neighbours_of_many_points(rng, monkeypatch):
     assert_allclose(nearest.D, D)
 
 
+def test_new_points_by_an_approximate_search_are_each_alone(rng, monkeypatch):
+    """Training rows stay where they are, by the grid that is read there too."""
+    pytest.importorskip("faiss")
+    monkeypatch.setattr("skdec.tsne._neighbors.APPROXIMATE_FROM", 1000)
+    monkeypatch.setattr("skdec.tsne._field.PAIRS_UP_TO", 100)
+    X = mixture(rng, 2020)
+    X, new = X[:2000], X[2000:]
+    tsne = ExactTSNE(perplexity=10, affinities="neighbors", **SHORT).fit(X)
+    assert tsne.neighbor_recall_ < 1
+    assert_array_equal(tsne.transform(X[:50]), tsne.embedding_[:50])
+    together = tsne.transform(new)
+    alone = np.concatenate([tsne.transform(new[i : i + 1]) for i in range(20)])
+    assert_array_equal(alone, together)
+    assert_array_equal(tsne.transform(new[::-1]), together[::-1])
+
+
 def test_rows_of_short_lists_are_searched_exactly(rng):
     pytest.importorskip("faiss")
     from skdec.tsne._approximate_search import ListIndex
