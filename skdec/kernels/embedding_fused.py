@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skdec.kernels.jit import kernel, reduction, stage
+from skdec.kernels.jit import kernel, reduction, stage, summing_stage
 from skdec.kernels.pairs import add_scaled, n_met
 from skdec.kernels.similarity import fill
 
@@ -273,31 +273,93 @@ def graph_force(place, dof, points, columns, values):
     return force_x, force_y, force_z
 
 
-@kernel
-def plane_graph_rows(points, graph, dof, start, stop, attraction):
-    """``graph_rows`` for two dimensions and Student-t of any ν.
+@reduction
+def inner_force(place, dof, points, columns, values, forces):
+    """The same of points that get their share back at once, in ``forces`` (n, n_axes).
 
-    ``points`` is (n, 2): both coordinates of a neighbour come with one load.
+    No other thread adds to those, nor does another entry of the row.
     """
-    factor = dof + points.dtype.type(1)
-    for i in range(start, stop):
-        entries = slice(graph.edges[i], graph.edges[i + 1])
-        columns, values = graph.columns[entries], graph.values[entries]
-        place = points[i, 0], points[i, 1]
-        force_x, force_y = graph_force(place, dof, points, columns, values)
-        attraction[0, i] = factor * force_x
-        attraction[1, i] = factor * force_y
+    zero = points.dtype.type(0)
+    force_x = force_y = zero
+    if len(place) == 2:
+        for t in range(len(columns)):
+            j = columns[t]
+            dx, dy = place[0] - points[j, 0], place[1] - points[j, 1]
+            force = values[t] / (dof + (dx * dx + dy * dy))
+            force_x += force * dx
+            force_y += force * dy
+            forces[j, 0] -= force * dx
+            forces[j, 1] -= force * dy
+        return force_x, force_y
+    force_z = zero
+    for t in range(len(columns)):
+        j = columns[t]
+        dx, dy = place[0] - points[j, 0], place[1] - points[j, 1]
+        dz = place[2] - points[j, 2]
+        force = values[t] / (dof + (dx * dx + dy * dy + dz * dz))
+        force_x += force * dx
+        force_y += force * dy
+        force_z += force * dz
+        forces[j, 0] -= force * dx
+        forces[j, 1] -= force * dy
+        forces[j, 2] -= force * dz
+    return force_x, force_y, force_z
+
+
+@summing_stage
+def row_forces(place, i, dof, points, halves, forces):
+    """What row i has of both of its kinds of entries, along each axis."""
+    inner, outer = halves.inner, halves.outer
+    entries = slice(inner.edges[i], inner.edges[i + 1])
+    columns, values = inner.columns[entries], inner.values[entries]
+    within = inner_force(place, dof, points, columns, values, forces)
+    entries = slice(outer.edges[i], outer.edges[i + 1])
+    columns, values = outer.columns[entries], outer.values[entries]
+    return within, graph_force(place, dof, points, columns, values)
+
+
+@stage
+def block_of(halves, b, n):
+    """The rows of a block."""
+    return b * halves.size, min((b + 1) * halves.size, n)
 
 
 @kernel
-def space_graph_rows(points, graph, dof, start, stop, attraction):
+def plane_blocks_of_graph(points, halves, dof, start, stop, attraction):
+    """``graph_rows`` for two dimensions and Student-t of any ν, in blocks.
+
+    ``points`` and ``attraction`` are (n, 2): both coordinates come with one load.
+    """
+    n, factor = len(points), dof + points.dtype.type(1)
+    for b in range(start, stop):
+        first, last = block_of(halves, b, n)
+        for i in range(first, last):
+            attraction[i, 0] = attraction[i, 1] = 0
+        for i in range(first, last):
+            place = points[i, 0], points[i, 1]
+            within, beyond = row_forces(place, i, dof, points, halves, attraction)
+            attraction[i, 0] += within[0] + beyond[0]
+            attraction[i, 1] += within[1] + beyond[1]
+        for i in range(first, last):
+            attraction[i, 0] *= factor
+            attraction[i, 1] *= factor
+
+
+@kernel
+def space_blocks_of_graph(points, halves, dof, start, stop, attraction):
     """The same for three dimensions."""
-    factor = dof + points.dtype.type(1)
-    for i in range(start, stop):
-        entries = slice(graph.edges[i], graph.edges[i + 1])
-        columns, values = graph.columns[entries], graph.values[entries]
-        place = points[i, 0], points[i, 1], points[i, 2]
-        force_x, force_y, force_z = graph_force(place, dof, points, columns, values)
-        attraction[0, i] = factor * force_x
-        attraction[1, i] = factor * force_y
-        attraction[2, i] = factor * force_z
+    n, factor = len(points), dof + points.dtype.type(1)
+    for b in range(start, stop):
+        first, last = block_of(halves, b, n)
+        for i in range(first, last):
+            attraction[i, 0] = attraction[i, 1] = attraction[i, 2] = 0
+        for i in range(first, last):
+            place = points[i, 0], points[i, 1], points[i, 2]
+            within, beyond = row_forces(place, i, dof, points, halves, attraction)
+            attraction[i, 0] += within[0] + beyond[0]
+            attraction[i, 1] += within[1] + beyond[1]
+            attraction[i, 2] += within[2] + beyond[2]
+        for i in range(first, last):
+            attraction[i, 0] *= factor
+            attraction[i, 1] *= factor
+            attraction[i, 2] *= factor

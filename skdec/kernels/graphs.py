@@ -55,6 +55,36 @@ def renumber(graph, order, place, start, stop, renumbered):
             renumbered.values[here + t] = graph.values[first + t]
 
 
+@kernel
+def count_halves(graph, order, place, size, start, stop, n_inner, n_outer):
+    """How many entries of such a row ``Halves`` has, by blocks of ``size`` rows."""
+    for r in range(start, stop):
+        inner = outer = 0
+        for t in range(graph.edges[order[r]], graph.edges[order[r] + 1]):
+            j = place[graph.columns[t]]
+            if j // size != r // size:
+                outer += 1
+            elif j > r:
+                inner += 1
+        n_inner[r], n_outer[r] = inner, outer
+
+
+@kernel
+def fill_halves(graph, order, place, start, stop, halves):
+    """Rows ``start`` to ``stop`` of the Halves, whose edges are there."""
+    inner, outer, size = halves.inner, halves.outer, halves.size
+    for r in range(start, stop):
+        e, f = inner.edges[r], outer.edges[r]
+        for t in range(graph.edges[order[r]], graph.edges[order[r] + 1]):
+            j = place[graph.columns[t]]
+            if j // size != r // size:
+                outer.columns[f], outer.values[f] = j, graph.values[t]
+                f += 1
+            elif j > r:
+                inner.columns[e], inner.values[e] = j, graph.values[t]
+                e += 1
+
+
 @stage
 def shares(D, rows, scales, p, buffer):
     """p_l = exp(−β (D_l − D°)) / total with the scales of the row of each l."""

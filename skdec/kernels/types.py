@@ -44,6 +44,14 @@ class CSRGraph(NamedTuple):
     edges: np.ndarray  # row i has the entries edges[i] … edges[i + 1]
 
 
+class Halves(NamedTuple):
+    """A symmetric P by blocks of rows: of an edge within a block one half is enough."""
+
+    inner: CSRGraph  # the entries (i, j) of two rows of one block, j > i
+    outer: CSRGraph  # all entries of rows of two blocks
+    size: int  # rows of a block
+
+
 class OwnLists(NamedTuple):
     """The neighbours of points ``first``, ``first`` + 1, … by column.
 

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from skdec.kernels import embedding, embedding_fused
-from skdec.kernels.types import GAUSSIAN, STUDENT_T
+from skdec.kernels.types import GAUSSIAN, STUDENT_T, Halves
 from skdec.tsne._numbering import NumberedGraph
 from skdec.tsne._repulsion import CopiesRepulsion, GridRepulsion
 
@@ -18,6 +18,13 @@ MIN_SLOT_ROWS = 128
 # Up to here D^(−5/2), the smallest power in the fused loops, does not vanish.  The maps
 # of a descent stay far below.
 LARGEST_FUSED = {np.dtype(np.float32): 1e7, np.dtype(np.float64): 1e58}
+
+
+# The fused loops over a sparse P, by the number of components.
+BLOCKS_OF_GRAPH = {
+    2: embedding_fused.plane_blocks_of_graph,
+    3: embedding_fused.space_blocks_of_graph,
+}
 
 
 class Normaliser(NamedTuple):
@@ -126,26 +133,28 @@ class EmbeddingObjective:
 
     def _attract(self, Y, attraction):
         """A of a sparse P."""
-        self.graph.follow(Y)
-        graph, kernel, Y = self.graph.graph, self.kernel, self.graph.numbered(Y)
-        numbered = np.empty_like(attraction)
-        by_rows = {
-            2: embedding_fused.plane_graph_rows,
-            3: embedding_fused.space_graph_rows,
-        }.get(len(Y))
-        if by_rows and self.fused and kernel.kind == STUDENT_T:
-            points = np.ascontiguousarray(Y.T)
-            self._run(
-                lambda start, stop: by_rows(
-                    points, graph, kernel.dof, start, stop, numbered
-                )
-            )
-        else:
+        kernel, by_blocks = self.kernel, None
+        if self.fused and kernel.kind == STUDENT_T:
+            by_blocks = BLOCKS_OF_GRAPH.get(len(Y))
+        self.graph.follow(Y, halved=by_blocks is not None)
+        graph, Y = self.graph.graph, self.graph.numbered(Y)
+        if by_blocks is None:
+            numbered = np.empty_like(attraction)
             self._run(
                 lambda start, stop: embedding.graph_rows(
                     Y, graph, kernel, start, stop, numbered
                 )
             )
+        else:
+            points = np.ascontiguousarray(Y.T)
+            forces = np.empty_like(points)
+            self._run(
+                lambda start, stop: by_blocks(
+                    points, graph, kernel.dof, start, stop, forces
+                ),
+                -(-self.n_samples // graph.size),
+            )
+            numbered = forces.T
         self.graph.put_back(numbered, attraction)
 
     def _attract_all(self, Y, attraction):
@@ -229,6 +238,16 @@ class EmbeddingObjective:
         if not 0 < least <= largest < np.inf:
             raise FloatingPointError("the points have moved out of range")
 
+    def _energies(self, graph, Y):
+        """Σ_j p_ij · (−log s_ij) of each row of a sparse P."""
+        energy = np.empty(self.n_samples)
+        self._run(
+            lambda start, stop: embedding.graph_energy_rows(
+                Y, graph, self.kernel, start, stop, energy
+            )
+        )
+        return energy
+
     def divergence(self, Y, log_Z):
         """KL(P‖Q) at Y: Σ p log p + Σ p_ij (−log s_ij) + Σ_i log Z_i · Σ_j p_ij."""
         energy, P = np.empty(self.n_samples), self.affinities
@@ -242,9 +261,9 @@ class EmbeddingObjective:
             energy *= 2
         else:
             graph, Y = self.graph.graph, self.graph.numbered(Y)
-            self._run(
-                lambda start, stop: embedding.graph_energy_rows(
-                    Y, graph, self.kernel, start, stop, energy
-                )
-            )
+            if isinstance(graph, Halves):
+                energy[:] = 2 * self._energies(graph.inner, Y)
+                energy += self._energies(graph.outer, Y)
+            else:
+                energy = self._energies(graph, Y)
         return float(P.negentropy + energy.sum() + np.sum(log_Z * P.mass))

@@ -204,7 +204,9 @@ def test_rows_are_given_with_their_zeros():
     X = np.where(BLOBS > 0, BLOBS, 0) * 1e-30
     X.flags.writeable = False
     for rows in (X, sparse.csr_array(X)):
-        encoder = small(augment=lambda x, g: seen.append(x.cpu().clone()) or x, epochs=1)
+        encoder = small(
+            augment=lambda x, g: seen.append(x.cpu().clone()) or x, epochs=1
+        )
         encoder.set_params(batch_size=len(X)).fit(rows)
         assert_allclose(
             np.sort(seen[-1].numpy() * encoder.scale_, axis=0),

@@ -6,7 +6,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from skdec.kernels import graphs
-from skdec.kernels.types import Bandwidths, CSRGraph
+from skdec.kernels.embedding_fused import plane_blocks_of_graph, space_blocks_of_graph
+from skdec.kernels.types import Bandwidths, CSRGraph, Halves
 from skdec.tsne import _graph
 from skdec.tsne._affinities import graph_affinities
 from skdec.tsne._neighbors import Neighbors
@@ -180,3 +181,76 @@ def test_a_renumbered_graph_is_the_permuted_matrix(rng):
         mine, given = (slice(*g.edges[k : k + 2]) for g, k in ((found, r), (graph, i)))
         assert_array_equal(order[found.columns[mine]], P.indices[given])
         assert_array_equal(found.values[mine], P.data[given])
+
+
+def symmetric_graph(rng, n, dtype, density=0.3):
+    """A symmetric P, sorted, with a row that has no entries."""
+    P = np.where(rng.random((n, n)) < density, rng.random((n, n)), 0).astype(dtype)
+    P = np.triu(P, 1)
+    P[3] = P[:, 3] = 0
+    return P + P.T
+
+
+@pytest.mark.parametrize("size", [5, 7, 20, 50])
+def test_halves_have_each_edge_within_a_block_once(size, rng):
+    n = 20
+    P, order = symmetric_graph(rng, n, np.float32), rng.permutation(n)
+    given = sparse.csr_array(P)
+    graph = CSRGraph(given.data, given.indices, given.indptr)
+    made = halves_by_kernels(graph, order, size)
+    place = np.argsort(order)
+    inner, outer = (
+        sparse.csr_array((part.values, part.columns, part.edges), shape=(n, n))
+        for part in (made.inner, made.outer)
+    )
+    block = np.arange(n) // size
+    same = block[:, None] == block
+    expected = P[order][:, order]
+    assert_array_equal(inner.toarray(), np.triu(np.where(same, expected, 0), 1))
+    assert_array_equal(outer.toarray(), np.where(same, 0, expected))
+    # entries of a row stay in the order that they have
+    for r in range(n):
+        entries = slice(*given.indptr[[order[r], order[r] + 1]])
+        columns = place[given.indices[entries]]
+        beyond = [j for j in columns if j // size != r // size]
+        assert_array_equal(outer.indices[outer.indptr[r] : outer.indptr[r + 1]], beyond)
+
+
+def halves_by_kernels(graph, order, size):
+    """``Halves`` of blocks of a size, in two parts of rows."""
+    n, place = len(order), np.argsort(order).astype(np.int32)
+    numbers = np.empty((2, n), graph.edges.dtype)
+    for start, stop in ((0, 7), (7, n)):
+        graphs.count_halves(graph, order, place, size, start, stop, *numbers)
+    parts = []
+    for counts in numbers:
+        edges = np.concatenate([[0], np.cumsum(counts)]).astype(graph.edges.dtype)
+        values = np.empty(edges[-1], graph.values.dtype)
+        parts.append(CSRGraph(values, np.empty(edges[-1], np.int32), edges))
+    made = Halves(*parts, size)
+    for start, stop in ((0, 7), (7, n)):
+        graphs.fill_halves(graph, order, place, start, stop, made)
+    return made
+
+
+@pytest.mark.parametrize("dof", [1.0, 0.5])
+@pytest.mark.parametrize("n_axes", [2, 3])
+@pytest.mark.parametrize("size", [5, 6, 20])
+def test_the_attraction_of_halves(size, n_axes, dof, rng):
+    """Blocks in any order, by plain loops over all pairs."""
+    n = 20
+    P, Y = symmetric_graph(rng, n, np.float64), rng.normal(size=(n, n_axes))
+    given = sparse.csr_array(P)
+    graph = CSRGraph(given.data, given.indices, given.indptr)
+    made = halves_by_kernels(graph, np.arange(n), size)
+    by_blocks = {2: plane_blocks_of_graph, 3: space_blocks_of_graph}[n_axes]
+    found = np.full((n, n_axes), np.nan)
+    for b in range(-(-n // size))[::-1]:
+        by_blocks(Y, made, dof, b, b + 1, found)
+    expected = np.zeros((n, n_axes))
+    for i in range(n):
+        for j in range(n):
+            D = naive.squared_distance(Y[i], Y[j])
+            weight = naive.weight_2g(D, dof, "student_t")
+            expected[i] += P[i, j] * weight * (Y[i] - Y[j])
+    assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
