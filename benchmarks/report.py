@@ -29,6 +29,7 @@ TOLD = {
     "clustering": ("scikit-learn", "numba", "torch"),
     "deep": ("scikit-learn", "torch", "clustpy"),
     "dask": ("numba", "dask"),
+    "gallery": ("scikit-learn", "numba", "torch", "matplotlib"),
 }
 
 
@@ -90,7 +91,7 @@ def conditions(part, entry):
     ]
     words = [
         f"{what} {entry.measured} on {machine}",
-        f"{entry.threads} threads",
+        f"{entry.threads} thread{'s' if entry.threads != 1 else ''}",
         f"Python {entry.versions['python']}",
         *packages,
     ]
