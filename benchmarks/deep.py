@@ -29,7 +29,14 @@ from skdec.encoders import AutoencoderEncoder, LinearEncoder
 GAMMAS = {"DEC": 0.0, "IDEC": 10.0}
 
 # How the tables call the variants that they do not call by their own name.
-NAMES = {"plain": "", "mapped": ", augmented, from a map"}
+NAMES = {
+    "plain": "",
+    "unwhitened": ", not whitened",
+    "mapped": ", augmented, from a map",
+}
+
+# Those that begin with the networks of another.
+OF_ANOTHER = {"unwhitened": "plain", "mapped": "augmented"}
 
 # A Gaussian mixture has a covariance matrix, which needs few dimensions.
 MIXTURE_DIMENSIONS = 50
@@ -164,7 +171,7 @@ def all_methods(task, seed, options, variants):
     encoders = {}
     for variant in variants:
         where = NAMES.get(variant, f", {variant}")
-        kind = "augmented" if variant == "mapped" else variant
+        kind = OF_ANOTHER.get(variant, variant)
         if kind not in encoders:
             encoder = encoders[kind] = encoder_of(kind, task, seed, options)
             seconds, _ = timed(encoder.fit, task.X)
@@ -178,10 +185,12 @@ def all_methods(task, seed, options, variants):
                 where, encoder, task, seed, clusters_of_a_map(task, seed)
             )
             continue
+        if variant == "unwhitened":
+            encoder = unwhitened(encoder).fit(task.X)
         Z = encoder.transform(task.X)
         yield from plain_methods(f"encoding{where}", Z, task, seed)
         yield from deep_methods(where, encoder, task, seed)
-        if options.maps and variant != "linear":
+        if options.maps and variant in ("plain", "augmented"):
             yield from map_methods(where, encoder, task, seed)
 
 

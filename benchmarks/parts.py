@@ -43,7 +43,7 @@ def generator(place):
 
 DASK = ("dask", "distributed")
 # of the encoder, in deep clustering
-VARIANTS = "plain", "augmented", "mapped", "linear"
+VARIANTS = "plain", "unwhitened", "augmented", "mapped", "linear"
 
 PARTS = {
     part.name: part

@@ -494,11 +494,8 @@ MUTANTS = [
         "kernels/embedding_fused.py",
         (EMBEDDING, CHUNKS, EXTREMES),
         graph_square=("(dof + (dx * dx + dy * dy))", "(dof + dx * dx)"),
-        graph_cube=(
-            "(dx * dx + dy * dy + dz * dz))\n        force_x",
-            "(dx * dx))\n        force_x",
-        ),
-        graph_without_factor=("attraction[2, i] = factor * ", "attraction[2, i] = "),
+        graph_cube=("(dof + (dx * dx + dy * dy + dz * dz))", "(dof + dx * dx)"),
+        graph_without_factor=("attraction[i, 2] *= factor", "pass"),
         chunk_place=("first * n_columns + k * CHUNK", "k * CHUNK"),
         chunk_factor=(
             "min(CHUNK, slot.shape[1] - first)],\n                factor,",
@@ -726,6 +723,27 @@ MUTANTS = [
         "encoders/_base.py",
         ("tests/encoders/test_linear.py -k scale_of_sparse",),
         variances_in_single=("rows = X.astype(np.float64) / unit", "pass"),
+    ),
+    *mutants(
+        "kernels/graphs.py",
+        ("tests/kernels/test_graphs.py",),
+        halves_of_halves=(
+            "            elif j > r:\n                inner += 1",
+            "            elif j > r + 1:\n                inner += 1",
+        ),
+    ),
+    *mutants(
+        "kernels/embedding_fused.py",
+        ("tests/kernels/test_graphs.py -k attraction_of_halves",),
+        one_end_alone=("back[2] -= f_z", "pass"),
+    ),
+    *mutants(
+        "tsne/_objective.py",
+        ("tests/tsne/test_numbering.py",),
+        half_of_the_energy=(
+            "2 * self._energies(graph.inner, Y)",
+            "self._energies(graph.inner, Y)",
+        ),
     ),
     *mutants(
         "clustering/_watch.py",

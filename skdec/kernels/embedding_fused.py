@@ -246,30 +246,34 @@ def space_blocks(Y, P, dof, size, start, stop, slots, Z):
 
 
 @reduction
-def graph_force(place, dof, points, columns, values):
-    """Σ_t p_t (y_i − y_t)/(ν + D_it) along each axis, over the entries of a row of P.
+def edge_force(place, point, p, dof):
+    """p (y_i − y_j)/(ν + D_ij) along each axis: 2g = (ν + 1)/(ν + D), without ν + 1."""
+    dx, dy = place[0] - point[0], place[1] - point[1]
+    if len(place) == 2:
+        force = p / (dof + (dx * dx + dy * dy))
+        return force * dx, force * dy
+    dz = place[2] - point[2]
+    force = p / (dof + (dx * dx + dy * dy + dz * dz))
+    return force * dx, force * dy, force * dz
 
-    2g = (ν + 1)/(ν + D), its factor left to the caller.
-    """
+
+@reduction
+def graph_force(place, dof, points, columns, values):
+    """The sum of that over the entries of a row of P."""
     zero = points.dtype.type(0)
     force_x = force_y = zero
     if len(place) == 2:
         for t in range(len(columns)):
-            j = columns[t]
-            dx, dy = place[0] - points[j, 0], place[1] - points[j, 1]
-            force = values[t] / (dof + (dx * dx + dy * dy))
-            force_x += force * dx
-            force_y += force * dy
+            f_x, f_y = edge_force(place, points[columns[t]], values[t], dof)
+            force_x += f_x
+            force_y += f_y
         return force_x, force_y
     force_z = zero
     for t in range(len(columns)):
-        j = columns[t]
-        dx, dy = place[0] - points[j, 0], place[1] - points[j, 1]
-        dz = place[2] - points[j, 2]
-        force = values[t] / (dof + (dx * dx + dy * dy + dz * dz))
-        force_x += force * dx
-        force_y += force * dy
-        force_z += force * dz
+        f_x, f_y, f_z = edge_force(place, points[columns[t]], values[t], dof)
+        force_x += f_x
+        force_y += f_y
+        force_z += f_z
     return force_x, force_y, force_z
 
 
@@ -283,26 +287,23 @@ def inner_force(place, dof, points, columns, values, forces):
     force_x = force_y = zero
     if len(place) == 2:
         for t in range(len(columns)):
-            j = columns[t]
-            dx, dy = place[0] - points[j, 0], place[1] - points[j, 1]
-            force = values[t] / (dof + (dx * dx + dy * dy))
-            force_x += force * dx
-            force_y += force * dy
-            forces[j, 0] -= force * dx
-            forces[j, 1] -= force * dy
+            back = forces[columns[t]]
+            f_x, f_y = edge_force(place, points[columns[t]], values[t], dof)
+            force_x += f_x
+            force_y += f_y
+            back[0] -= f_x
+            back[1] -= f_y
         return force_x, force_y
     force_z = zero
     for t in range(len(columns)):
-        j = columns[t]
-        dx, dy = place[0] - points[j, 0], place[1] - points[j, 1]
-        dz = place[2] - points[j, 2]
-        force = values[t] / (dof + (dx * dx + dy * dy + dz * dz))
-        force_x += force * dx
-        force_y += force * dy
-        force_z += force * dz
-        forces[j, 0] -= force * dx
-        forces[j, 1] -= force * dy
-        forces[j, 2] -= force * dz
+        back = forces[columns[t]]
+        f_x, f_y, f_z = edge_force(place, points[columns[t]], values[t], dof)
+        force_x += f_x
+        force_y += f_y
+        force_z += f_z
+        back[0] -= f_x
+        back[1] -= f_y
+        back[2] -= f_z
     return force_x, force_y, force_z
 
 

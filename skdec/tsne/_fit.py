@@ -120,6 +120,7 @@ def embed(X, params, sample_weight=None, previous=None, fixed=None):
             found = computed_start(
                 X, params, placing, n_neighbors, affinities, threads, progress.still
             )
+            progress.part_done(1.0)
             found = points.spread(found)[places.leaders]
             start = Start.at(points.chosen(found), dtype)
         progress.end_of_work()

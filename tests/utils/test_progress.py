@@ -82,11 +82,13 @@ def test_what_the_bars_of_a_pipeline_tell(recorded, capsys):
     ).fit(IRIS)
     assert [bar.desc for bar in recorded] == [
         "ExactTSNE: Computing all pairwise distances and their affinities",
+        "ExactTSNE: Computing the start",
         "ExactTSNE: iterations",
         "StudentTClustering: starts",
         "StudentTClustering: self-training",
     ]
-    distances, iterations, starts, training = recorded
+    distances, start, iterations, starts, training = recorded
+    assert start.n == start.total
     assert iterations.n == 60
     assert iterations.note == f"KL = {model[0].history_['kl_divergence'][0]:.4f}"
     assert starts.n == distances.n == 100
