@@ -315,7 +315,7 @@ def test_gradients(name, dof, n_components, joint):
 def test_gradients_do_not_depend_on_the_order_of_rows(dtype, rounding, repulsion):
     """Neither the sums nor the attraction over a graph, which is renumbered."""
     rng, n = np.random.default_rng(0), 500
-    P = sparse.random_array((n, n), density=0.02, rng=rng, format="csr")
+    P = sparse.random(n, n, 0.02, format="csr", random_state=rng)
     P /= P.sum()
     Y, order = disc(n, 15).astype(dtype), rng.permutation(n)
     found = []
@@ -603,7 +603,7 @@ def test_a_fit_by_a_grid(n_components):
 
 def test_the_loss_of_a_fit_is_that_of_its_map_and_p():
     rng, n = np.random.default_rng(0), 600
-    P = sparse.random_array((n, n), density=0.02, rng=rng, format="csr")
+    P = sparse.random(n, n, 0.02, format="csr", random_state=rng)
     P = sparse.csr_array(np.triu(P.toarray(), 1))
     P = (P + P.T) / (2 * P.sum())
     settings = {"affinities": "precomputed", "init": disc(n, 5).T, "max_iter": 30}
