@@ -160,7 +160,7 @@ class SquaredDistances:
         self.unit = scale * self._centring.spread
         if self._straight and not self.euclidean:
             with np.errstate(over="ignore", under="ignore"):
-                squared = np.square(self.unit)
+                squared = np.square(self.unit) if largest_magnitude(self.rows) else 1.0
             if not 0 < squared < np.inf:
                 raise ValueError(
                     f"metric='sqeuclidean' of rows of X about {self.unit:g} apart is "
@@ -298,16 +298,17 @@ class SquaredDistances:
         """
         if weights is None:
             return self._nearest(n_neighbors, threads, rows)
-        most = self.n_samples - (rows is None)
-        if self.metric == "precomputed" and sparse.issparse(rows):
-            # their copies may be enough where so many entries are not stored
-            most = check_stored(rows, 1)
+        graph = self.metric == "precomputed" and sparse.issparse(rows)
+        # fewer entries may be enough than rows without weights would need
+        given = _beyond_stored(rows) if graph else rows
         found = nearest_copies(
-            lambda n_rows: self._nearest(n_rows, threads, rows),
-            weights, n_neighbors, rows is None, most,
+            lambda n_rows: self._nearest(n_rows, threads, given),
+            weights, n_neighbors, rows is None, self.n_samples - (rows is None),
         )  # fmt: skip
-        if most < self.n_samples - 1:
-            check_stored(rows, n_neighbors, found.counts.sum(axis=1))
+        if graph:
+            beyond = np.where(np.isinf(found.D), found.counts, 0).sum(axis=1)
+            if beyond.any():
+                check_stored(rows, n_neighbors, found.counts.sum(axis=1) - beyond)
         return found
 
     def _nearest(self, n_neighbors, threads, rows):
@@ -339,7 +340,7 @@ class SquaredDistances:
         if self.metric == "nan_euclidean":  # each row alone, as its D are
             return BlockIndex(self._distances_alone, self.n_samples)
         metric = "euclidean" if self._straight else self.metric
-        params = self.metric_params or None
+        params = None if self._straight else self.metric_params or None
         return build_index(self.rows, metric, params, n_neighbors, threads)
 
     def _squared(self, distances):
@@ -461,6 +462,14 @@ def _one_nan(rows):
     if missing(rows):
         values[np.isnan(values)] = np.nan
     return rows
+
+
+def _beyond_stored(graph):
+    """The distances of a graph in a matrix, infinite where none is stored."""
+    D = np.full(graph.shape, np.inf, graph.dtype)
+    entries = graph.tocoo()
+    D[entries.row, entries.col] = entries.data
+    return D
 
 
 def _without_diagonal(graph):

@@ -133,7 +133,8 @@ class GridSum:
     def at(self, Y, placement, charges=None):
         """The potential of points Y of (n_axes, n), each with its charge c, or with 1.
 
-        The point itself is one of the sum.
+        The point itself is one of the sum.  None where a heap needs a finer grid, which
+        would be too large.
         """
         n = series.n_terms(Y, self.kernel, self.quality)
         if n is not None:
@@ -141,10 +142,11 @@ class GridSum:
         out = self._sum(Y, placement, charges)
         coarse = placement.plan.mesh.split.quality is not DOUBLE
         if coarse and self._age == 0 and _lost(placement, charges, out) > MOST_LOST:
-            plan = make_plan(Y, self.kernel, DOUBLE)
-            if plan is not None:
-                self._plan = plan  # as long as one serves
-                out = self._sum(Y, Placement(plan, self._cells(Y, plan)), charges)
+            # as long as one serves
+            plan = self._plan = make_plan(Y, self.kernel, DOUBLE)
+            if plan is None:
+                return None
+            out = self._sum(Y, Placement(plan, self._cells(Y, plan)), charges)
         return out
 
     def _sum(self, Y, placement, charges):

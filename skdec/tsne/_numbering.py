@@ -12,9 +12,9 @@ FIRST = 25
 # What an entry costs to take to its new place, in pairs of the embedding.
 PAIRS_PER_ENTRY = 10
 
-# A block has at least so many rows, and there are at most so many blocks: the larger
-# they are, the more of the edges are within one.  They are what threads share.
-BLOCK_ROWS, MOST_BLOCKS = 4096, 64
+# There are at most so many blocks, and but for two none has fewer rows: the larger they
+# are, the more of the edges are within one.  They are what threads share.
+BLOCK_ROWS, MOST_BLOCKS = 512, 64
 
 # Places are told apart to 2^-BITS of the map's extent, or as far as a key has room.
 BITS, KEY_BITS = 16, 63
@@ -112,7 +112,7 @@ def renumbered(graph, order, threads):
 
 def block_rows(n):
     """Rows of a block, of n in all; blocks are an even number, for two threads."""
-    n_blocks = 2 * min(max(n // BLOCK_ROWS, 1), MOST_BLOCKS // 2)
+    n_blocks = 2 * min(max(n // (2 * BLOCK_ROWS), 1), MOST_BLOCKS // 2)
     return -(-n // n_blocks)
 
 

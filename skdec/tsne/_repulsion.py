@@ -79,6 +79,8 @@ class GridRepulsion:
             return None
         weights = self.weights
         sums = self.sum.at(plane, placement, weights)
+        if sums is None:
+            return None
         # without the copy itself, of which there may be less than one
         Z = sums.value - (1.0 if weights is None else np.minimum(weights, 1))
         least = LEAST_SHARE[sums.value.dtype]

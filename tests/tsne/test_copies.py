@@ -333,7 +333,7 @@ def test_new_points_beside_copies_of_a_single_row(metric):
 
 
 @QUIET
-@pytest.mark.parametrize("form", ["weights", "copies"])
+@pytest.mark.parametrize("form", ["weights", "shares", "copies"])
 def test_graphs_of_new_rows_beside_copies(form, rng):
     """They are placed as by all distances, if they store enough copies."""
     X = rng.normal(size=(40, 3))
@@ -342,6 +342,7 @@ def test_graphs_of_new_rows_beside_copies(form, rng):
         X = np.repeat(X, 3, axis=0)
     else:
         weights = rng.integers(0, 4, size=40)
+        weights = weights * 0.77 if form == "shares" else weights
     new = rng.normal(size=(5, 3))
     settings = {"affinities": "neighbors", "perplexity": 5, "init": "random"}
     model = ExactTSNE(metric="precomputed", **settings, **SETTINGS)
@@ -359,6 +360,9 @@ def test_graphs_of_new_rows_beside_copies(form, rng):
         shape=D.shape,
     )
     assert_allclose(model.transform(graph), expected, rtol=1e-6)
+    # a row may store more than another
+    more = sparse.vstack([graph[:3], sparse.csr_array(D[3:])]).tocsr()
+    assert_allclose(model.transform(more), expected, rtol=1e-6)
     third = np.sort(D, axis=1)[:, 2:3]
     few = sparse.csr_array(np.where(third < D, 0, D))
     with pytest.raises(ValueError, match="neighbors per samples are required"):

@@ -176,6 +176,23 @@ def test_a_heap_is_summed_in_double_precision_as_long_as_it_is_one():
                 sums.plan(Y)  # until another is due
 
 
+def test_pairs_where_a_heap_would_need_too_large_a_grid(monkeypatch):
+    heap = disc(N, 40).astype(np.float32)
+    heap[:, N // 10 :] *= 1e-4
+    coarse = skdec.tsne._grid.make_plan
+    monkeypatch.setattr(
+        "skdec.tsne._grid.make_plan",
+        lambda Y, kernel, quality: (
+            None if quality is DOUBLE else coarse(Y, kernel, quality)
+        ),
+    )
+    kernel, dtype = Kernel(STUDENT_T, np.float32(1)), np.dtype(np.float32)
+    with Threads(1) as threads:
+        repulsion = GridRepulsion(kernel, True, dtype, threads, always=True)
+        assert repulsion(heap) is None
+        assert repulsion(disc(N, 40).astype(np.float32)) is not None
+
+
 @pytest.mark.parametrize(
     "width", [1e-200, 1e-30, 1e-9, 1e-5, 3e-4, 1e-3, 0.01, 0.03, 0.06, 0.1, 0.5]
 )

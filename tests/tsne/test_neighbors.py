@@ -378,14 +378,19 @@ def test_neighbours_by_a_function_that_is_no_metric(rng):
         assert_array_equal(found.columns[i], [j for _, j in others[:6]])
 
 
-@pytest.mark.parametrize("metric", ["minkowski", "sqeuclidean"])
+@pytest.mark.parametrize(
+    ("metric", "params"),
+    [("minkowski", None), ("minkowski", {"p": 2}), ("sqeuclidean", None)],
+)
 @pytest.mark.parametrize("offset", [0, 1e9])
-def test_names_of_the_euclidean_distance(metric, offset, rng):
+@pytest.mark.parametrize("n_features", [4, 20])
+def test_names_of_the_euclidean_distance(n_features, offset, metric, params, rng):
     """What scikit-learn finds by products has its digits far from 0 too."""
-    X = rng.integers(0, 1000, size=(80, 20)) / 8 + offset  # the offset takes no digit
+    # the offset takes no digit
+    X = rng.integers(0, 1000, size=(80, n_features)) / 8 + offset
     new = X[:9] + 0.5
     power = 2 if metric == "minkowski" else 4
-    distances = SquaredDistances(X, metric)
+    distances = SquaredDistances(X, metric, params)
     with Threads(1, hold_blas=True) as threads:
         own = distances.nearest(7, threads)
         rows = distances.prepare(new)
@@ -404,6 +409,8 @@ def test_squares_out_of_range(rng):
     for scale in (1e200, 1e-200):
         with pytest.raises(ValueError, match=r"sqeuclidean.*range of numbers"):
             SquaredDistances(scale * rng.normal(size=(9, 2)), "sqeuclidean")
+        same = SquaredDistances(np.full((9, 2), scale), "sqeuclidean")
+        assert_array_equal(same.between(same.rows), 0)
 
 
 @pytest.mark.parametrize(

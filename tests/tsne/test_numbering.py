@@ -7,7 +7,14 @@ from scipy import sparse
 
 from skdec.kernels.types import GAUSSIAN, STUDENT_T, Halves, Kernel
 from skdec.tsne._affinities import Affinities
-from skdec.tsne._numbering import FIRST, NumberedGraph, z_order
+from skdec.tsne._numbering import (
+    BLOCK_ROWS,
+    FIRST,
+    MOST_BLOCKS,
+    NumberedGraph,
+    block_rows,
+    z_order,
+)
 from skdec.tsne._objective import EmbeddingObjective
 from skdec.utils.threads import Threads
 
@@ -98,6 +105,17 @@ def test_points_are_numbered_now_and_then(rng):
                 seen.append(age)
     assert seen == [FIRST, 2 * FIRST, 4 * FIRST]
     assert_array_equal(graph.numbered(Y), Y[:, z_order(-Y)])
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 1023, 3100, 9000, 65_537, 10**6])
+def test_threads_share_blocks_of_many_rows(n):
+    size = block_rows(n)
+    n_blocks = -(-n // size)
+    assert n_blocks <= MOST_BLOCKS
+    assert n_blocks == 1 or n_blocks * size - n < size
+    assert n_blocks <= 2 or size >= BLOCK_ROWS
+    # enough of them for as many threads as the rows are worth
+    assert n_blocks >= min(n, MOST_BLOCKS, n // (2 * BLOCK_ROWS))
 
 
 def test_a_map_that_is_not_finite_keeps_its_numbers(rng):
