@@ -67,8 +67,8 @@ class CosineIndex:
         nowhere = without_direction(rows)
         if not (len(self._nowhere) or nowhere.any()):
             return self._among_known(rows, n_neighbors, threads, own)
-        found = Found(np.empty((len(nowhere), n_neighbors)), np.empty(0, np.intp))
-        columns = np.empty(found.distances.shape, np.intp)
+        distances = np.empty((len(nowhere), n_neighbors))
+        columns = np.empty(distances.shape, np.intp)
         for some, search in (
             (np.flatnonzero(~nowhere), self._with_nowhere),
             (np.flatnonzero(nowhere), self._from_nowhere),
@@ -76,8 +76,8 @@ class CosineIndex:
             if len(some):
                 itself = None if own is None else own[some]
                 part = search(rows[some], n_neighbors, threads, itself)
-                found.distances[some], columns[some] = part
-        return Found(found.distances, columns)
+                distances[some], columns[some] = part
+        return Found(distances, columns)
 
     def _among_known(self, rows, n_neighbors, threads, own):
         found = self._index.search(of_length_1(rows), n_neighbors, threads, own)

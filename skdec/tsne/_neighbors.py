@@ -241,7 +241,7 @@ def nearest_in_graph(graph, n_neighbors, own):
 
 
 def check_stored(graph, n_neighbors, stored=None, besides=""):
-    """Raise unless each row of a graph stores so many; the least that one does."""
+    """Raise unless each row of a graph stores so many."""
     stored = np.diff(graph.indptr) if stored is None else stored
     i = int(stored.argmin())
     if stored[i] < n_neighbors:
@@ -251,7 +251,6 @@ def check_stored(graph, n_neighbors, stored=None, besides=""):
             f"has only {stored[i]:g}. Decrease perplexity, or store more neighbours "
             "in X"
         )
-    return int(stored[i])
 
 
 def counted(found, weights, n_copies, own):
