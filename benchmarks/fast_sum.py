@@ -153,20 +153,25 @@ def crowded(options):
         Y = disc(n, radius)
         if heap is not None:
             Y[:, n // 10 :] *= heap / radius
-        Y = Y.astype(np.float32)
-        chosen = np.random.default_rng(1).choice(n, JUDGED, replace=False)
-        expected, _ = of_pairs(Y.astype(np.float64), chosen)
         with Threads(options.threads) as threads:
-            grid = GridSum(Kernel(STUDENT_T, np.float32(1)), SINGLE, threads)
-
-            def evaluate(grid=grid, Y=Y):
-                return grid.at(Y, grid.plan(Y)).forces
-
-            off = np.linalg.norm(evaluate().T[chosen] - expected)
-            seconds = median_seconds(evaluate, options.rounds or ROUNDS)
-        error = off / np.linalg.norm(expected)
-        table = table.plus(n, radius, heap, 1e3 * seconds, error)
+            found = slopes(Y.astype(np.float32), 1.0, threads, options)
+        table = table.plus(n, radius, heap, *found)
         yield table
+
+
+def slopes(Y, dof, threads, options):
+    """Milliseconds of the potential in single precision, and its slopes' error."""
+    n = Y.shape[1]
+    chosen = np.random.default_rng(1).choice(n, min(n, JUDGED), replace=False)
+    expected, _ = of_pairs(Y.astype(np.float64), chosen, dof)
+    grid = GridSum(Kernel(STUDENT_T, np.float32(dof)), SINGLE, threads)
+
+    def evaluate():
+        return grid.at(Y, grid.plan(Y)).forces
+
+    off = np.linalg.norm(evaluate().T[chosen] - expected)
+    seconds = median_seconds(evaluate, options.rounds or ROUNDS)
+    return 1e3 * seconds, off / np.linalg.norm(expected)
 
 
 # Iterations of a fit whose maps are judged: while it is exaggerated, while it unfolds,
@@ -209,17 +214,8 @@ def other_dof(options):
     table = Table("dof", title, columns)
     for dof, radius in itertools.product((0.25, 0.5, 1, 2, 3), (30, 100, 300)):
         Y = disc(n, radius).astype(np.float32)
-        chosen = np.random.default_rng(1).choice(n, JUDGED, replace=False)
-        expected, _ = of_pairs(Y.astype(np.float64), chosen, dof)
         with Threads(options.threads) as threads:
-            grid = GridSum(Kernel(STUDENT_T, np.float32(dof)), SINGLE, threads)
-
-            def evaluate(grid=grid, Y=Y):
-                return grid.at(Y, grid.plan(Y)).forces
-
-            off = np.linalg.norm(evaluate().T[chosen] - expected)
-            seconds = median_seconds(evaluate, options.rounds or ROUNDS)
-        table = table.plus(dof, radius, 1e3 * seconds, off / np.linalg.norm(expected))
+            table = table.plus(dof, radius, *slopes(Y, dof, threads, options))
         yield table
 
 
@@ -262,23 +258,14 @@ def in_space(options):
     balls = {2000: (5, True)} if options.small else BALLS
     for (n, (radius, paired)), dof in itertools.product(balls.items(), (1.0, 0.5)):
         Y = ball(n, radius).astype(np.float32)
-        chosen = np.random.default_rng(1).choice(n, min(n, JUDGED), replace=False)
-        expected, _ = of_pairs(Y.astype(np.float64), chosen, dof)
         rounds = options.rounds or ROUNDS
         with Threads(options.threads) as threads:
-            grid = GridSum(Kernel(STUDENT_T, np.float32(dof)), SINGLE, threads)
-
-            def evaluate(grid=grid, Y=Y):
-                return grid.at(Y, grid.plan(Y)).forces
-
-            error = np.linalg.norm(evaluate().T[chosen] - expected)
-            seconds = median_seconds(evaluate, rounds)
+            milliseconds, error = slopes(Y, dof, threads, options)
             pairs = by_pairs(Y, np.float32(dof), threads) if paired else None
             if paired:
                 pairs()  # compiled outside the clock
             theirs = 1e3 * median_seconds(pairs, rounds) if paired else None
-        error /= np.linalg.norm(expected)
-        table = table.plus(n, dof, theirs, 1e3 * seconds, error)
+        table = table.plus(n, dof, theirs, milliseconds, error)
         yield table
 
 
