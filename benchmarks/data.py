@@ -1,9 +1,11 @@
 """Data sets and measures of quality that the benchmarks share."""
 
 import numpy as np
+from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 from sklearn.datasets import fetch_openml, load_digits
 from sklearn.decomposition import PCA
+from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.metrics import confusion_matrix
 from sklearn.neighbors import NearestNeighbors
 
@@ -89,6 +91,32 @@ def gaussians(n, n_features=50, n_clusters=50):
     labels = rng.integers(0, n_clusters, n)
     X = centers[labels] + 0.66 * spreads * rng.normal(size=(n, n_features))
     return X.astype(np.float32), labels
+
+
+def corpus(n, n_words=30_000, n_topics=50):
+    """TF-IDF of n simulated texts of about 120 words, half of them of their topic's.
+
+    How often words are follows Zipf's law, in the language and within a topic.
+    """
+    rng = np.random.default_rng(0)
+    zipf = 1 / np.arange(1, n_words + 1)
+    language = rng.permutation(n_words)
+    topics = [rng.permutation(n_words)[:2000] for _ in range(n_topics)]
+    subject, lengths = rng.integers(n_topics, size=n), rng.poisson(120, n)
+    of_text = np.repeat(np.arange(n), lengths)
+    words = language[_drawn(rng, zipf, len(of_text))]
+    within = rng.random(len(of_text)) < 0.5
+    drawn = _drawn(rng, zipf[:2000], within.sum())
+    words[within] = np.array(topics)[subject[of_text[within]], drawn]
+    entries = np.ones(len(words)), (of_text, words)
+    counts = sparse.coo_array(entries, shape=(n, n_words)).tocsr()
+    return TfidfTransformer(sublinear_tf=True).fit_transform(counts), subject
+
+
+def _drawn(rng, weights, n):
+    """n numbers, each as often as its weight has it."""
+    ends = np.cumsum(weights)
+    return np.searchsorted(ends, ends[-1] * rng.random(n))
 
 
 def uneven_blobs(seed):

@@ -58,6 +58,7 @@ PARTS = {
         Part("tsne.maps", "fast_sum:maps", 3),
         Part("tsne.attraction", "attraction:attraction", 4),
         Part("tsne.indexes", "indexes:indexes", 15),
+        Part("tsne.sparse", "sparse_rows:sparse_rows", 20),
         Part("tsne.memory", "cost:memory", 3),
         Part("tsne.large", "cost:large", 15),
         Part("tsne.settling", "cost:settling", 15),

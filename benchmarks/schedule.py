@@ -166,6 +166,7 @@ EARLY_MARKS = (200, 300, 500)
 ITERATIONS = EARLY_MARKS[-1]
 LOOKS = range(80, ITERATIONS + 1, 10)  # for the first at which a KL is reached
 SAMPLED = 10  # one row of so many is embedded first
+LEAST_PLACED = 100 * SAMPLED  # of fewer the sample has no 90 neighbours
 
 
 def attracted(P, Y):
@@ -228,6 +229,8 @@ def starting(X, P, options):
     yield "eigenvectors", seconds, INITIAL_SCALE * Y, all_of_it
     yield "eigenvectors of deviation 1, no exaggeration", seconds, Y, later
     clock = perf_counter()
+    if len(X) < LEAST_PLACED:
+        return
     Y = placed(X, options)
     seconds = perf_counter() - clock
     one = Y / Y.std()
@@ -251,13 +254,12 @@ def starts(options):
           for mark in EARLY_MARKS[1:]),
         Column("neighbours kept", "", "{:.4f}"),
     )  # fmt: skip
-    data = {"digits": digits()}
+    sets = data(options)
     if not options.small:
-        data = {
-            f"MNIST, first {n:,}": mnist(options.mnist, n)[0] for n in (20_000, 70_000)
-        }
+        for n in (20_000, 70_000):
+            sets[f"MNIST, first {n:,}"] = mnist(options.mnist, n)[0]
     with Threads(options.threads, hold_blas=True) as threads:
-        for name, X in data.items():
+        for name, X in sets.items():
             objective, _ = over_neighbors(X, threads)
             P = objective.affinities.P
             table, goals = Table(name, f"{name} {X.shape}", columns), None

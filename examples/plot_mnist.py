@@ -2,11 +2,11 @@
 70,000 handwritten digits
 =========================
 
-All of MNIST in one map, with the gradient over all pairs, in about a minute on two
-cores.  The example takes the data from where they are: a file that the environment
-variable ``SKDEC_MNIST`` names (an ``.npz`` with arrays ``X`` and ``y``), or what
-:func:`sklearn.datasets.fetch_openml` has fetched before.  Where there is neither, it
-says so and maps scikit-learn's 1,797 small digits.
+All of MNIST in one map, with the gradient over all pairs, in 20 seconds to a
+minute on two cores.  The example takes the data from where they are: a file that the
+environment variable ``SKDEC_MNIST`` names (an ``.npz`` with arrays ``X`` and ``y``), or
+what :func:`sklearn.datasets.fetch_openml` has fetched before.  Where there is neither,
+it says so and maps scikit-learn's 1,797 small digits.
 """
 
 import os
@@ -43,7 +43,7 @@ def digits():
 X, y, title = digits()
 
 # %%
-# 50 principal components, then the map.  From 3,000 rows on the affinities are those of
+# 50 principal components, then the map.  Above 3,000 rows the affinities are those of
 # the nearest neighbours, while the repulsion still is that of all pairs.
 
 start = time.perf_counter()

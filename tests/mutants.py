@@ -434,6 +434,7 @@ MUTANTS = [
         bisection_of_part=("low + half * (high - low)", "half * (high - low)"),
         all_below_the_limit=("n_equal > 0)", "n_equal > 1)"),
         equals_beyond=("n_equal -= equal", "pass"),
+        last_feature_alone=("]] += a * lists", "]] = a * lists"),
         buffer_overrun=("n + below > capacity", "n > capacity"),
         limit_stays=(
             "limit, n = keep_least(best[:n], columns[:n], kept), kept",
@@ -1014,9 +1015,18 @@ MUTANTS = [
     *mutants(
         "tsne/_neighbors.py",
         ("tests/tsne/test_neighbors.py",),
-        products_that_lose=("D[:, 0] < 3", "D[:, 0] < -3"),
         tree_of_no_metric=('"brute" if metric in NO_METRICS', '"auto" if metric'),
         last_of_equal=("equal[: n - len(below)]", "equal[len(below) - n :]"),
+    ),
+    *mutants(
+        "tsne/_sparse_search.py",
+        ("tests/tsne/test_sparse_search.py",),
+        found_itself=("self._norms, own)", "self._norms, None)"),
+    ),
+    *mutants(
+        "tsne/_products.py",
+        ("tests/tsne/test_sparse_search.py",),
+        products_that_lose=("near < bound", "near < -bound"),
     ),
     *mutants(
         "tsne/_gradient_descent.py",

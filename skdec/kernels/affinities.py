@@ -35,7 +35,7 @@ def squared_from_products(D, norms, their_norms, near):
         row, norm = D[r], norms[r]
         for j in range(len(row)):
             d = (norm + their_norms[j]) - 2 * row[j]
-            row[j] = d if d > 0 else 0.0
+            row[j] = 0.0 if d < 0 else d  # NaN stays
         near[r] = least(row)
 
 

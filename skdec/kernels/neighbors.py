@@ -7,7 +7,7 @@ passed over many at a time, which is nearly all of them once a few columns are k
 import numpy as np
 
 from skdec.kernels.jit import kernel, stage
-from skdec.kernels.similarity import least
+from skdec.kernels.similarity import fill, least
 
 # So many scores are compared with the limit before the first is looked at.
 GROUP = 64
@@ -99,3 +99,18 @@ def cut(kept, candidates):
             best, columns = candidates.scores[r][:n], candidates.columns[r][:n]
             candidates.limit[r] = keep_least(best, columns, kept)
             candidates.found[r] = kept
+
+
+@kernel
+def products_by_lists(rows, lists, products):
+    """products_rj = a_r·b_j of sparse rows a and b.
+
+    ``lists`` has the stored entries of the b_j by feature.
+    """
+    for r in range(len(products)):
+        row = products[r]
+        fill(row, 0)
+        for s in range(rows.edges[r], rows.edges[r + 1]):
+            a, feature = rows.values[s], rows.columns[s]
+            for t in range(lists.edges[feature], lists.edges[feature + 1]):
+                row[lists.columns[t]] += a * lists.values[t]

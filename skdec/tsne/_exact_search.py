@@ -215,7 +215,7 @@ class ProductIndex:
     def _candidates(self, precision, centred, kept, limit):
         """Those of the least scores, and their limit: infinite if they are all."""
         (n, d), dtype = self.rows.shape, precision.dtype
-        candidates = _none_yet(len(centred), kept, n, dtype, self._order.dtype)
+        candidates = none_yet(len(centred), kept, n, dtype, self._order.dtype)
         if limit is not None:
             candidates.limit[:] = limit
         left = np.ones((len(centred), d + 1), dtype)
@@ -237,27 +237,29 @@ class ProductIndex:
     def _by_differences(self, rows, n_neighbors, own):
         """The same by differences, of which those of equal distance come by column."""
         n, index = len(self.rows), self._order.dtype
-        candidates = _none_yet(len(rows), n_neighbors, n, np.float64, index)
+        candidates = none_yet(len(rows), n_neighbors, n, np.float64, index)
         for first in range(0, n, OTHERS_PER_BLOCK):
             others = np.arange(first, min(first + OTHERS_PER_BLOCK, n), dtype=index)
             D = _distances(rows, self.rows, np.tile(others, (len(rows), 1)), own)
             collect(D, first, n_neighbors, candidates)
-        cut(n_neighbors, candidates)
-        # with assume_finite nobody has looked; of NaN nothing is collected
-        if candidates.found.min() < n_neighbors:
-            raise ValueError(
-                "X must be finite; rows with NaN or infinity have no neighbors"
-            )
-        return _least_of(
-            candidates.scores[:, :n_neighbors],
-            candidates.columns[:, :n_neighbors],
-            n_neighbors,
-        )
+        return least_collected(candidates, n_neighbors)
 
 
 def index_dtype(n):
     """The type that the numbers of n rows are kept in."""
     return np.int32 if n < 2**31 else np.int64
+
+
+def least_collected(candidates, n_neighbors):
+    """The nearest that were collected by their D, from the first column to the last."""
+    cut(n_neighbors, candidates)
+    # with assume_finite nobody has looked; of NaN nothing is collected
+    if candidates.found.min() < n_neighbors:
+        raise ValueError(
+            "X must be finite; rows with NaN or infinity have no neighbors"
+        )
+    D, columns = (a[:, :n_neighbors] for a in (candidates.scores, candidates.columns))
+    return _least_of(D, columns, n_neighbors)
 
 
 def decided(rows, others, columns, n_neighbors, own):
@@ -284,7 +286,7 @@ def _least_of(D, columns, n_neighbors):
     return Found(*(np.take_along_axis(a, order, axis=1) for a in (D, columns)))
 
 
-def _none_yet(n_rows, kept, n, dtype, index):
+def none_yet(n_rows, kept, n, dtype, index):
     """Room for ``kept`` columns of each row, and for those that are found meanwhile."""
     shape = (n_rows, kept + max(GROUP, min(ROOM, n)))
     count, limit = np.zeros(n_rows, np.intp), np.full(n_rows, np.inf, dtype)

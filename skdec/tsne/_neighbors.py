@@ -9,7 +9,7 @@ from sklearn.utils import gen_batches
 
 from skdec.tsne._cosine_search import CosineIndex, without_direction
 from skdec.tsne._exact_search import Found, ProductIndex
-from skdec.tsne._products import CANCELLATION, squared_euclidean, squared_norms
+from skdec.tsne._sparse_search import SparseIndex
 
 # Dense Euclidean rows are searched approximately, if that is possible, above so many
 # n_samples² · (n_features + 64): a minute or two of exact search on two cores.
@@ -78,7 +78,7 @@ def build_index(rows, metric, metric_params, n_neighbors, threads) -> NeighborIn
 
 def _euclidean_index(rows, n_neighbors, threads):
     if sparse.issparse(rows):
-        return SparseIndex(rows, threads)
+        return SparseIndex(rows)
     if n_neighbors and is_large(*rows.shape) and find_spec("faiss"):
         # importing faiss takes a tenth of a second
         from skdec.tsne._approximate_search import RECALL, ListIndex
@@ -125,42 +125,6 @@ class ScikitLearnIndex:
             found.append(part if own is None else besides_itself(part, own[b]))
             threads.report(b.stop / rows.shape[0])
         return Found(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
-
-
-class SparseIndex:
-    """Euclidean neighbours of sparse rows: scikit-learn's, whose D is of products.
-
-    Where those lose digits neighbours are searched again among all distances.
-
-    Parameters
-    ----------
-    rows : CSR matrix of shape (n_samples, n_features)
-        Where neighbours are looked for, float64.
-    threads : Threads
-        Of the search.
-    """
-
-    recall, squared = 1.0, True
-
-    def __init__(self, rows, threads):
-        self._rows, self._norms = rows, squared_norms(rows)
-        self._index = ScikitLearnIndex(rows, "euclidean", None, threads)
-
-    def search(self, rows, n_neighbors, threads, own=None):
-        """The nearest of rows, as ``NeighborIndex`` has it."""
-        found = self._index.search(rows, n_neighbors, threads, own)
-        D = np.square(found.distances)
-        # of a pair so near the norms differ by less than a tenth
-        again = np.flatnonzero(D[:, 0] < 3 * CANCELLATION * squared_norms(rows))
-        if len(again):
-            itself = None if own is None else own[again]
-            exact = BlockIndex(self._distances, self._rows.shape[0], squared=True)
-            part = exact.search(rows[again], n_neighbors, threads, itself)
-            D[again], found.columns[again] = part
-        return Found(D, found.columns)
-
-    def _distances(self, rows):
-        return squared_euclidean(rows, self._rows, self._norms)
 
 
 class BlockIndex:

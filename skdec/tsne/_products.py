@@ -29,13 +29,24 @@ def squared_euclidean(rows, others, their_norms, *, alone=False):
     ``their_norms`` are those of the others.  ``alone``: of each row, if it is dense,
     to the bit whatever rows come with it.
     """
-    norms, near = squared_norms(rows), np.empty(rows.shape[0])
     if alone and not sparse.issparse(rows):
-        D = _products_alone(rows, others)
+        products = _products_alone(rows, others)
     else:
-        D = rows @ others.T
-        D = D.toarray() if sparse.issparse(D) else D
+        products = rows @ others.T
+        products = products.toarray() if sparse.issparse(products) else products
+    return of_products(products, rows, others, their_norms)
+
+
+def of_products(D, rows, others, their_norms, own=None):
+    """D in place of the products a·b.
+
+    ``own`` tells which of the others the rows are: they are infinitely far from those.
+    """
+    norms, near = squared_norms(rows), np.empty(rows.shape[0])
     squared_from_products(D, norms, read_only(their_norms), near)
+    if own is not None:
+        D[np.arange(len(own)), own] = np.inf
+        D.min(axis=1, out=near)
     # the smallest distances are near the largest norms: most rows need no more
     bound = CANCELLATION * (norms + their_norms.max())
     for r in np.flatnonzero(near < bound):

@@ -1,11 +1,14 @@
 """Columns with the least scores."""
 
+from operator import mul
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from scipy import sparse
 
-from skdec.kernels.neighbors import GROUP, collect, cut
-from skdec.kernels.types import Candidates
+from skdec.kernels.neighbors import GROUP, collect, cut, products_by_lists
+from skdec.kernels.types import Candidates, CSRGraph, read_only
 from tests.kernels.common import DTYPES
 
 
@@ -75,3 +78,16 @@ def test_all_scores_are_kept_where_there_are_no_more(rng):
     scores = rng.normal(size=(3, 50))
     check(scores, 50, 20)
     assert_array_equal(collected(scores, 50, 20).limit, np.inf)
+
+
+def test_products_by_lists(rng):
+    rows, others = (rng.integers(-2, 3, size=(n, 9)) for n in (6, 11))
+    rows[2], others[4], others[:, 3] = 0, 0, 0
+    expected = [[sum(map(mul, a, b)) for b in others] for a in rows]
+    entries, lists = (
+        CSRGraph(*map(read_only, (m.data.astype(float), m.indices, m.indptr)))
+        for m in (sparse.csr_array(rows), sparse.csc_array(others))
+    )
+    products = np.full((6, 11), np.nan)
+    products_by_lists(entries, lists, products)
+    assert_array_equal(products, expected)
