@@ -8,7 +8,6 @@ from scipy import sparse
 from sklearn.metrics.pairwise import PAIRWISE_BOOLEAN_FUNCTIONS
 from sklearn.utils.validation import check_non_negative
 
-from skdec.tsne._neighbors import ELEMENTS_PER_SEARCH
 from skdec.utils.blocks import Blocks
 from skdec.utils.sklearn_compat import VALID_METRICS, StrOptions
 from skdec.utils.validation import (
@@ -206,21 +205,15 @@ def check_neighbour_memory(n_samples, n_neighbors, rows, itemsize, there_is):
 
     A neighbour takes its column and D in float64.  P has a column and a value for it,
     and where the two are not neighbours of each other as much the other way round.
-    Blocks of the search are gone before P is made, and the lists before the start is
-    found, and before P is numbered as its points lie in the map, which takes a second.
+    The lists are gone before the start is found, and before P is numbered as its points
+    lie in the map, which takes a second.
     """
     lists = n_samples * n_neighbors * (8 + 8)
     P = 2 * n_samples * n_neighbors * (4 + itemsize)
     own = n_samples * BYTES_OF_SAMPLE
-    needed = rows.held + own + max(lists + max(P, rows.blocks), 2 * P, P + rows.start)
+    needed = rows.held + own + max(lists + P, 2 * P, P + rows.start)
     if needed > there_is:
-        if rows.blocks > P:
-            less = (
-                "It is the search among sparse rows that needs the most: some 50 "
-                "components of them (TruncatedSVD), or a graph of their neighbors "
-                "with metric='precomputed', need less"
-            )
-        elif rows.held + rows.start > 2 * (lists + P):  # for the most part
+        if rows.held + rows.start > 2 * (lists + P):  # for the most part
             less = FEWER_FEATURES
             less += ", as does init='random'" if rows.start else ""
         else:
@@ -261,7 +254,6 @@ class RowsMemory(NamedTuple):
     """Bytes that rows take while their neighbours are found and P is made."""
 
     held: int  # while there is P
-    blocks: int = 0  # by the search alone
     start: int = 0  # while the map's start is found
 
 
@@ -295,8 +287,9 @@ def memory_of_rows(X, metric):
         return RowsMemory(X.shape[0] * X.shape[1] * each)
     if metric not in ("euclidean", "l2", "cosine"):  # scikit-learn's loops
         return RowsMemory(copy)
-    # of sparse products a block is dense, and so are the columns that it is sorted by
-    return RowsMemory(copy, min(X.shape[0] ** 2, ELEMENTS_PER_SEARCH) * (8 + 8))
+    # the lists of their entries, and their squares; of length 1 where and for what is
+    # looked
+    return RowsMemory(copy * (8 if metric == "cosine" else 4))
 
 
 def memory_of_start(X, metric, init, n_neighbors):

@@ -154,7 +154,8 @@ class ExactTSNE(
     verbose : int or "progress", default=0
         Print timings and, at every 50th iteration, KL and gradient norm.  "progress"
         draws a bar in their place, with KL and the time that is left if no stopping
-        rule ends the fit earlier, by rich or tqdm, whichever is installed.
+        rule ends the fit earlier, by rich or tqdm, whichever is installed; where
+        output goes to a file there are lines.
     random_state : int, RandomState instance or None, default=None
         Seeds the initialisation.
     method : "exact", default="exact"

@@ -29,7 +29,7 @@ from skdec.tsne._copies import check_copies, fitted_points, is_graph, rows_alone
 from skdec.tsne._given_affinities import given_affinities
 from skdec.tsne._gradient_descent import Check, Descent
 from skdec.tsne._held import check_fixed, places_of
-from skdec.tsne._objective import EmbeddingObjective
+from skdec.tsne._objective import LARGEST_FUSED, EmbeddingObjective
 from skdec.tsne._placement import FittedCopies, Placing, warn_if_lost
 from skdec.tsne._progress import Progress
 from skdec.tsne._remarks import on_descent
@@ -125,8 +125,10 @@ def embed(X, params, sample_weight=None, previous=None, fixed=None):
             start = Start.at(points.chosen(found), dtype)
         progress.end_of_work()
         objective = EmbeddingObjective(
-            affinities, kernel, joint, threads, repulsion=params.repulsion
-        )
+            affinities, kernel, joint, threads,
+            fused=np.abs(start.Y).max() < LARGEST_FUSED[dtype],
+            repulsion=params.repulsion,
+        )  # fmt: skip
 
         def map_of(Y):
             embedding = np.array(start.places(Y), dtype=X.dtype, order="C")

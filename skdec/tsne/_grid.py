@@ -26,9 +26,13 @@ from skdec.tsne._split import DOUBLE
 # expects, or twice as many, are off its grid.
 LIFETIME, STRAYS = 10, 8
 
-# What a heap of points loses of its forces in single precision, beside all forces, may
-# be so much of them: a third of what is promised.
-MOST_LOST = 2e-6
+# What heaps of points lose of their forces in single precision, beside all forces, and
+# what transforms do, may be so much of them: a third, and most of what is promised.
+MOST_LOST, MOST_ROUNDED = 2e-6, 3.5e-6
+
+# How much more than one rounding of the nodes, and of what is read from them, that is
+# in the forces: measured.
+OF_NODES, OF_VALUES = 6.0, 0.37
 
 # Bands that threads share, the nodes that are transformed at a time, and the fewest
 # frequencies of the last axis: so many lie beside each other in a line of the cache.
@@ -40,6 +44,13 @@ class Placement(NamedTuple):
 
     plan: Plan
     cell: np.ndarray
+
+
+class Summed(NamedTuple):
+    """A potential, and how large what it was read from is."""
+
+    potential: Potential
+    level: float  # root mean square of Φ at the nodes, short of the constant
 
 
 class Prepared(NamedTuple):
@@ -73,21 +84,26 @@ def through(waves, F, periods):
     return waves
 
 
-def _lost(placement, charges, sums):
-    """The share of all forces that heaps of points lose, about.
+def _loses_digits(placement, charges, summed):
+    """Whether forces lose too much by rounding.
 
-    ε/h √(Σ_i m_i²) / √(Σ_i ‖f_i‖²), where m is the charge of a point's own cell, h the
-    spacing of the nodes, and ε the rounding of the grid.  The forces among the points
-    of a heap are small differences of a potential m, of which so much is rounded.
+    Their share ε/h √(Σ_i m_i²) / √(Σ_i ‖f_i‖²) is lost to heaps of points, about, where
+    m is the charge of a point's own cell, h the spacing of the nodes, and ε the
+    rounding of the grid: the forces among the points of a heap are small differences of
+    a potential m.  In place of m the level of the nodes tells what transforms lose, and
+    how Φ varies what is lost where it is read, in maps of points all over.
     """
     plan, cell = placement
+    value, forces = summed.potential
     near, own = np.flatnonzero(cell >= 0), cell[cell >= 0]
     m = np.bincount(own, None if charges is None else charges[near], minlength=1)[own]
-    lost, all_forces = (
-        np.sqrt(np.square(a, dtype=np.float64).sum()) for a in (m, sums.forces)
+    heaps = np.sqrt(np.square(m, dtype=np.float64).mean()) if len(m) else 0.0
+    spread = np.hypot(OF_NODES * summed.level, OF_VALUES * value.std(dtype=np.float64))
+    force = np.sqrt(np.square(forces, dtype=np.float64).sum() / len(value))
+    rounding = np.finfo(value.dtype).eps / 2 * plan.mesh.lattice.per_unit
+    return rounding * heaps > MOST_LOST * force or (
+        rounding * spread > MOST_ROUNDED * force
     )
-    rounding = np.finfo(sums.value.dtype).eps / 2 * plan.mesh.lattice.per_unit
-    return rounding * lost / max(all_forces, np.finfo(np.float64).tiny)
 
 
 class GridSum:
@@ -133,7 +149,7 @@ class GridSum:
     def at(self, Y, placement, charges=None):
         """The potential of points Y of (n_axes, n), each with its charge c, or with 1.
 
-        The point itself is one of the sum.  None where a heap needs a finer grid, which
+        The point itself is one of the sum.  None where digits need a finer grid, which
         would be too large.
         """
         n = series.n_terms(Y, self.kernel, self.quality)
@@ -141,13 +157,14 @@ class GridSum:
             return series.potential(Y, charges, self.kernel, n, self.threads)
         out = self._sum(Y, placement, charges)
         coarse = placement.plan.mesh.split.quality is not DOUBLE
-        if coarse and self._age == 0 and _lost(placement, charges, out) > MOST_LOST:
+        if coarse and _loses_digits(placement, charges, out):
             # as long as one serves
-            plan = self._plan = make_plan(Y, self.kernel, DOUBLE)
+            plan, self._age = make_plan(Y, self.kernel, DOUBLE), 0
+            self._plan = plan
             if plan is None:
                 return None
             out = self._sum(Y, Placement(plan, self._cells(Y, plan)), charges)
-        return out
+        return out.potential
 
     def _sum(self, Y, placement, charges):
         """That by the grid of a placement."""
@@ -168,7 +185,7 @@ class GridSum:
         )  # fmt: skip
         out.value[points.order] += dtype.type(constant)
         self._add_far(Y, charges, cell, points.order, out)
-        return out
+        return Summed(out, float(np.linalg.norm(nodes)) / math.sqrt(nodes.size))
 
     def prepared(self, Y, placement, charges):
         """The points by cells, their bands, and F summed up at the nodes."""

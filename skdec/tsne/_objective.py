@@ -7,7 +7,7 @@ from scipy import sparse
 
 from skdec.kernels import embedding, embedding_fused
 from skdec.kernels.types import GAUSSIAN, STUDENT_T, Halves
-from skdec.tsne._numbering import NumberedGraph
+from skdec.tsne._numbering import PAIRS_PER_ENTRY, NumberedGraph
 from skdec.tsne._repulsion import CopiesRepulsion, GridRepulsion
 
 # Forces are collected in so many slots and added in their order: enough to share among
@@ -92,6 +92,11 @@ class EmbeddingObjective:
         n = self.n_samples
         self.threads.run_ranges(task, n if n_rows is None else n_rows, n * n // 2)
 
+    def _run_graph(self, task, n_rows):
+        """The same of loops over the entries of a sparse P alone."""
+        pairs = PAIRS_PER_ENTRY * self.affinities.P.nnz
+        self.threads.run_ranges(task, n_rows, pairs)
+
     def gradient(self, Y, exaggeration=1.0):
         """∂KL(exaggeration · P‖Q)/∂Y for Y of (n_components, n_samples).
 
@@ -140,15 +145,16 @@ class EmbeddingObjective:
         graph, Y = self.graph.graph, self.graph.numbered(Y)
         if by_blocks is None:
             numbered = np.empty_like(attraction)
-            self._run(
+            self._run_graph(
                 lambda start, stop: embedding.graph_rows(
                     Y, graph, kernel, start, stop, numbered
-                )
+                ),
+                self.n_samples,
             )
         else:
             points = np.ascontiguousarray(Y.T)
             forces = np.empty_like(points)
-            self._run(
+            self._run_graph(
                 lambda start, stop: by_blocks(
                     points, graph, kernel.dof, start, stop, forces
                 ),
@@ -241,10 +247,11 @@ class EmbeddingObjective:
     def _energies(self, graph, Y):
         """Σ_j p_ij · (−log s_ij) of each row of a sparse P."""
         energy = np.empty(self.n_samples)
-        self._run(
+        self._run_graph(
             lambda start, stop: embedding.graph_energy_rows(
                 Y, graph, self.kernel, start, stop, energy
-            )
+            ),
+            self.n_samples,
         )
         return energy
 

@@ -184,11 +184,12 @@ def core(Y, kernel, quality):
     n, spacing = len(distance), Split(kernel, tau, quality).spacing
     left_out = [0, *(2 ** np.arange(int(np.log2(max(1, n * MOST_FAR))) + 1))]
     largest = np.partition(distance, [n - 1 - m for m in left_out if m < n])
-    costs = [
-        NODE[len(Y)] * (4 * largest[n - 1 - m] / spacing) ** len(Y)
-        + 2 * FAR_PAIR * n * m
-        for m in left_out
-    ]
+    with np.errstate(over="ignore"):  # infinitely dear is right
+        costs = [
+            NODE[len(Y)] * (4 * largest[n - 1 - m] / spacing) ** len(Y)
+            + 2 * FAR_PAIR * n * m
+            for m in left_out
+        ]
     n_far = left_out[int(np.argmin(costs))]
     inside = Y[:, distance <= largest[n - 1 - n_far]]
     return inside.min(axis=1), inside.max(axis=1), n_far

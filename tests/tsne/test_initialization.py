@@ -120,3 +120,15 @@ def test_places_that_differ_in_rows_that_are_not_fitted_are_one(weighted, rng):
         ExactTSNE(init=init, **SHORT).fit(X, sample_weight=weight)
     # of copies of a single row there is no other
     ExactTSNE(init=np.zeros((2, 2)), **SHORT).fit(X[[0, 0]])
+
+
+@pytest.mark.parametrize("n_components", [2, 3])
+def test_points_may_start_as_far_apart_as_init_may_have_them(n_components):
+    """Where the similarity of a loop that is made for maps would vanish."""
+    X, far = np.array([[0.0, 1.0], [2.0, 3.0], [5.0, 3.0]]), 1e15
+    init = far * np.array(
+        [[-1.0] * n_components, [1.0] * n_components, [0.0] * n_components]
+    )
+    tsne = ExactTSNE(n_components, init=init, perplexity=1.5, max_iter=3).fit(X)
+    assert np.isfinite(tsne.kl_divergence_)
+    assert tsne.kl_divergence_ > 0

@@ -1,10 +1,12 @@
 """The gradient over all pairs, across its chunks."""
 
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose
+from scipy import sparse
 
-from skdec.kernels.types import STUDENT_T, Kernel
-from skdec.tsne._affinities import Affinities
+from skdec.kernels.types import GAUSSIAN, STUDENT_T, Kernel
+from skdec.tsne._affinities import Affinities, from_graph
 from skdec.tsne._objective import EmbeddingObjective
 from skdec.utils.threads import Threads
 
@@ -25,3 +27,26 @@ def test_fused_loop_across_its_chunks(rng):
         assert_allclose(found[1], expected[1], rtol=1e-6)
         scale = np.abs(expected[0]).max()
         assert_allclose(found[0], expected[0], rtol=1e-3, atol=1e-5 * scale)
+
+
+class Noting(Threads):
+    """Threads that note how much work is handed out at a time."""
+
+    def run_ranges(self, task, n_rows, pairs):
+        self.pairs = pairs
+        super().run_ranges(task, n_rows, pairs)
+
+
+@pytest.mark.parametrize("kind, n_components", [(GAUSSIAN, 2), (STUDENT_T, 4)])
+def test_work_over_a_sparse_P_is_that_of_its_entries(kind, n_components, rng):
+    """It would be cut into thousands of ranges, were it that of all pairs."""
+    n = 3000
+    P = sparse.random(n, n, 1e-3, format="csr", random_state=0)
+    Y = rng.normal(size=(n_components, n))
+    with Noting(1) as threads:
+        affinities = from_graph(P / P.sum(), np.float64)
+        objective = EmbeddingObjective(affinities, Kernel(kind, 1.0), True, threads)
+        objective._attract(Y, np.empty_like(Y))
+        assert threads.pairs < n**2 / 20
+        objective.divergence(Y, 0.0)
+        assert threads.pairs < n**2 / 20
