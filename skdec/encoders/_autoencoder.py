@@ -33,6 +33,9 @@ LEAST_VARIANCE = 0.1
 # An embedding that varies by less than this share does not vary in single precision.
 LEAST_DEVIATION = 1e-5
 
+# Rounding of so much of what a feature varies by, among so many rows, is told.
+MOST_ROUNDED, ROWS_LOOKED_AT = 1e-2, 1000
+
 
 class AutoencoderEncoder(BaseEncoder):
     r"""Embedding by an autoencoder, for DEC and IDEC; needs PyTorch.
@@ -257,6 +260,7 @@ class AutoencoderEncoder(BaseEncoder):
         self._augmentation = None
         if self.augment is not None:
             center = self.mean_ / self.scale_
+            self._check_augmented(X, center)
             self._augmentation = torch_side.Augmentation(self.augment, center)
         self._stepping = False
         self.n_components_ = self._check_widths(X[:1])
@@ -264,6 +268,18 @@ class AutoencoderEncoder(BaseEncoder):
         if self.whiten and self.epochs:
             self._whiten(X, weight)
         self._step_seed = int(rng.randint(MAX_SEED))
+
+    def _check_augmented(self, X, center):
+        """Warn where rows, as they are in single precision, lose their differences."""
+        spread = np.ptp(self._scaled(X[:ROWS_LOOKED_AT]), axis=0)
+        lost = np.finfo(np.float32).eps * np.abs(center) > MOST_ROUNDED * spread
+        columns = np.flatnonzero(lost & (spread > 0))
+        if len(columns):
+            warn(
+                "augment is given rows as they are, in single precision, and of "
+                f"{len(columns)} features, the first of them number {columns[0]}, that "
+                "rounds away what rows differ by: subtract the mean of X first"
+            )
 
     def _pair(self, torch_side, n_features, seed):
         if self.modules is not None:
@@ -322,12 +338,15 @@ class AutoencoderEncoder(BaseEncoder):
             if not np.isfinite(error):
                 raise self._diverged(epoch + 1)
         networks.train(False)
+        # the error is that of before the last step
+        if self.epochs and not np.isfinite(self._encode(X[batch])).all():
+            raise self._diverged(self.epochs)
 
     def _whiten(self, X, weight):
         if weight is not None:  # rows of none may be far from all others
             X, weight = X[weight > 0], weight[weight > 0]
         Z = self._embed(X).astype(np.float64)
-        if not np.isfinite(Z).all():
+        if not np.isfinite(Z).all():  # of a row that was in no batch of the last
             raise self._diverged(self.epochs)
         covariance = np.cov(Z.T, ddof=0, aweights=weight)
         values, vectors = np.linalg.eigh(np.atleast_2d(covariance))
@@ -395,11 +414,12 @@ class AutoencoderEncoder(BaseEncoder):
         Returns
         -------
         encoder : AutoencoderEncoder
-            A clone with ``modules=(encoder_, decoder_)`` and ``epochs=0``.
+            A clone with ``modules=(encoder_, decoder_)`` and ``epochs=0``, unless
+            those are given.
         """
         check_is_fitted(self)
         modules = _on_cpu((self.encoder_, self.decoder_))
-        return clone(self).set_params(modules=modules, epochs=0, **parameters)
+        return clone(self).set_params(**{"modules": modules, "epochs": 0, **parameters})
 
     @property
     def encoder_(self) -> Any:

@@ -113,7 +113,8 @@ class BaseEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             )
         X = np.empty((len(Z), self.n_features_in_), Z.dtype)
         for batch in self._batches(len(Z)):
-            X[batch] = self._decode(Z[batch]) * self.scale_ + self.mean_
+            decoded = self._decode(Z[batch])
+            X[batch] = np.multiply(decoded, self.scale_, dtype=np.float64) + self.mean_
         return X
 
     def _batches(self, n_rows):

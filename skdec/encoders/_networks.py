@@ -173,7 +173,8 @@ class Networks:
         With ``augment`` x are the augmented rows; dropout is what is undone.
         """
         x = self._augmented(x, augment)
-        given = x
+        # copied for layers that work in place, as below: x is what is to be restored
+        given = x.clone()
         if dropout:
             draws = torch.rand(
                 x.shape,
@@ -201,7 +202,7 @@ class Networks:
         self.train(False)
         given = self._augmented(x, augment)
         with self._autocast():
-            z = self.encoder(given)
+            z = self.encoder(given.clone())
             places = [z.detach()]
             if augment is not None:
                 with torch.no_grad():
@@ -211,7 +212,7 @@ class Networks:
         outputs, slopes = [z], [toward.to(z.dtype)]
         if reconstruction_weight:
             with self._autocast():
-                restored = self.decoder(z)
+                restored = self.decoder(z.clone())
             error = self._error(restored, given, weight)
             outputs.append(reconstruction_weight * error)
             slopes.append(None)

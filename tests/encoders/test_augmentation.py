@@ -293,3 +293,13 @@ def test_augmentation_on_a_gpu(augment):
     made = [augment(x, seeded(3, "cuda")) for _ in range(2)]
     assert made[0].device.type == "cuda"
     assert torch.equal(*made)
+
+
+def test_rows_that_lose_their_differences_when_they_are_augmented():
+    far = BLOBS.copy()
+    far[:, 2] += 1e7
+    encoder = small(augment=RandomDropout(0.1))
+    with pytest.warns(UserWarning, match="1 features, the first of them number 2"):
+        encoder.fit(far)
+    far[:, 2] = 1e7  # nothing to lose
+    encoder.fit(far)

@@ -157,6 +157,45 @@ def test_modules_of_ones_own():
     assert not torch.equal(encoder.encoder_.weight.cpu(), weights)
 
 
+def in_place_at_first(inplace):
+    """A pair of networks each of which begins with what may work in place."""
+    torch.manual_seed(0)
+    layers = [torch.nn.Linear(6, 4), torch.nn.Linear(4, 6)]
+    return [
+        torch.nn.Sequential(torch.nn.LeakyReLU(0.1, inplace), layer) for layer in layers
+    ]
+
+
+@pytest.mark.parametrize("gamma", [0.0, 10.0])
+@pytest.mark.parametrize("augment", [None, lambda x, generator: x])
+def test_layers_that_work_in_place_learn_the_same(augment, gamma, rng):
+    """What they overwrite is what is to be restored, or the embedding itself."""
+    G, learned = rng.normal(size=(len(BLOBS), 4)), []
+    for inplace in (False, True):
+        encoder = small(
+            modules=in_place_at_first(inplace), epochs=3, dropout=0.0, whiten=False,
+            augment=augment, reconstruction_weight=gamma,
+        ).fit(BLOBS)  # fmt: skip
+        for _ in range(3):
+            encoder.step(BLOBS, lambda Z, *at: G)
+        learned.append([*parameters_of(encoder), encoder.loss_history_])
+    for one, other in zip(*learned, strict=True):
+        assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("scale", [1e-60, 1e60])
+def test_decoded_rows_are_in_the_units_of_X(scale):
+    encoder, other = (small().fit(BLOBS * unit) for unit in (1.0, scale))
+    decoded = encoder.inverse_transform(encoder.transform(BLOBS))
+    found = other.inverse_transform(other.transform(BLOBS * scale))
+    assert_allclose(found / scale, decoded, rtol=1e-3)
+
+
+def test_a_copy_may_be_trained_further():
+    copied = small(epochs=1).fit(BLOBS).pretrained_copy(epochs=2)
+    assert len(copied.fit(BLOBS).loss_history_) == 2
+
+
 def test_copies_of_one_pretraining():
     encoder = small().fit(BLOBS)
     copied = encoder.pretrained_copy(reconstruction_weight=0.0)
@@ -275,8 +314,9 @@ def test_whitening_blows_no_noise_up():
     assert_array_equal(plain.transform(same), white.transform(same))
 
 
-def test_divergence_in_the_last_step():
-    encoder = small(epochs=1, batch_size=150, learning_rate=1e38)
+@pytest.mark.parametrize("whiten", [True, False])
+def test_divergence_in_the_last_step(whiten):
+    encoder = small(epochs=1, batch_size=150, learning_rate=1e38, whiten=whiten)
     with pytest.raises(FloatingPointError, match="diverged in epoch 1: decrease"):
         encoder.fit(BLOBS)
 
