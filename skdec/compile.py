@@ -14,7 +14,7 @@ from scipy import sparse
 
 from skdec.clustering import StudentTClustering
 from skdec.kernels.first_use import compiled
-from skdec.kernels.jit import CACHE_FOLDER
+from skdec.kernels.jit import CACHE_FOLDER, NOT_STORED
 from skdec.tsne import ExactTSNE
 from skdec.utils.typing import FloatArray, MatrixLike
 
@@ -126,6 +126,9 @@ def main(arguments: list[str] | None = None) -> int:
             use()
         seconds = perf_counter() - start
         print(f"{text}: {len(names)} functions, {seconds:.1f} s", flush=True)
+    if NOT_STORED:
+        print(f"skdec: {len(NOT_STORED)} functions were not stored", file=sys.stderr)
+        return 1
     return 0
 
 

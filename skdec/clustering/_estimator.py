@@ -165,7 +165,8 @@ class StudentTClustering(FittedClustering):
         1 prints a line for each start that is carried through, and for each refresh of
         an encoder's training; 2 and more print one for every refresh.  "progress" draws
         a bar in their place, with the share of labels changed and the time that is left
-        if they do not settle earlier, by rich or tqdm, whichever is installed.
+        if they do not settle earlier, by rich or tqdm, whichever is installed; where
+        output goes to a file there are lines.
     callback : callable, default=None
         Called as ``callback(n_iter, kl, clusters)`` whenever the iterations are judged,
         as for ``history_``: with the pass, KL(P‖Q) and a

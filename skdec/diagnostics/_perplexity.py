@@ -44,6 +44,7 @@ class PerplexityTable:
         KL(P‖Q) of each map, in nats.
     pbic : ndarray of shape (n_perplexities,)
         2 KL + log(n) · perplexity/n (Cao & Wang 2017, eq. 1); the least is the best.
+        With ``normalization="conditional"`` KL, a sum over the rows, is divided by n.
     perturbation : ndarray of shape (n_perplexities,)
         Mean of the largest 5 % of the perturbation scores, in units of the map's root
         mean square radius; NaN without directions.
@@ -230,9 +231,11 @@ def _line(tsne, X, perplexity, rows, n_directions, lengths, n_jobs):
     finite = np.isfinite(scores.singularity)
     data, everyone = checked(X, tsne.metric), np.arange(len(Y))
     spaces = spaces_of(data, Y, tsne.metric, tsne.metric_params, everyone)
+    conditional = tsne.normalization == "conditional"
+    of_one = tsne.kl_divergence_ / (len(Y) if conditional else 1)
     return (
         tsne.kl_divergence_,
-        2 * tsne.kl_divergence_ + np.log(len(Y)) * perplexity / len(Y),
+        2 * of_one + np.log(len(Y)) * perplexity / len(Y),
         upper_mean(scores.perturbation) / radius,
         upper_mean(scores.singularity[finite]) if finite.any() else np.inf,
         1 - finite.mean(),

@@ -15,6 +15,7 @@ from skdec.diagnostics._rows import chosen_rows
 from skdec.kernels.affinities import TIE
 from skdec.tsne._checks import check_precomputed, check_sparse_metric, finite_for
 from skdec.tsne._distances import SquaredDistances
+from skdec.tsne._exact_search import Found
 from skdec.tsne._neighbors import nearest_in_matrix
 from skdec.utils.threads import Threads
 from skdec.utils.validation import (
@@ -450,7 +451,7 @@ def _nearest(space, rows, n_neighbors, threads):
     # of one more the distance tells whether the last has a tie
     n_asked = min(n_neighbors + 1, n_others)
     if space.metric == "precomputed":
-        found = nearest_in_matrix(_to_others(space, rows), n_asked, False)
+        found = _nearest_given(space, rows, n_asked)
         squared = True
     else:
         index = space.exact_index(threads)
@@ -465,6 +466,16 @@ def _nearest(space, rows, n_neighbors, threads):
             D = _to_others(space, rows[some])
             columns[some] = _first_of_ties(D, n_neighbors)
     return columns
+
+
+def _nearest_given(space, rows, n_neighbors):
+    """By the distances that are given, of few rows at a time."""
+    size = max(1, DISTANCES_PER_TASK // space.n_samples)
+    parts = [
+        nearest_in_matrix(_to_others(space, rows[b]), n_neighbors, False)
+        for b in gen_batches(len(rows), size)
+    ]
+    return Found(*(np.concatenate(some) for some in zip(*parts, strict=True)))
 
 
 def _to_others(space, rows):

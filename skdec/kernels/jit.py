@@ -1,6 +1,7 @@
 """The ways kernels are compiled."""
 
 import warnings
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -32,18 +33,41 @@ CACHED = CACHE_FOLDER is not None
 first_use.announce()
 
 
+# Kernels whose code could not be stored in this process.
+NOT_STORED: list[str] = []
+
+
 class _HealingCache(FunctionCache):
-    """Compiled code that is made again if its file cannot be read.
+    """Compiled code that is made again if its file cannot be read, or not written.
 
     A process that is killed, or a full disk, may leave a file cut off, and numba would
-    raise what unpickling it raises, in every process from then on.
+    raise what unpickling it raises, in every process from then on.  It would raise as
+    well what writing raises, for which no fit has to end.
     """
+
+    def save_overload(self, sig, data):  # pragma: no cover - as above
+        try:
+            super().save_overload(sig, data)
+        except OSError as error:
+            self._not_stored(error)
+
+    def _not_stored(self, error):  # pragma: no cover - as above
+        NOT_STORED.append(self._name)
+        if len(NOT_STORED) == 1:
+            warnings.warn(
+                f"compiled code cannot be stored in {self.cache_path} ({error}), so "
+                "that it is made again in every process: make room there, or set "
+                "NUMBA_CACHE_DIR to another folder",
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
     def load_overload(self, sig, target_context):  # pragma: no cover - as above
         try:
             return super().load_overload(sig, target_context)
         except Exception:
-            self.flush()
+            with suppress(OSError):
+                self.flush()
             return None
 
 

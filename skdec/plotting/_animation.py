@@ -136,6 +136,7 @@ def animate_fit(
     (150, 2)
     """
     prefixes, path = _steps_with_callback(estimator), Path(path)
+    _check_one_process(estimator.get_params(), prefixes)
     maps = [p for p in prefixes if not is_clusterer(_step(estimator, p))]
     if fps is None:
         fps = MAP_FPS if maps else CLUSTERS_FPS
@@ -200,6 +201,19 @@ def _steps_with_callback(estimator):
     return sorted(
         prefixes, key=lambda p: [order.index(s) for s in p.split("__")[:1] if s]
     )
+
+
+def _check_one_process(given, prefixes):
+    """Raise where a step would be fitted in another process, which shows nothing."""
+    for prefix in prefixes:
+        path = prefix.split("__")[:-1]
+        for i in range(len(path)):
+            name = "__".join([*path[:i], "n_jobs"])
+            if given.get(name) not in (None, 1):
+                raise ValueError(
+                    f"{name} must be None or 1, so that {prefix[:-2]} is fitted in "
+                    f"this process; got {given[name]}"
+                )
 
 
 def _is_fitted_once(estimator, given, path):

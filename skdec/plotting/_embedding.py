@@ -7,6 +7,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
+from sklearn.base import is_regressor
 from sklearn.utils.validation import check_is_fitted
 
 from skdec.plotting import _density as density
@@ -170,7 +171,7 @@ class EmbeddingDisplay:
         if labels is None and values is None:
             if X is None:
                 labels = getattr(last_step(estimator), "labels_", None)
-            elif hasattr(last_step(estimator), "predict"):
+            elif _gives_classes(last_step(estimator)):
                 labels = last_step(estimator).predict(rows_of_last_step(estimator, X))
         return cls.from_arrays(
             places(estimator, X),
@@ -425,6 +426,11 @@ class EmbeddingDisplay:
         """The Display, whose names may hold formulas, or are made of labels."""
         self._formulas = formulas
         return self
+
+
+def _gives_classes(estimator):
+    """Whether what it predicts are classes or clusters."""
+    return hasattr(estimator, "predict") and not is_regressor(estimator)
 
 
 def _is_shaded(shading, n):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from skdec.utils.typing import IntArray
 
 # Integers up to this are their own numbers; larger ones, such as years, are counted.
-LARGEST_NUMBER = 255
+LARGEST_NUMBER = 999
 
 NO_CLUSTER = -1
 
@@ -54,7 +54,7 @@ def match_labels(labels: ArrayLike, reference: ArrayLike) -> IntArray:
     labels : array-like of shape (n_samples,)
         Clusters: numbers or strings; −1, NaN or None for none.
     reference : array-like of shape (n_samples,)
-        Classes, likewise.  A class that is no integer from 0 to 255 has the number that
+        Classes, likewise.  A class that is no integer from 0 to 999 has the number that
         is its place among the sorted classes, or its code if ``reference`` is a pandas
         Categorical.
 

@@ -32,10 +32,13 @@ def draw_legend(ax, handles, below=False, math=True):
     ``math``: whether what is between dollar signs is a formula.
     """
     if below:
-        options = {
-            "loc": "upper center", "bbox_to_anchor": (0.5, -0.02),
-            "ncols": min(len(handles), 4),
-        }  # fmt: skip
+        options = {"loc": "upper center", "ncols": min(len(handles), 4)}
+        if ax.axison and (ax.get_xlabel() or len(ax.get_xticks())):
+            options |= {
+                "bbox_to_anchor": (0.5, 0.0), "bbox_transform": _under_labels(ax)
+            }  # fmt: skip
+        else:
+            options["bbox_to_anchor"] = (0.5, -0.02)
     else:
         size = 8 if len(handles) > 20 else 10
         fit = max(1, int(ax.bbox.height * 72 / ax.figure.dpi / (1.5 * size)))
@@ -51,16 +54,22 @@ def draw_legend(ax, handles, below=False, math=True):
 
 
 def legend_under_labels(ax, handles):
-    """A legend in one line below ticks and name of the x axis: a title has room above.
+    """A legend in one line below ticks and name of the x axis.
 
-    The distance is one of letters, whatever the height of the axes.
+    A title has its room above.
     """
+    size = matplotlib().rcParams["font.size"]
+    return ax.legend(
+        handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.0), frameon=False,
+        bbox_transform=_under_labels(ax), ncols=len(handles), borderaxespad=0.0,
+        fontsize=0.9 * size,
+    )  # fmt: skip
+
+
+def _under_labels(ax):
+    """The axes moved down by some letters, whatever their height."""
     size = matplotlib().rcParams["font.size"]
     below = matplotlib("transforms").ScaledTranslation(
         0, -LABELS * size / POINTS_PER_INCH, ax.figure.dpi_scale_trans
     )
-    return ax.legend(
-        handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.0), frameon=False,
-        bbox_transform=ax.transAxes + below, ncols=len(handles), borderaxespad=0.0,
-        fontsize=0.9 * size,
-    )  # fmt: skip
+    return ax.transAxes + below

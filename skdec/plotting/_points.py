@@ -38,7 +38,8 @@ def draw_points(ax, points, colors, look):
 def draw_density(ax, points, colors, look):
     """A picture of the density of points."""
     extent = (*ax.get_xlim(), *ax.get_ylim())
-    size = np.array([extent[3] - extent[2], extent[1] - extent[0]]) * unit(ax)[::-1]
+    sides = np.abs([extent[3] - extent[2], extent[1] - extent[0]])
+    size = sides * unit(ax)[::-1]
     size = size / max(density.GRAIN, size.max() / density.CELLS)
     shape = np.maximum(np.round(size).astype(int), 1)
     seen = density.within(points, extent)

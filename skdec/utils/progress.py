@@ -1,5 +1,7 @@
 """Progress bars, drawn by rich or by tqdm, whichever is installed."""
 
+import sys
+from importlib.util import find_spec
 from time import perf_counter
 
 # Drawn anew at most this often, in seconds.
@@ -20,7 +22,7 @@ class Reports:
         Who speaks.
     verbose : int or "progress"
         Up to which level lines are printed; "progress" has a bar in their place, or,
-        without a library that draws one, lines of level 1.
+        without a library that draws one, or into a file, lines of level 1.
     """
 
     def __init__(self, name, verbose):
@@ -81,6 +83,16 @@ def open_bar(title):
     return None
 
 
+def in_notebook():
+    """Whether output goes to a notebook."""
+    return "ipykernel" in sys.modules
+
+
+def on_terminal(stream):
+    """Whether a bar can move there: in a file it would be one line or thousands."""
+    return stream is not None and stream.isatty()
+
+
 class RichBar:
     """A bar for each work in turn, by rich.
 
@@ -88,6 +100,10 @@ class RichBar:
     """
 
     def __init__(self, title):
+        # without widgets rich draws nothing in a notebook before the end
+        widgets = in_notebook() and find_spec("ipywidgets") is not None
+        if not (widgets or on_terminal(sys.stdout)):
+            raise ImportError("rich draws bars on terminals and by ipywidgets alone")
         from rich.progress import BarColumn, Progress, TextColumn
 
         self.title, self._task, self._work, self._drawn = title, None, None, 0.0
@@ -152,6 +168,8 @@ class TqdmBar:
     """A bar for each work in turn, by tqdm."""
 
     def __init__(self, title):
+        if not (in_notebook() or on_terminal(sys.stderr)):
+            raise ImportError("a bar in a file would be thousands of lines")
         from tqdm import tqdm
 
         self.title, self._make, self._bar, self._work = title, tqdm, None, None

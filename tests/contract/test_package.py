@@ -166,6 +166,41 @@ print(add(1, 2), sum(add.stats.cache_misses.values()))
 
 
 @pytest.mark.slow  # .ci/run has it
+def test_a_full_disk_ends_no_fit(tmp_path):
+    """It is said once, and by the command that compiles ahead, which fails."""
+    script = """
+import errno, sys
+from numba.core.caching import IndexDataCacheFile
+import skdec.compile
+from skdec.kernels.jit import kernel
+
+def full(self, *what):
+    raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+IndexDataCacheFile._save_data = full
+
+@kernel
+def add(a, b):
+    return a + b
+
+print(add(1, 2), add(1.0, 2.0))
+skdec.compile.USES = {"none": (lambda: None, "nothing")}
+print(skdec.compile.main(["none"]))
+"""
+    path = tmp_path / "two_kernels.py"
+    path.write_text(script)
+    done = subprocess.run(
+        [sys.executable, "-W", "always", path], capture_output=True, text=True,
+        env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}, timeout=240,
+    )  # fmt: skip
+    told = done.stdout.splitlines()
+    assert told[0] == "3 3.0", done.stderr[-500:]
+    assert told[-1] == "1"
+    assert done.stderr.count("compiled code cannot be stored") == 1
+    assert "2 functions were not stored" in done.stderr
+
+
+@pytest.mark.slow  # .ci/run has it
 def test_results_do_not_depend_on_what_compiled_the_kernels(tmp_path):
     script = """
 import numpy as np, skdec

@@ -1,5 +1,6 @@
 """Quality of a map, beside scikit-learn and plain loops."""
 
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -216,3 +217,19 @@ def test_scorers_compare_by_the_metric_of_the_map(pair):
         D_few = pairwise_distances(few, metric="mahalanobis", VI=VI)
         by_given = score(D_few, estimated.transform(few), metric="precomputed")
         assert scorer(estimated, few) == pytest.approx(by_given)
+
+
+@pytest.mark.parametrize("score", [neighbor_recall, continuity])
+def test_distances_that_are_given_are_not_copied_whole(score, rng, monkeypatch):
+    monkeypatch.setattr("skdec.diagnostics._quality.DISTANCES_PER_TASK", 60_000)
+    X = rng.normal(size=(2500, 3))
+    D = pairwise_distances(X).astype(np.float32)
+    score(D[:100, :100], X[:100], metric="precomputed")  # compiled
+    tracemalloc.start()
+    try:
+        found = score(D, X, metric="precomputed", n_jobs=1)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found == 1
+    assert peak < D.nbytes

@@ -290,6 +290,14 @@ def test_the_spread_of_rows_far_from_zero(rng):
         assert_allclose(_reliability._spread(rows), expected, rtol=1e-4)
 
 
+def test_pbic_weighs_the_kl_of_a_row_where_each_has_its_own():
+    X = np.random.default_rng(0).normal(size=(90, 2))
+    tsne = ExactTSNE(normalization="conditional", **SHORT)
+    table = perplexity_table(tsne, X, [5, 20], n_directions=0)
+    expected = 2 * table.kl / 90 + np.log(90) * table.perplexity / 90
+    assert_allclose(table.pbic, expected, rtol=1e-12)
+
+
 def test_table_of_perplexities():
     X = np.random.default_rng(0).normal(size=(150, 2))
     tsne = ExactTSNE(**SHORT).set_output(transform="pandas")

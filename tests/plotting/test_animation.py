@@ -18,7 +18,7 @@ from sklearn.datasets import load_iris, make_blobs
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline, make_union
+from sklearn.pipeline import FeatureUnion, make_pipeline, make_union
 from sklearn.preprocessing import StandardScaler
 
 from skdec import ExactTSNE, StudentTClustering
@@ -231,6 +231,12 @@ def test_what_is_refused_before_the_fit(tmp_path):
     ):  # fmt: skip
         with pytest.raises(TypeError, match="estimator must have a callback"):
             animate_fit(other, X, tmp_path / "film.gif")
+    for union in (
+        FeatureUnion([("map", failing)], n_jobs=2),
+        ColumnTransformer([("map", failing, [0, 1])], n_jobs=-1),
+    ):
+        with pytest.raises(ValueError, match="n_jobs must be None or 1, so that"):
+            animate_fit(make_pipeline(union), X, tmp_path / "film.gif")
     failing = StudentTClustering(3, callback=lambda *what: pytest.fail("it was fitted"))
     for rows in (X, X.tolist(), sparse.csr_matrix(X), X[:, :1]):
         with pytest.raises(ValueError, match="view must be given"):

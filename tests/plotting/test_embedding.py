@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.cluster import KMeans
+from sklearn.cross_decomposition import PLSRegression
 from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
@@ -164,6 +165,7 @@ def test_from_many_points_on_there_is_a_picture(rng, monkeypatch):
 def test_what_is_beyond_given_limits_is_not_drawn_at_their_edge(rng):
     inside, outside = rng.uniform(-1, 1, (500, 2)), rng.uniform(9, 11, (800, 2))
     Y, labels = np.vstack([inside, outside]), np.repeat([0, 1], [500, 800])
+    shapes = []
     for left, right in ((-1, 1), (1, -1)):
         axes = new_axes(), new_axes()
         for ax in axes:
@@ -175,10 +177,21 @@ def test_what_is_beyond_given_limits_is_not_drawn_at_their_edge(rng):
             inside, labels=labels[:500], ax=axes[1], shading="density"
         )
         assert_array_equal(whole.points_.get_array(), alone.points_.get_array())
+        shapes.append(whole.points_.get_array().shape)
+        assert min(shapes[0][:2]) > 20
         # nor is a class called by a name that cannot be seen
         assert set(whole.texts_) == {"0"}
         place = alone.texts_["0"].get_position()
         assert_allclose(whole.texts_["0"].get_position(), place)
+    assert shapes[0] == shapes[1]
+
+
+def test_what_a_regressor_predicts_are_no_classes(rng):
+    X = rng.normal(size=(40, 5))
+    model = PLSRegression(2).fit(X, X[:, 0])
+    display = EmbeddingDisplay.from_estimator(model, X, ax=new_axes())
+    assert display.labels is None
+    assert not display.texts_
 
 
 def test_sorted_classes_do_not_cover_each_other(rng):

@@ -155,3 +155,13 @@ def test_rows_without_cluster_or_class():
     assert match_labels([0, 0, 0, 1], [None, None, "b", "a"]).tolist() == [1, 1, 1, 0]
     with pytest.raises(ValueError, match="reference must have 2 entries; got 3"):
         match_labels([0, 1], [0, 1, 2])
+
+
+def test_hundreds_of_classes_are_their_own_numbers():
+    found = categories([0, 5, 299], "labels")
+    assert_array_equal(found.numbers, [0, 5, 299])
+    names = [f"class {number}" for number in range(300)]
+    named = categories(np.arange(300), "labels", 300, names)
+    assert_array_equal(named.numbers, np.arange(300))
+    years = categories([1999, 2001], "labels")  # too large for numbers of colours
+    assert_array_equal(years.numbers, [0, 1])

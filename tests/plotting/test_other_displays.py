@@ -492,6 +492,20 @@ def test_the_legend_of_reliability_is_as_asked_for():
     picture(named.figure_)  # it is no formula
 
 
+@pytest.mark.parametrize("n_components", [1, 2, 3])
+def test_a_legend_below_covers_no_name_of_an_axis(n_components, rng):
+    scores = np.r_[np.nan, np.arange(39.0)]  # one is not scored, and in the legend
+    ax = new_axes()
+    display = ReliabilityDisplay.from_arrays(
+        rng.normal(size=(40, n_components)), scores, ax=ax
+    )
+    picture(ax)
+    legend = display.legend_.get_window_extent()
+    for text in (ax.xaxis.label, *ax.get_xticklabels()):
+        if text.get_text() and text.get_visible():
+            assert not legend.overlaps(text.get_window_extent())
+
+
 def test_what_is_pale_is_not_dark_on_transparent_axes():
     ax = new_axes()
     ax.set_facecolor("none")

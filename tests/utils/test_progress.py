@@ -43,6 +43,12 @@ class Recorder:
         self.closed = True
 
 
+@pytest.fixture(autouse=True)
+def terminal(monkeypatch):
+    """Output that somebody watches; pytest's goes to files."""
+    monkeypatch.setattr("skdec.utils.progress.on_terminal", lambda stream: True)
+
+
 @pytest.fixture
 def recorded(monkeypatch):
     """Bars that are drawn by a tqdm of our own, since there is no rich."""
@@ -218,3 +224,26 @@ def test_bars_of_tqdm_itself(capsys):
 def test_other_words_are_refused(estimator):
     with pytest.raises(ValueError, match="verbose"):
         clone(estimator).set_params(verbose="bar").fit(IRIS)
+
+
+def test_a_file_has_lines_and_no_bar(monkeypatch, capsys):
+    """rich would draw one at the end of a fit of hours, and tqdm ten a second."""
+    monkeypatch.undo()
+    ExactTSNE(verbose="progress", max_iter=60, random_state=0).fit(IRIS)
+    told = capsys.readouterr()
+    assert "[t-SNE] Iteration 60: " in told.out
+    assert told.err == ""
+
+
+def test_a_notebook_without_widgets_has_the_bar_of_tqdm(recorded, monkeypatch):
+    for name in ("rich", "rich.progress"):
+        monkeypatch.delitem(sys.modules, name)
+    pytest.importorskip("rich.progress")
+    monkeypatch.setattr("skdec.utils.progress.on_terminal", lambda stream: False)
+    monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
+    monkeypatch.setattr("skdec.utils.progress.find_spec", lambda name: None)
+    assert isinstance(open_bar("title"), TqdmBar)
+    monkeypatch.setattr("skdec.utils.progress.find_spec", lambda name: True)
+    bar = open_bar("title")
+    bar.close(whole=False)
+    assert isinstance(bar, RichBar)
