@@ -375,7 +375,8 @@ MUTANTS = [
             "strips = np.empty(bands.strips[-1])",
             "strips = np.empty(bands.strips[-1], quality.dtype)",
         ),
-        heaps_in_single=("if coarse and self._age == 0", "if False"),
+        heaps_in_single=("rounding * heaps > MOST_LOST", "0 > MOST_LOST"),
+        level_in_single=("rounding * spread > MOST_ROUNDED", "0 > MOST_ROUNDED"),
     ),
     *mutants(
         "tsne/_repulsion.py",
