@@ -169,8 +169,8 @@ def test_many_points_are_summed_as_few(n, radius, dof):
 
 def test_a_heap_is_summed_in_double_precision_as_long_as_it_is_one():
     kernel = Kernel(STUDENT_T, np.float32(1))
-    wide, heap = disc(N, 40).astype(np.float32), disc(N, 40).astype(np.float32)
-    heap[:, N // 10 :] *= 1e-4
+    wide, heap = disc(2 * N, 8).astype(np.float32), disc(2 * N, 8).astype(np.float32)
+    heap[:, N // 5 :] *= 1e-5
     with Threads(1) as threads:
         sums = GridSum(kernel, SINGLE, threads)
         for Y, quality in ((wide, SINGLE), (heap, DOUBLE), (wide, SINGLE)):
