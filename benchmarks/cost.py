@@ -209,7 +209,7 @@ print(len(pickle.dumps(tsne)) / X.nbytes)
 
 def new_rows(options):
     """New rows in maps of 50 Gaussians, of up to a million rows of 50 features."""
-    n_new, usual = 1000, (10_000, 100_000, 1_000_000)
+    n_new, usual = 1000, (10_000, 100_000, 400_000, 1_000_000)
     if options.small:
         n_new, usual = 50, (4000,)
     columns = (
