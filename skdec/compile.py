@@ -64,8 +64,10 @@ def _clustering() -> None:
         _cluster(X.astype(dtype))
 
 
-def _sparse_clustering() -> None:
+def _sparse_rows() -> None:
     X = np.maximum(_blobs(201, 20)[:-1], 0)
+    tsne = ExactTSNE(perplexity=10, affinities="neighbors", max_iter=160)
+    tsne.set_params(random_state=0).fit(sparse.csr_matrix(X))
     for dtype in DTYPES:
         _cluster(sparse.csr_matrix(X, dtype=dtype))
 
@@ -74,7 +76,7 @@ USES = {
     "map": (_map, "ExactTSNE over all pairs, and its transform"),
     "neighbors": (_map_of_neighbors, "ExactTSNE over neighbours, as above 3,000 rows"),
     "clustering": (_clustering, "StudentTClustering of dense rows, single and double"),
-    "sparse": (_sparse_clustering, "StudentTClustering of sparse rows"),
+    "sparse": (_sparse_rows, "Both, of sparse rows"),
 }
 USUAL = "map", "neighbors", "clustering"
 

@@ -1022,12 +1022,12 @@ MUTANTS = [
     *mutants(
         "tsne/_sparse_search.py",
         ("tests/tsne/test_sparse_search.py",),
-        found_itself=("self._norms, own)", "self._norms, None)"),
+        found_itself=("self._norms, own)\n        if", "self._norms, None)\n        if"),
     ),
     *mutants(
         "tsne/_products.py",
         ("tests/tsne/test_sparse_search.py",),
-        products_that_lose=("near < bound", "near < -bound"),
+        products_that_lose=("return least < CANC", "return least < -CANC"),
     ),
     *mutants(
         "tsne/_gradient_descent.py",

@@ -13,7 +13,7 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skdec.encoders._base import BaseEncoder, mean_gradient
+from skdec.encoders._base import ENTRIES_PER_BATCH, BaseEncoder, mean_gradient
 from skdec.utils.sklearn_compat import StrOptions, fit_context
 from skdec.utils.state import unchanged_on_error
 from skdec.utils.validation import POSITIVE, Range
@@ -260,7 +260,7 @@ class AutoencoderEncoder(BaseEncoder):
         self._augmentation = None
         if self.augment is not None:
             center = self.mean_ / self.scale_
-            self._check_augmented(X, center)
+            self._check_augmented(X, weight, center)
             self._augmentation = torch_side.Augmentation(self.augment, center)
         self._stepping = False
         self.n_components_ = self._check_widths(X[:1])
@@ -269,9 +269,11 @@ class AutoencoderEncoder(BaseEncoder):
             self._whiten(X, weight)
         self._step_seed = int(rng.randint(MAX_SEED))
 
-    def _check_augmented(self, X, center):
+    def _check_augmented(self, X, weight, center):
         """Warn where rows, as they are in single precision, lose their differences."""
-        spread = np.ptp(self._scaled(X[:ROWS_LOOKED_AT]), axis=0)
+        rows = np.arange(X.shape[0]) if weight is None else np.flatnonzero(weight)
+        most = min(ROWS_LOOKED_AT, max(2, ENTRIES_PER_BATCH // X.shape[1]))
+        spread = np.ptp(self._scaled(X[rows[:: -(-len(rows) // most)]]), axis=0)
         lost = np.finfo(np.float32).eps * np.abs(center) > MOST_ROUNDED * spread
         columns = np.flatnonzero(lost & (spread > 0))
         if len(columns):
@@ -339,8 +341,10 @@ class AutoencoderEncoder(BaseEncoder):
                 raise self._diverged(epoch + 1)
         networks.train(False)
         # the error is that of before the last step
-        if self.epochs and not np.isfinite(self._encode(X[batch])).all():
-            raise self._diverged(self.epochs)
+        if self.epochs:
+            z = self._encode(X[batch])
+            if not (np.isfinite(z).all() and np.isfinite(self._decode(z)).all()):
+                raise self._diverged(self.epochs)
 
     def _whiten(self, X, weight):
         if weight is not None:  # rows of none may be far from all others

@@ -48,7 +48,7 @@ class _HealingCache(FunctionCache):
     def save_overload(self, sig, data):  # pragma: no cover - as above
         try:
             super().save_overload(sig, data)
-        except OSError as error:
+        except Exception as error:  # of an index that is cut off too
             self._not_stored(error)
 
     def _not_stored(self, error):  # pragma: no cover - as above

@@ -95,11 +95,12 @@ def _loses_digits(placement, charges, summed):
     """
     plan, cell = placement
     value, forces = summed.potential
-    near, own = np.flatnonzero(cell >= 0), cell[cell >= 0]
-    m = np.bincount(own, None if charges is None else charges[near], minlength=1)[own]
-    heaps = np.sqrt(np.square(m, dtype=np.float64).mean()) if len(m) else 0.0
-    spread = np.hypot(OF_NODES * summed.level, OF_VALUES * value.std(dtype=np.float64))
-    force = np.sqrt(np.square(forces, dtype=np.float64).sum() / len(value))
+    near, n = cell >= 0, len(value)
+    of_cells = np.bincount(cell[near])
+    m = of_cells if charges is None else np.bincount(cell[near], charges[near])
+    heaps = math.sqrt((of_cells * np.square(m, dtype=np.float64)).sum() / n)
+    spread = math.hypot(OF_NODES * summed.level, OF_VALUES * value.std())
+    force = np.linalg.norm(forces) / math.sqrt(n)
     rounding = np.finfo(value.dtype).eps / 2 * plan.mesh.lattice.per_unit
     return rounding * heaps > MOST_LOST * force or (
         rounding * spread > MOST_ROUNDED * force

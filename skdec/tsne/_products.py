@@ -10,6 +10,10 @@ from skdec.kernels.types import read_only
 # below this ratio the few pairs concerned are computed from their differences instead.
 CANCELLATION = 1e-3
 
+# Differences of sparse rows have so many entries at a time, and each is as much work as
+# so many pairs.
+ENTRIES_AT_ONCE, PAIRS_PER_ENTRY = 2**20, 50
+
 # Rows whose products must not depend on how many there are come by so many at a time,
 # with so many others, whatever is left of these by other means: BLAS has loops of their
 # own for what is left of its blocks, and they round otherwise.
@@ -34,26 +38,36 @@ def squared_euclidean(rows, others, their_norms, *, alone=False):
     else:
         products = rows @ others.T
         products = products.toarray() if sparse.issparse(products) else products
-    return of_products(products, rows, others, their_norms)
+    norms = squared_norms(rows)
+    near = np.flatnonzero(of_products(products, norms, their_norms))
+    settle_near(products, rows, others, norms, their_norms, near)
+    return products
 
 
-def of_products(D, rows, others, their_norms, own=None):
+def of_products(D, norms, their_norms, own=None):
     """D in place of the products a·b.
 
-    ``own`` tells which of the others the rows are: they are infinitely far from those.
+    Returns whether each row has a D of which products lose digits.  ``own`` tells which
+    of the others the rows are: they are infinitely far from those.
     """
-    norms, near = squared_norms(rows), np.empty(rows.shape[0])
-    squared_from_products(D, norms, read_only(their_norms), near)
+    least = np.empty(len(D))
+    squared_from_products(D, norms, read_only(their_norms), least)
     if own is not None:
         D[np.arange(len(own)), own] = np.inf
-        D.min(axis=1, out=near)
+        D.min(axis=1, out=least)
     # the smallest distances are near the largest norms: most rows need no more
-    bound = CANCELLATION * (norms + their_norms.max())
-    for r in np.flatnonzero(near < bound):
+    return least < CANCELLATION * (norms + their_norms.max())
+
+
+def settle_near(D, rows, others, norms, their_norms, near):
+    """D by differences where products lose digits, in the rows of these numbers."""
+    for r in near:
         j = np.flatnonzero(CANCELLATION * (norms[r] + their_norms) > D[r])
-        if len(j):
-            D[r, j] = squared_norms(_difference(rows, others, r, j))
-    return D
+        stored = rows.indptr[r + 1] - rows.indptr[r] if sparse.issparse(rows) else 0
+        size = max(1, ENTRIES_AT_ONCE // max(1, stored))
+        for start in range(0, len(j), size):
+            some = j[start : start + size]
+            D[r, some] = squared_norms(_difference(rows, others, r, some))
 
 
 def _products_alone(rows, others):

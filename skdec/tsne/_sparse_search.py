@@ -8,7 +8,12 @@ import numpy as np
 from skdec.kernels.neighbors import collect, products_by_lists
 from skdec.kernels.types import CSRGraph, read_only
 from skdec.tsne._exact_search import Found, index_dtype, least_collected, none_yet
-from skdec.tsne._products import of_products, squared_norms
+from skdec.tsne._products import (
+    PAIRS_PER_ENTRY,
+    of_products,
+    settle_near,
+    squared_norms,
+)
 
 # Of so many rows, so many distances and so many multiplications products are formed at
 # a time: some megabytes, and half a second at most, for Ctrl-C is seen between two.
@@ -45,28 +50,41 @@ class SparseIndex:
         n, each = len(self._norms), len(self._norms) + self._n_products
         most = min(DISTANCES_PER_BLOCK / n, PRODUCTS_PER_BLOCK / each)
         size = int(np.clip(most, 1, ROWS_PER_BLOCK))
-        shape = rows.shape[0], n_neighbors
+        shape, near = (rows.shape[0], n_neighbors), np.zeros(rows.shape[0], bool)
         found = Found(np.empty(shape), np.empty(shape, index_dtype(n)))
 
         def task(first, last):
             for start in range(first, last, size):
                 block = slice(start, min(start + size, last))
-                itself = None if own is None else own[block]
-                nearest = self._nearest(rows[block], n_neighbors, itself)
-                for whole, part in zip(found, nearest, strict=True):
-                    whole[block] = part
+                near[block] = self._search(rows, block, own, found)
 
-        threads.run_ranges(task, rows.shape[0], int(rows.shape[0] * each))
+        def again(first, last):
+            for r in doubtful[first:last]:
+                self._search(rows, slice(r, r + 1), own, found, by_differences=True)
+
+        threads.run_ranges(task, len(near), int(len(near) * each))
+        doubtful = np.flatnonzero(near)
+        work = len(doubtful) * (each + PAIRS_PER_ENTRY * n * rows.nnz / len(near))
+        threads.run_ranges(again, len(doubtful), int(work))
         return found
 
-    def _nearest(self, rows, n_neighbors, own):
-        n = len(self._norms)
-        D, index = np.empty((rows.shape[0], n)), index_dtype(n)
+    def _search(self, rows, block, own, found, by_differences=False):
+        """Find the nearest of a block of rows.
+
+        Returns of which of them products lose digits, where differences do not decide.
+        """
+        rows, own = rows[block], None if own is None else own[block]
+        norms, n_neighbors = squared_norms(rows), found.columns.shape[1]
+        D, index = np.empty((len(norms), len(self._norms))), found.columns.dtype
         products_by_lists(_entries(rows), self._lists, D)
-        of_products(D, rows, self._rows, self._norms, own)
-        candidates = none_yet(len(D), n_neighbors, n, D.dtype, index)
+        near = of_products(D, norms, self._norms, own)
+        if by_differences:
+            settle_near(D, rows, self._rows, norms, self._norms, np.flatnonzero(near))
+        candidates = none_yet(len(D), n_neighbors, D.shape[1], D.dtype, index)
         collect(D, 0, n_neighbors, candidates)
-        return least_collected(candidates, n_neighbors)
+        nearest = least_collected(candidates, n_neighbors)
+        found.distances[block], found.columns[block] = nearest
+        return near
 
 
 def _entries(matrix):

@@ -90,7 +90,10 @@ def in_notebook():
 
 def on_terminal(stream):
     """Whether a bar can move there: in a file it would be one line or thousands."""
-    return stream is not None and stream.isatty()
+    try:
+        return bool(stream.isatty())
+    except (AttributeError, ValueError):  # none, one of the user's own, or closed
+        return False
 
 
 class RichBar:

@@ -52,6 +52,7 @@ with compiled() as names:
     for data in X, wide:
         tsne = ExactTSNE(max_iter=160, random_state=0).fit(data)
         tsne.transform(data[:5] + 0.5)
+    ExactTSNE(affinities="neighbors", max_iter=160).fit(sparse.csr_matrix(X))
     for data in X, X.astype("f4"), X[:, 20:22], sparse.csr_matrix(X):
         model = StudentTClustering(10, random_state=0).fit(data)
         model.predict(data), model.transform(data), model.score_samples(data)

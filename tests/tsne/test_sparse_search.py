@@ -96,6 +96,31 @@ def test_differences_decide_where_products_lose_digits(rng):
     assert_allclose(found.distances, D, rtol=1e-9)
 
 
+def test_rows_whose_products_lose_digits_are_handed_out_alone(rng, monkeypatch):
+    """Ctrl-C is seen between two of them: all others are as near beside one column."""
+    X = texts(rng, 300)
+    X[:, 0] = 2000 + rng.integers(20, size=300)
+    S, own = sparse.csr_array(X), np.arange(300)
+    monkeypatch.setattr("skdec.utils.threads.PAIRS_PER_CALL", 2**18)
+    handed = []
+
+    class Noting(Threads):
+        def run_ranges(self, task, n_rows, pairs):
+            def noted(first, last):
+                handed.append(last - first)
+                task(first, last)
+
+            super().run_ranges(noted, n_rows, pairs)
+
+    with Noting(1, hold_blas=True) as threads:
+        found = SparseIndex(S).search(S, 12, threads, own)
+    D, columns = nearest(X, X, 12, own)
+    assert_array_equal(found.columns, columns)
+    assert_array_equal(found.distances, D)
+    assert sum(handed) == 600  # by products, and all of them again
+    assert max(handed[-50:]) < 10
+
+
 def test_a_pickled_index_finds_the_same(rng):
     X = sparse.csr_array(texts(rng))
     index = SparseIndex(X)

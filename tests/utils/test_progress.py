@@ -1,8 +1,9 @@
 """Progress bars, and the lines that there are without them."""
 
+import os
 import pickle
 import sys
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 
 from skdec import ExactTSNE, StudentTClustering
 from skdec.encoders import LinearEncoder
-from skdec.utils.progress import Reports, RichBar, TqdmBar, open_bar
+from skdec.utils.progress import Reports, RichBar, TqdmBar, on_terminal, open_bar
 
 IRIS = load_iris().data
 TSNE = ExactTSNE(max_iter=60, tol=0, random_state=0)
@@ -233,6 +234,16 @@ def test_a_file_has_lines_and_no_bar(monkeypatch, capsys):
     told = capsys.readouterr()
     assert "[t-SNE] Iteration 60: " in told.out
     assert told.err == ""
+
+
+@pytest.mark.parametrize("stream", ["bare", "closed", "none"])
+def test_output_that_goes_nobody_knows_where(stream, monkeypatch):
+    """Objects of users need not tell, and a closed file raises when it is asked."""
+    monkeypatch.undo()
+    with open(os.devnull, "w") as closed:
+        pass
+    found = {"bare": SimpleNamespace(write=len), "closed": closed, "none": None}[stream]
+    assert not on_terminal(found)
 
 
 def test_a_notebook_without_widgets_has_the_bar_of_tqdm(recorded, monkeypatch):
