@@ -1022,7 +1022,10 @@ MUTANTS = [
     *mutants(
         "tsne/_sparse_search.py",
         ("tests/tsne/test_sparse_search.py",),
-        found_itself=("self._norms, own)\n        if", "self._norms, None)\n        if"),
+        found_itself=(
+            "self._norms, own)\n        if",
+            "self._norms, None)\n        if",
+        ),
     ),
     *mutants(
         "tsne/_products.py",

@@ -256,7 +256,8 @@ class Carrier:
         if outcome is not None and not self.sampled:
             return outcome
         begin = None
-        if outcome is not None:
+        # of centroids that coincide in the sample some are placed among all rows
+        if outcome is not None and not self.starts.too_few:
             begin = outcome.objective.rows.to_original(outcome.centers)
         rows, weights = self.starts.rows, self.starts.weights
         return self._carry("rows", rows, weights, start, form, self.settings, begin)

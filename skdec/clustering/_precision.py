@@ -16,14 +16,13 @@ def is_lost(length, spread):
     return np.finfo(np.float64).eps * length > SPARSE_ERROR * spread
 
 
-def check_precision(length, spread):
-    """Raise where distances are lost in rounding."""
+def check_precision(length, spread, name="X"):
+    """Raise where distances of rows, called so, are lost in rounding."""
     if is_lost(length, spread):
         ratio = np.sqrt(length) / np.sqrt(max(spread, TINY))
         raise ValueError(
-            "X: sparse rows must not be much farther from zero than from each other; "
-            f"got a root mean square length {ratio:.3g} "
-            "times the deviation from the mean, so that distances are lost in "
-            "rounding.  Pass dense rows, or subtract an offset from columns without "
-            "zeros"
+            f"{name}: sparse rows must not be much farther from zero than from each "
+            f"other; got a root mean square length {ratio:.3g} times the deviation "
+            "from the mean, so that distances are lost in rounding.  Pass dense rows, "
+            "or subtract an offset from columns without zeros"
         )

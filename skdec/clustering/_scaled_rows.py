@@ -375,7 +375,7 @@ class SparseScaledRows(ProductScaledRows):
         products = self.X[batch] @ (2 * self.scale * point)
         return np.maximum(self.norms[batch] + point @ point - products, 0)
 
-    def check_precision(self, centers):
+    def check_precision(self, centers, name="X"):
         """Raise where distances to centroids, in the units of X, are lost in rounding.
 
         An error counts beside the distances of the centroids, those of the rows, and h.
@@ -388,7 +388,7 @@ class SparseScaledRows(ProductScaledRows):
         # a product with all rows, which hardly any need
         if is_lost(length, spread):
             spread = max(spread, self.squared_distances(slice(None), center).mean())
-        check_precision(length, spread)
+        check_precision(length, spread, name)
 
     def internal_rows(self, rows):
         """Some of the rows in the units inside, dense."""

@@ -9,7 +9,7 @@ from sklearn.metrics import pairwise_distances_argmin_min
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import gen_batches
 
-from skdec.utils.numbers import TINY, largest_magnitude, power_of_two
+from skdec.utils.numbers import TINY, central_row, largest_magnitude, power_of_two
 
 ROWS_PER_DISTANCE = 4096
 
@@ -41,9 +41,20 @@ def within_spread(rows, weight, centers):
     """The spread of the rows, in units of their largest entry, about cluster means.
 
     Where every row is a mean itself, its standard deviation is half the distance of the
-    two nearest rows; where all rows are one there is no scale to find, and it is 1 in
-    each dimension.
+    two nearest rows, of a thousand if there are more; where all rows are one there is
+    no scale to find, and it is 1 in each dimension.
     """
+    if sparse.issparse(rows):
+        return _within_spread(rows, weight, centers)
+    # features that are the same for all may be as large as they like
+    center = central_row(rows)
+    rows, centers = rows - center, centers - center
+    unit = power_of_two(largest_magnitude(rows))
+    spread = _within_spread(rows / unit, weight, centers / unit)
+    return spread._replace(distance=spread.distance * unit)
+
+
+def _within_spread(rows, weight, centers):
     n_features, k = rows.shape[1], len(centers)
     centers = centers.astype(rows.dtype, copy=False)
     labels = _nearest(rows, centers)
@@ -56,7 +67,7 @@ def within_spread(rows, weight, centers):
         squares = _residual_squares(rows[batch], means, labels[batch])
         variance += float(share[batch] @ squares)
     if variance <= n_features * RESIDUAL_ROUNDING**2:
-        return Spread(_half_gap(rows), float(n_features))
+        return Spread(_half_gap(rows[chosen]), float(n_features))
     products = _residual_products(rows[chosen], means, labels[chosen])
     dimension = _dimension(products, share[chosen])
     return Spread(np.sqrt(variance), float(np.clip(dimension, 1, n_features)))

@@ -125,9 +125,10 @@ def find_starts(X, weights, init, n_clusters, seeds, threads):
         found[i] = scaled.to_original(centers.astype(np.float64))
     too_few = sample.shape[0] < n_clusters
     if too_few:
+        of_sample = "" if rows is sample else " in a sample of X"
         warn(
             f"n_clusters ({n_clusters}) exceeds the number of distinct rows with "
-            f"positive weight ({sample.shape[0]}): some centroids coincide",
+            f"positive weight ({sample.shape[0]}){of_sample}: some centroids coincide",
             ConvergenceWarning,
         )
     return Starts(
@@ -171,6 +172,9 @@ def _k_means(sample, init, n_clusters, seeds, threads):
     # imported here, because that takes as long as importing all of skdec
     from sklearn.cluster import KMeans
 
+    if sparse.issparse(sample.rows):
+        # scikit-learn's ‖x‖² + ‖μ‖² − 2 x·μ are in the precision of the rows
+        sample = sample._replace(rows=sample.rows.astype(np.float64))
     inits, spaces = [init] * len(seeds), [None]
     if callable(init):
         inits = [called(init, sample, n_clusters, seed) for seed in seeds]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import sparse
 from scipy.special import rel_entr
 from sklearn.utils import gen_batches
 
@@ -67,7 +68,8 @@ def soft_assignment(
     ------
     ValueError
         If an input is not finite or not 2-D, if ``centers`` has other columns than
-        ``Z``, or if ``dof`` is not positive.
+        ``Z``, if ``dof`` is not positive, or if rows of a sparse ``Z`` are so far from
+        zero that rounding leaves nothing of their distances.
 
     References
     ----------
@@ -82,8 +84,11 @@ def soft_assignment(
            [0.33333333, 0.66666667]])
     """
     Z, centers, dtype = check_points(Z, centers, accept_sparse="csr")
+    rows = scale_rows(Z, centers, 1.0)
+    if sparse.issparse(Z):
+        rows.check_precision(centers, "Z")
     with Threads() as threads:
-        Q = memberships(scale_rows(Z, centers, 1.0), centers, dof, threads)
+        Q = memberships(rows, centers, dof, threads)
     return Q.astype(dtype, copy=False)
 
 

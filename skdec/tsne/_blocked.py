@@ -12,6 +12,7 @@ from functools import wraps
 import numpy as np
 from scipy import sparse
 from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils.validation import check_is_fitted
 
 from skdec.kernels.types import Scales
 from skdec.tsne import _block_tasks as tasks
@@ -286,6 +287,9 @@ def lazily_across_blocks(method):
 
     @wraps(method)
     def on_any(self, X):
+        if is_dask(X):
+            check_is_fitted(self)
+            self._known_rows("transform")  # now, not when somebody computes
         distances = getattr(getattr(self, "_placing", None), "distances", None)
         if not (is_dask(X) and isinstance(distances, BlockedDistances)):
             return method(self, X)

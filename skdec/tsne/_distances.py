@@ -337,8 +337,11 @@ class SquaredDistances:
         # a function need not be a metric, which a tree would take for granted
         if callable(self.metric):
             return BlockIndex(self._distances, self.n_samples)
-        if self.metric == "nan_euclidean":  # each row alone, as its D are
+        of_products = self.metric in OF_PRODUCTS - {"cosine"} and not self._straight
+        if of_products and not self._sparse:  # each row alone, as its D are
             return BlockIndex(self._distances_alone, self.n_samples)
+        if of_products:  # with parameters, which a search would ignore
+            return BlockIndex(self._distances, self.n_samples)
         metric = "euclidean" if self._straight else self.metric
         params = None if self._straight else self.metric_params or None
         return build_index(self.rows, metric, params, n_neighbors, threads)

@@ -566,6 +566,12 @@ class ExactTSNE(
                 "always the one over all pairs; affinities='neighbors' has P over "
                 "neighbours only, as Barnes-Hut has"
             )
+        missing = (self.metric_params or {}).get("missing_values", np.nan)
+        if not (isinstance(missing, Real) and np.isnan(missing)):
+            raise ValueError(
+                "missing values must be NaN, by which starts and means of rows know "
+                f"them; got metric_params={self.metric_params!r}"
+            )
         defaults = signature(ExactTSNE).parameters
         given = self.affinities == "precomputed"
         for name, with_what, idle in (

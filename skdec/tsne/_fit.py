@@ -97,7 +97,8 @@ def embed(X, params, sample_weight=None, previous=None, fixed=None):
         # how many points there are is known when identical rows have been found
         points = _points(X, weights, params, fixed)
         exact = takes_all_pairs(X, params, points.n_points)
-        _check_memory(X, params, points, exact, n_neighbors, dtype, there_is)
+        init = "random" if given is not None else params.init  # nothing to compute
+        _check_memory(X, params, init, points, exact, n_neighbors, dtype, there_is)
         _check_repulsion(params, kernel, exact)
         places, start = places_of(points.first, fixed, given, X.dtype), None
         if given is not None:
@@ -159,7 +160,7 @@ def embed(X, params, sample_weight=None, previous=None, fixed=None):
         history=ended.history,
         converged=ended.at_rest and not (remarks or n_lost),
         learning_rate=phases[-1].learning_rate,
-        dof=kernel.dof,
+        dof=float(kernel.dof),
         perplexity=_perplexity(perplexities),
         affinities=_kind(params, exact),
         repulsion=objective.repulsion,
@@ -219,7 +220,7 @@ def _kind(params, exact):
     return "exact" if exact else "neighbors"
 
 
-def _check_memory(X, params, points, exact, n_neighbors, dtype, there_is):
+def _check_memory(X, params, init, points, exact, n_neighbors, dtype, there_is):
     """Raise if there is less memory than the fit will take, as far as that is known."""
     n_points, metric = points.n_points, params.metric
     if exact:
@@ -232,7 +233,7 @@ def _check_memory(X, params, points, exact, n_neighbors, dtype, there_is):
             # it takes more of them, whose number is doubled until that is enough
             n_neighbors *= 2 * n_points / total
         k = min(int(np.ceil(n_neighbors)), n_points - 1)
-        start = memory_of_start(X, metric, params.init, k)
+        start = memory_of_start(X, metric, init, k)
         rows = memory_of_rows(X, metric)._replace(start=start)
         check_neighbour_memory(n_points, k, rows, dtype.itemsize, there_is)
 

@@ -53,28 +53,31 @@ def mean_rows(placing, embedding, V, threads):
     if len(perplexities) == 0:  # a fixed σ is a length of the data, not of the map
         perplexities = resolve_perplexities("auto", n_copies)
     k = neighbors_needed(perplexities, n_copies, weights)
-    found = _nearest_places(embedding, V, k, weights, threads)
-    bandwidths = Bandwidths(perplexities, np.nan)
-    P = neighbour_rows(found, bandwidths, threads).P
-    k = P.shape[1]
-    means, size = np.empty((len(V), d)), max(1, ELEMENTS_PER_BATCH // (k * d))
+    nearest = _nearest_places(embedding, k, weights, threads)
+    bandwidths, rows = Bandwidths(perplexities, np.nan), placing.distances.rows
+    means, size = np.empty((len(V), d)), max(1, ELEMENTS_PER_BATCH // (int(k) * d))
     for first in range(0, len(V), size):
         b = slice(first, first + size)
-        theirs = placing.distances.rows[found.columns[b]]
-        means[b] = weighted_means(P[b], theirs, weights is not None)
+        found = nearest(V[b])
+        P = neighbour_rows(found, bandwidths, threads).P
+        means[b] = weighted_means(P, rows[found.columns], weights is not None)
     return placing.distances.restore(means)
 
 
-def _nearest_places(embedding, V, n_neighbors, weights, threads):
-    """The points of the map next to V: that many of them, or of their copies."""
+def _nearest_places(embedding, n_neighbors, weights, threads):
+    """What gives the points of the map next to V: that many, or so many copies."""
     in_map = SquaredDistances(embedding)
-    index = ScikitLearnIndex(in_map.rows, "euclidean", None, threads)
-    V = in_map.prepare(V)
+    index = ScikitLearnIndex(in_map.rows, "euclidean", None)
 
-    def nearest(k):
-        found = index.search(V, k, threads)
-        return Neighbors(found.columns, found.distances**2)
+    def places_next_to(V):
+        V = in_map.prepare(V)
 
-    if weights is None:
-        return nearest(n_neighbors)
-    return nearest_copies(nearest, weights, n_neighbors, False, len(embedding))
+        def nearest(k):
+            found = index.search(V, k, threads)
+            return Neighbors(found.columns, found.distances**2)
+
+        if weights is None:
+            return nearest(n_neighbors)
+        return nearest_copies(nearest, weights, n_neighbors, False, len(embedding))
+
+    return places_next_to

@@ -5,11 +5,14 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from scipy import sparse
+from scipy.spatial.distance import cdist
+from sklearn.metrics import pairwise_distances
 from sklearn.utils import gen_batches
 
 from skdec.tsne._cosine_search import CosineIndex, without_direction
 from skdec.tsne._exact_search import Found, ProductIndex
 from skdec.tsne._sparse_search import SparseIndex
+from skdec.utils.threads import openmp_alone
 
 # Dense Euclidean rows are searched approximately, if that is possible, above so many
 # n_samples² · (n_features + 64): a minute or two of exact search on two cores.
@@ -17,7 +20,10 @@ APPROXIMATE_FROM = 10**13
 
 # Distances that are searched at a time.  Those of a matrix take a few megabytes; those
 # of an index take less than a second, because Ctrl-C is seen between two searches only.
-ELEMENTS_PER_BLOCK, ELEMENTS_PER_SEARCH = 400_000, 2**27
+ELEMENTS_PER_BLOCK, ELEMENTS_PER_SEARCH = 400_000, 2**26
+
+# So many neighbours more are asked for, to see which are at the distance of the last.
+SPARE = 16
 
 
 # A function in Python is called for so many rows between two reports, and for so many
@@ -72,7 +78,7 @@ def build_index(rows, metric, metric_params, n_neighbors, threads) -> NeighborIn
     if metric == "cosine" and not without_direction(rows).all():
         return CosineIndex(rows, lambda u: _euclidean_index(u, n_neighbors, threads))
     if metric != "euclidean" or metric_params:
-        return ScikitLearnIndex(rows, metric, metric_params, threads)
+        return ScikitLearnIndex(rows, metric, metric_params)
     return _euclidean_index(rows, n_neighbors, threads)
 
 
@@ -95,36 +101,74 @@ def is_large(n_samples, n_features):
 
 
 class ScikitLearnIndex:
-    """Neighbours by any metric; parameters are those of ``build_index``."""
+    """Neighbours by any metric; parameters are those of ``build_index``.
+
+    Of equal distances the first columns are found, whatever scikit-learn takes: in its
+    brute-force search that depends on the batch and on the number of threads.
+    """
 
     recall, squared = 1.0, False
 
-    def __init__(self, rows, metric, metric_params, threads):
+    def __init__(self, rows, metric, metric_params):
         # importing it takes a tenth of a second
         from sklearn.neighbors import NearestNeighbors
 
-        self._n_samples = rows.shape[0]
+        self._rows, self._metric, self._params = rows, metric, metric_params or {}
         # of two exponents of Minkowski it would warn
-        p = None if "p" in (metric_params or {}) else 2
+        p = None if "p" in self._params else 2
         self._index = NearestNeighbors(
             algorithm="brute" if metric in NO_METRICS else "auto",
             metric=metric,
             p=p,
             metric_params=metric_params,
-            n_jobs=threads.n_threads,
         ).fit(rows)
 
     def search(self, rows, n_neighbors, threads, own=None):
         """The nearest of rows, as ``NeighborIndex`` has it."""
-        n_asked = n_neighbors if own is None else n_neighbors + 1
+        n = self._rows.shape[0]
         # a distance that is no product takes the longer, the longer its rows
         each = 1 if sparse.issparse(rows) else min(max(1, rows.shape[1] // 8), 16)
-        size, found = max(1, ELEMENTS_PER_SEARCH // (self._n_samples * each)), []
-        for b in gen_batches(rows.shape[0], size):
-            part = Found(*self._index.kneighbors(rows[b], n_asked))
-            found.append(part if own is None else besides_itself(part, own[b]))
-            threads.report(b.stop / rows.shape[0])
-        return Found(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+        size = max(1, ELEMENTS_PER_SEARCH // (n * each))
+        shape = rows.shape[0], n_neighbors
+        found = Found(np.empty(shape), np.empty(shape, np.intp))
+
+        def task(first, last):
+            # each thread has rows of its own
+            with openmp_alone():
+                for start in range(first, last, size):
+                    b = slice(start, min(start + size, last))
+                    itself = None if own is None else own[b]
+                    part = self._nearest(rows[b], n_neighbors, itself)
+                    found.distances[b], found.columns[b] = part
+
+        threads.run_ranges(task, shape[0], shape[0] * n * each)
+        return found
+
+    def _nearest(self, rows, n_neighbors, own):
+        n_more = SPARE if own is None else SPARE + 1
+        n_asked = min(self._rows.shape[0], n_neighbors + n_more)
+        found = Found(*self._index.kneighbors(rows, n_asked))
+        if own is not None:
+            found = besides_itself(found, own)
+        order = np.lexsort((found.columns, found.distances), axis=1)
+        D, columns = (np.take_along_axis(part, order, axis=1) for part in found)
+        if D.shape[1] > n_neighbors and n_asked < self._rows.shape[0]:
+            # there may be more at the distance of the last
+            tied = np.flatnonzero(D[:, n_neighbors - 1] == D[:, -1])
+            size = max(1, ELEMENTS_PER_BLOCK // self._rows.shape[0])
+            for some in (tied[i : i + size] for i in range(0, len(tied), size)):
+                all_of_them = self._distances(rows[some])
+                if own is not None:  # NaN comes last
+                    all_of_them[np.arange(len(some)), own[some]] = np.nan
+                nearest = nearest_in_matrix(all_of_them, n_neighbors, False)
+                D[some, :n_neighbors], columns[some, :n_neighbors] = nearest
+        return Found(D[:, :n_neighbors], columns[:, :n_neighbors])
+
+    def _distances(self, rows):
+        if self._metric == "euclidean":  # by differences, not by products
+            return cdist(rows, self._rows)
+        D = pairwise_distances(rows, self._rows, metric=self._metric, **self._params)
+        return D.astype(np.float64)
 
 
 class BlockIndex:

@@ -16,6 +16,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skdec import ExactTSNE, StudentTClustering
+from skdec.clustering import _spread
+from skdec.clustering._spread import within_spread
 from skdec.clustering._starts import Sample, _components
 from skdec.utils.duplicates import merge_rows
 from tests.clustering.common import BLOBS, TRUTH, distances_from_mean
@@ -268,6 +270,56 @@ def test_sparse_rows_far_from_zero_are_refused_where_distances_are_lost():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         StudentTClustering(3, bandwidth=1.0, init=X[1:4]).fit(sparse.csr_matrix(X))
+
+
+def test_a_constant_column_however_large_changes_no_bandwidth():
+    """Such as a time in nanoseconds."""
+    X, _ = make_blobs(300, 3, centers=3, random_state=1)
+    expected = StudentTClustering(3, random_state=0).fit(X)
+    for value in (1e3, 1.7e15, -1.7e18):
+        column = np.full((300, 1), value)
+        model = StudentTClustering(3, random_state=0).fit(np.hstack([column, X]))
+        assert_allclose(model.bandwidth_, expected.bandwidth_, rtol=0.02)
+        assert adjusted_rand_score(model.labels_, expected.labels_) == 1
+
+
+def test_the_gap_of_rows_is_looked_for_among_a_thousand(rng, monkeypatch):
+    """Rows that differ by nothing but rounding."""
+    rows = 1 + 1e-16 * rng.integers(0, 5, size=(3000, 2)).astype(float)
+    asked = []
+    distances = _spread.nearest_distances
+
+    def noted(X, *more):
+        asked.append(len(X))
+        return distances(X, *more)
+
+    monkeypatch.setattr(_spread, "nearest_distances", noted)
+    monkeypatch.setattr(_spread, "RESIDUAL_ROUNDING", 10.0)
+    spread = within_spread(rows, np.ones(3000), rows[:2])
+    assert asked == [1000]
+    assert np.isfinite(spread.distance)
+
+
+def test_sparse_rows_in_single_precision_have_the_starts_of_double():
+    """Beside a large column scikit-learn's products in single precision are noise."""
+    blobs, y = make_blobs(1000, 6, centers=10, random_state=0)
+    X = sparse.csr_matrix(np.column_stack([np.full(1000, 1e5), blobs]))
+    single = StudentTClustering(10, random_state=0).fit(X.astype(np.float32))
+    double = StudentTClustering(10, random_state=0).fit(X)
+    assert adjusted_rand_score(single.labels_, double.labels_) > 0.95
+    assert adjusted_rand_score(single.labels_, y) > 0.9
+
+
+def test_rare_rows_that_no_sample_has_are_clusters_of_their_own():
+    """Seven different rows, of which a sample has four."""
+    y = np.random.default_rng(0).integers(3, size=200_000)
+    y[:12] = np.repeat([3, 4, 5, 6], 3)
+    X = np.eye(50)[y]
+    with pytest.warns(ConvergenceWarning, match=r"\(\d\) in a sample of X") as told:
+        model = StudentTClustering(7, random_state=0).fit(X)
+    assert len(told) == 1
+    assert not model.start_kept_
+    assert len(np.unique(model.labels_)) == 7
 
 
 def cells(n_samples=600, n_genes=2000, k=5):

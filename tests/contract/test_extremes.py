@@ -385,3 +385,15 @@ def test_rows_far_from_zero():
     # refused by the error that tells of it, and no other
     with pytest.raises(ValueError, match="sparse rows must not be much farther"):
         far.fit(csr_matrix(X))
+
+
+def test_sparse_memberships_are_right_or_refused():
+    """Of rows far from zero products leave nothing of distances of 1."""
+    near = np.array([[1e3], [1e3 + 1]])
+    dense = skdec.soft_assignment(near, near)
+    stored = skdec.soft_assignment(csr_matrix(near), near)
+    assert_allclose(stored, dense, rtol=1e-6)
+    far = np.array([[1e8], [1e8 + 1]])
+    assert_allclose(skdec.soft_assignment(far, far), dense, rtol=1e-6)
+    with pytest.raises(ValueError, match="Z: sparse rows must not be much farther"):
+        skdec.soft_assignment(csr_matrix(far), far)

@@ -8,6 +8,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.metrics import pairwise_distances
 
 from skdec import ExactTSNE
+from skdec.tsne import _inverse
 from tests import naive
 from tests.tsne.common import DIGITS, IRIS, SHORT
 
@@ -82,3 +83,20 @@ def test_wrong_places_are_named():
         tsne.inverse_transform(np.zeros((1, 3)))
     with pytest.raises(ValueError, match="Y contains NaN"):
         tsne.inverse_transform([[np.nan, 0]])
+
+
+def test_places_are_taken_back_in_batches(monkeypatch):
+    tsne = ExactTSNE(perplexity=5, **SHORT).fit(IRIS)
+    expected = tsne.inverse_transform(tsne.embedding_)
+    monkeypatch.setattr("skdec.tsne._inverse.ELEMENTS_PER_BATCH", 400)
+    sizes = []
+    rows_of = _inverse.neighbour_rows
+
+    def noted(found, *more):
+        sizes.append(len(found.columns))
+        return rows_of(found, *more)
+
+    monkeypatch.setattr(_inverse, "neighbour_rows", noted)
+    assert_array_equal(tsne.inverse_transform(tsne.embedding_), expected)
+    assert max(sizes) < 10
+    assert sum(sizes) == len(IRIS)

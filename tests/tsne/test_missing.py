@@ -116,3 +116,12 @@ def test_rows_that_share_no_feature_are_named():
         tsne = ExactTSNE(metric="nan_euclidean", affinities=affinities, init="random")
         with pytest.raises(ValueError, match="missing values of X give NaN"):
             tsne.fit(apart)
+
+
+def test_missing_values_are_nan():
+    """Others would be numbers to the start and to the means of rows."""
+    rows = np.where(np.isnan(X), -999, X)
+    tsne = ExactTSNE(metric="nan_euclidean", metric_params={"missing_values": -999})
+    with pytest.raises(ValueError, match="missing values must be NaN"):
+        tsne.set_params(**SETTINGS).fit(rows)
+    tsne.set_params(metric_params={"missing_values": np.nan}).fit(X)

@@ -606,6 +606,50 @@ def test_neighbours_of_sparse_rows_that_products_cannot_tell_apart(rng, offset):
     assert_array_equal(found, nearest_of(np.array(D), 10))
 
 
+@pytest.mark.parametrize("stored", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("metric", ["manhattan", "chebyshev", "canberra"])
+def test_equal_distances_by_other_metrics_come_by_their_column(metric, stored, rng):
+    """Whole numbers, of which scikit-learn's search takes any that are as near."""
+    X = rng.integers(0, 4, size=(700, 20)).astype(float)
+    if metric != "manhattan" and stored is not np.asarray:
+        pytest.skip("there is none between sparse rows")
+    distances = SquaredDistances(stored(X[:200]), metric)
+    D = pairwise_distances(X[200:], X[:200], metric=metric)
+    expected = np.argsort(D, axis=1, kind="stable")[:, :7]
+    found = []
+    for n_threads, size in ((1, 500), (2, 500), (1, 1)):
+        with Threads(n_threads, hold_blas=True) as threads:
+            distances.nearest(7, threads)
+            new = distances.prepare(stored(X[200:]))
+            some = range(0, 500, size) if size > 1 else range(0, 500, 50)
+            found.append(
+                [distances.nearest(7, threads, new[i : i + size]) for i in some]
+            )
+    for whole in found[:2]:
+        assert_array_equal(whole[0].columns, expected)
+    for i, alone in zip(range(0, 500, 50), found[2], strict=True):
+        assert_array_equal(alone.columns[0], expected[i])
+    assert_array_equal(
+        found_by(X[:200], 9, metric=metric),
+        nearest_of(pairwise_distances(X[:200], metric=metric), 9),
+    )
+
+
+@pytest.mark.parametrize("n_features", [4, 20])
+def test_a_parameter_of_the_euclidean_distance_counts_over_neighbours_too(n_features):
+    X = np.random.default_rng(0).normal(size=(60, n_features))
+    settings = {"metric_params": {"squared": True}, "perplexity": 15, **SHORT}
+    exact = ExactTSNE(affinities="exact", precision="double", **settings).fit(X)
+    for rows in (X, sparse.csr_array(X)):
+        graph = ExactTSNE(affinities="neighbors", precision="double", **settings)
+        graph.set_params(perplexity=19.6).fit(rows)
+        assert graph.truncated_mass_ < 0.01
+    settings["perplexity"] = 19.6
+    exact = ExactTSNE(affinities="exact", precision="double", **settings).fit(X)
+    graph = ExactTSNE(affinities="neighbors", precision="double", **settings).fit(X)
+    assert_allclose(graph.kl_divergence_, exact.kl_divergence_, rtol=1e-3)
+
+
 @pytest.mark.parametrize("metric", ["function", "braycurtis"])
 def test_neighbours_by_what_is_no_metric(rng, metric):
     """Without the triangle inequality, which a tree takes for granted."""

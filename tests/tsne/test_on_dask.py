@@ -8,9 +8,15 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 
-from skdec import ExactTSNE, StudentTClustering
+from skdec import (
+    ExactTSNE,
+    StudentTClustering,
+    conditional_affinities,
+    joint_affinities,
+)
 from skdec.diagnostics import perplexity_table, reliability
 from skdec.kernels.types import Bandwidths
 from skdec.tsne import _blocked
@@ -353,6 +359,16 @@ def test_values_that_the_metric_takes_may_be_missing(local):
     far[:, 50] = np.inf  # not connected
     lazy = given.transform(da.from_array(far, chunks=(4, 80)))
     assert_array_equal(lazy.compute(), given.transform(far))
+
+
+def test_a_map_of_given_affinities_places_nothing_and_says_so_at_once(local):
+    P = joint_affinities(conditional_affinities(X[:150], perplexity=5))
+    settings = SHORT | {"init": "random", "affinities": "precomputed"}
+    tsne = ExactTSNE(**settings).fit(P)
+    with pytest.raises(TypeError, match="transform needs the training rows"):
+        tsne.transform(da.from_array(P, chunks=(50, 150)))
+    with pytest.raises(NotFittedError):
+        ExactTSNE().transform(da.from_array(X, chunks=(50, 64)))
 
 
 @pytest.mark.parametrize("chunks", [50, 20])

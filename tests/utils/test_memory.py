@@ -110,6 +110,16 @@ def test_memory_that_the_search_among_sparse_rows_takes(metric, n_copies, monkey
     assert 0.7 * needed < peak < needed + 12e6
 
 
+def test_a_start_that_is_there_takes_no_memory(monkeypatch):
+    X = np.random.default_rng(0).normal(size=(300, 2000))
+    tsne = ExactTSNE(affinities="neighbors", perplexity=5, warm_start=True, **SHORT)
+    asked = []
+    for _ in range(2):
+        needed, _ = asked_and_taken(tsne, X, monkeypatch)
+        asked.append(needed)
+    assert asked[1] < asked[0] - X.nbytes / 2  # without a copy for the components
+
+
 def test_memory_of_a_graph_of_neighbours(monkeypatch):
     X = np.random.default_rng(0).normal(size=(200, 3))
     graph = kneighbors_graph(X, 30, mode="distance")
