@@ -75,7 +75,7 @@ PARTS = {
         Part("clustering.memory", "clustering:memory", 2),
         Part("clustering.solver", "solver:solver", 1),
         Part("clustering.quality", "quality:quality", 15),
-        Part("clustering.forms", "quality:forms", 15),
+        Part("clustering.forms", "quality:forms", 4),
         Part("deep.digits", "deep:digits", 4, ("torch",)),
         Part("deep.mnist", "deep:mnist", 50, ("torch",)),
         Part("deep.mnist-augmented", "deep:mnist_augmented", 50, ("torch",)),
