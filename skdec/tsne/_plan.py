@@ -126,7 +126,9 @@ def make_plan(Y, kernel, quality):
     extent = (high - low).max()
     if extent < SMALL * kernel.width:
         quality = DOUBLE
-    room = max(ROOM * extent, 1e-6 * kernel.width)
+    # an axis without extent, such as that beside a map on a line, keeps none
+    least = 1e-6 * kernel.width
+    room = np.where(high > low, max(ROOM * extent, least), least)
     low, high = low - room, high + room
     (n_axes, n), best = Y.shape, None
     for tau in cuts(kernel, quality):  # the grids cost more and more

@@ -596,6 +596,15 @@ def test_a_map_that_no_grid_is_large_enough_for():
     assert way == "pairs"
 
 
+def test_a_grid_for_a_line_is_as_narrow_as_a_window():
+    """A map of one component lies in a plane of which it fills one axis alone."""
+    along = np.random.default_rng(0).uniform(-3000, 3000, 20_000)
+    line = np.array([0 * along, along])
+    mesh = make_plan(line, Kernel(STUDENT_T, 1.0), SINGLE).mesh
+    rows, columns = mesh.lattice.shape
+    assert columns < 40 < 1000 < rows
+
+
 def test_far_points_are_left_off_when_a_grid_for_them_costs_more():
     Y = disc(3000, 20)
     kernel = Kernel(STUDENT_T, np.float32(1))
