@@ -4,6 +4,7 @@
 shows the others as code.  Nothing here asks the network for anything.
 """
 
+import logging
 import os
 import re
 import sys
@@ -14,6 +15,8 @@ import matplotlib
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent)]
 matplotlib.use("Agg")
+# where this machine keeps what it compiles is nothing for the pages
+logging.getLogger("skdec").setLevel(logging.ERROR)
 
 import gallery  # noqa: E402
 

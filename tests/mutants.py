@@ -589,8 +589,8 @@ MUTANTS = [
         "functions/_clustering.py",
         (CLUSTERING,),
         another_bandwidth=(
-            "(scale_rows(Z, centers, 1.0), centers, dof, threads)\n    return",
-            "(scale_rows(Z, centers, 2.0), centers, dof, threads)\n    return",
+            "scale_rows(Z, centers, 1.0)\n    if sparse",
+            "scale_rows(Z, centers, 2.0)\n    if sparse",
         ),
     ),
     *mutants(

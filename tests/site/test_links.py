@@ -87,6 +87,12 @@ def anchors(text):
         yield heading.replace(" ", "-")
 
 
+def test_no_page_tells_of_the_machine_that_built_it(site):
+    """Where compiled code is kept is said on stderr, which examples show."""
+    for path in pages_of(site):
+        assert "skdec compiles what is used" not in path.read_text(encoding="utf-8")
+
+
 def test_links_of_the_markdown_files_lead_somewhere():
     files = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")]
     faults = []
