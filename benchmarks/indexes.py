@@ -135,6 +135,15 @@ SEARCHES = {
 }
 
 
+# What is told of a search.
+SEARCHED = (
+    Column("search"),
+    Column("rows", "", "{:,}"),
+    Column("time", "s", "{:.1f}"),
+    Column("recall", "", "{:.3f}"),
+)
+
+
 def recall(found, exact):
     """The share of the exact neighbours that are found; a row may find itself."""
     pairs = zip(found, exact, strict=True)
@@ -143,14 +152,8 @@ def recall(found, exact):
 
 def times(options):
     """Seconds to build an index and to search it for all rows, and the recall."""
-    columns = (
-        Column("search"),
-        Column("rows", "", "{:,}"),
-        Column("time", "s", "{:.1f}"),
-        Column("recall", "", "{:.3f}"),
-    )
     title = f"{K} neighbours of all rows, {options.threads} threads"
-    table = Table("times", title, columns)
+    table = Table("times", title, SEARCHED)
     for X in data(options):
         judged = np.random.default_rng(0).permutation(len(X))[:JUDGED]
         with Threads(options.threads, hold_blas=True) as pool:

@@ -5,7 +5,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from benchmarks.clock import timed
 from benchmarks.data import corpus
-from benchmarks.indexes import JUDGED, K, recall
+from benchmarks.indexes import JUDGED, SEARCHED, K, recall
 from benchmarks.tables import Column, Table
 from skdec import ExactTSNE
 from skdec.tsne._neighbors import build_index
@@ -55,14 +55,8 @@ SEARCHES = {
 
 def searches(options):
     """Seconds of the neighbours of all rows, and the recall."""
-    columns = (
-        Column("search"),
-        Column("rows", "", "{:,}"),
-        Column("time", "s", "{:.1f}"),
-        Column("recall", "", "{:.3f}"),
-    )
     title = f"{K} neighbours by cosine of TF-IDF rows, {options.threads} threads"
-    table = Table("searches", title, columns)
+    table = Table("searches", title, SEARCHED)
     for n in sizes(options):
         X, _ = corpus(n)
         judged, exact = np.random.default_rng(0).permutation(n)[:JUDGED], None

@@ -12,7 +12,7 @@ CANCELLATION = 1e-3
 
 # Differences of sparse rows have so many entries at a time, and each is as much work as
 # so many pairs.
-ENTRIES_AT_ONCE, PAIRS_PER_ENTRY = 2**20, 50
+ENTRIES_AT_ONCE, PAIRS_PER_DIFFERENCE = 2**20, 50
 
 # Rows whose products must not depend on how many there are come by so many at a time,
 # with so many others, whatever is left of these by other means: BLAS has loops of their

@@ -9,7 +9,7 @@ from skdec.kernels.neighbors import collect, products_by_lists
 from skdec.kernels.types import CSRGraph, read_only
 from skdec.tsne._exact_search import Found, index_dtype, least_collected, none_yet
 from skdec.tsne._products import (
-    PAIRS_PER_ENTRY,
+    PAIRS_PER_DIFFERENCE,
     of_products,
     settle_near,
     squared_norms,
@@ -64,7 +64,7 @@ class SparseIndex:
 
         threads.run_ranges(task, len(near), int(len(near) * each))
         doubtful = np.flatnonzero(near)
-        work = len(doubtful) * (each + PAIRS_PER_ENTRY * n * rows.nnz / len(near))
+        work = len(doubtful) * (each + PAIRS_PER_DIFFERENCE * n * rows.nnz / len(near))
         threads.run_ranges(again, len(doubtful), int(work))
         return found
 
