@@ -356,7 +356,8 @@ MUTANTS = [
         (GRID,),
         sign=("(-1) ** p * math.comb", "math.comb"),
         ways=("t * ways * signed", "t * signed"),
-        too_few=("beside_first * D**n", "beside_first * D ** (n + 1)"),
+        too_few=("beyond * (D / 4) ** n", "beyond * (D / 4) ** (n + 1)"),
+        slope=("-(dof + 3) / 2", "-(dof + 1) / 2"),
         charges=("products = c[b, None]", "products = np.ones((len(c[b]), 1))"),
         power=("-((dof + 1) / 2 + k - 1)", "-((dof + 1) / 2)"),
     ),
@@ -375,7 +376,8 @@ MUTANTS = [
             "strips = np.empty(bands.strips[-1])",
             "strips = np.empty(bands.strips[-1], quality.dtype)",
         ),
-        heaps_in_single=("rounding * heaps > MOST_LOST", "0 > MOST_LOST"),
+        heaps_in_single=("rounding * summed.heaps > MOST_LOST", "0 > MOST_LOST"),
+        promise=("elif self.promised is DOUBLE", "elif self.quality is DOUBLE"),
         level_in_single=("rounding * spread > MOST_ROUNDED", "0 > MOST_ROUNDED"),
     ),
     *mutants(
@@ -425,7 +427,7 @@ MUTANTS = [
         log_of_field=("np.log(out.value)", "out.value"),
         share_of_field=("out.forces[:] /= out.value", "pass"),
         off_kept=("log_phi[off], out.forces[:, off] =", "_, _ ="),
-        no_constant=("out.value[:] += constant", "pass"),
+        no_constant=("out.value[:] += prepared.constant", "pass"),
     ),
     *mutants(
         "kernels/neighbors.py",

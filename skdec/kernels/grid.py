@@ -8,7 +8,7 @@ their order.
 
 import numpy as np
 
-from skdec.kernels.jit import kernel, stage, summing_stage
+from skdec.kernels.jit import kernel, reduction, stage, summing_stage
 from skdec.kernels.lanes import add_patch, polynomials, sum_block, sum_patch
 from skdec.kernels.near_pairs import most_near, near_points, near_sums
 from skdec.kernels.similarity import (
@@ -137,9 +137,21 @@ def spread_bands(points, bands, mesh, window, start, stop, strips):
             add_window(strips, at, mesh, windows, points.charge[p])
 
 
+@reduction
+def cubes_of(row):
+    """Σ_k ρ_k³."""
+    total = 0.0
+    for k in range(len(row)):
+        total += row[k] * row[k] * row[k]
+    return total
+
+
 @kernel
-def add_strips(strips, bands, start, stop, grid):
-    """Slices of the grid, a row each: the strips added up in the order of the bands."""
+def add_strips(strips, bands, start, stop, grid, cubes):
+    """Slices of the grid, a row each: the strips added up in the order of the bands.
+
+    And the Σ ρ³ of each.
+    """
     width = grid.shape[1]
     for r in range(start, stop):
         fill(grid[r], 0)
@@ -149,6 +161,7 @@ def add_strips(strips, bands, start, stop, grid):
                 row, strip = grid[r], strips[first : first + width]
                 for k in range(width):
                     row[k] += strip[k]
+        cubes[r] = cubes_of(grid[r])
 
 
 @summing_stage

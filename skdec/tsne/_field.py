@@ -87,17 +87,17 @@ class GridField:
 
     def _read(self, V, threads):
         """Φ and −∇Φ at places V of (n_axes, n_new); infinite off the grid."""
-        plan, (points, _, nodes, constant) = self.plan, self.prepared
+        plan, prepared = self.plan, self.prepared
         out = Potential(np.empty(V.shape[1]), np.zeros(V.shape))
         threads.run_ranges(
             lambda start, stop: grid.field_rows(
-                V, points, plan.cells, plan.mesh.lattice, self.window, nodes, plan.near,
-                self.most, start, stop, out,
+                V, prepared.points, plan.cells, plan.mesh.lattice, self.window,
+                prepared.nodes, plan.near, self.most, start, stop, out,
             ),
             V.shape[1],
             V.shape[1] * (self.most + 1000),
         )  # fmt: skip
-        out.value[:] += constant
+        out.value[:] += prepared.constant
         everywhere, charges = np.arange(V.shape[1]), self.far_charges
         if len(charges) == 0:
             return out

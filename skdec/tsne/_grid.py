@@ -10,7 +10,6 @@ from scipy import fft
 from skdec.kernels import grid
 from skdec.kernels.near_pairs import REACH
 from skdec.kernels.types import Bands, Potential, SortedPoints
-from skdec.tsne import _series as series
 from skdec.tsne._plan import (
     NEAR_PAIR,
     NODE,
@@ -20,15 +19,21 @@ from skdec.tsne._plan import (
     spreading,
     transform,
 )
-from skdec.tsne._split import DOUBLE
+from skdec.tsne._series import potential, series_of
+from skdec.tsne._split import DOUBLE, SINGLE
+from skdec.utils.warn import warn
 
 # A plan is made anew after so many evaluations, or when so many points more than it
 # expects, or twice as many, are off its grid.
 LIFETIME, STRAYS = 10, 8
 
-# What heaps of points lose of their forces in single precision, beside all forces, and
-# what transforms do, may be so much of them: a third, and most of what is promised.
-MOST_LOST, MOST_ROUNDED = 2e-6, 3.5e-6
+# What heaps of points lose of their forces may be so much of all forces by an estimate,
+# and what transforms lose: of maps within it the worst had 4.4e-6 in single precision.
+MOST_LOST = {SINGLE: {2: 2e-6, 3: 7e-7}, DOUBLE: {2: 3e-13, 3: 3e-13}}
+MOST_ROUNDED = {SINGLE: 3.5e-6, DOUBLE: 7e-12}
+
+# Up to so many points pairs take over where double precision has too few digits.
+PAIRS_UP_TO = 20_000
 
 # How much more than one rounding of the nodes, and of what is read from them, that is
 # in the forces: measured.
@@ -51,6 +56,7 @@ class Summed(NamedTuple):
 
     potential: Potential
     level: float  # root mean square of Φ at the nodes, short of the constant
+    heaps: float  # root mean square of the charge within a node or two of a point
 
 
 class Prepared(NamedTuple):
@@ -60,6 +66,7 @@ class Prepared(NamedTuple):
     bands: Bands
     nodes: np.ndarray
     constant: float  # that Φ from the nodes is short of everywhere
+    cubes: float  # Σ ρ³ of the charges at the nodes
 
 
 def through(waves, F, periods):
@@ -84,26 +91,24 @@ def through(waves, F, periods):
     return waves
 
 
-def _loses_digits(placement, charges, summed):
+def _loses_digits(plan, charges, summed):
     """Whether forces lose too much by rounding.
 
     Their share ε/h √(Σ_i m_i²) / √(Σ_i ‖f_i‖²) is lost to heaps of points, about, where
-    m is the charge of a point's own cell, h the spacing of the nodes, and ε the
-    rounding of the grid: the forces among the points of a heap are small differences of
-    a potential m.  In place of m the level of the nodes tells what transforms lose, and
-    how Φ varies what is lost where it is read, in maps of points all over.
+    m is the charge within a node or two of a point, h the spacing of the nodes, and ε
+    the rounding of the grid: the forces among the points of a heap are small
+    differences of a potential m.  In place of m the level of the nodes tells what
+    transforms lose, and how Φ varies what is lost where it is read, in maps of points
+    all over.
     """
-    plan, cell = placement
     value, forces = summed.potential
-    near, n = cell >= 0, len(value)
-    of_cells = np.bincount(cell[near])
-    m = of_cells if charges is None else np.bincount(cell[near], charges[near])
-    heaps = math.sqrt((of_cells * np.square(m, dtype=np.float64)).sum() / n)
     spread = math.hypot(OF_NODES * summed.level, OF_VALUES * value.std())
-    force = np.linalg.norm(forces) / math.sqrt(n)
-    rounding = np.finfo(value.dtype).eps / 2 * plan.mesh.lattice.per_unit
-    return rounding * heaps > MOST_LOST * force or (
-        rounding * spread > MOST_ROUNDED * force
+    squares = np.square(forces).sum(axis=0)
+    force = math.sqrt(np.average(squares, weights=charges))
+    quality = plan.mesh.split.quality
+    rounding = np.finfo(quality.dtype).eps / 2 * plan.mesh.lattice.per_unit
+    return rounding * summed.heaps > MOST_LOST[quality][len(forces)] * force or (
+        rounding * spread > MOST_ROUNDED[quality] * force
     )
 
 
@@ -118,12 +123,16 @@ class GridSum:
         How exact the sum is.
     threads : Threads
         Where it runs.
+    promised : Quality or None
+        How exact it has to be, if less will do.
     """
 
-    def __init__(self, kernel, quality, threads):
+    def __init__(self, kernel, quality, threads, promised=None):
         self.kernel, self.quality, self.threads = kernel, quality, threads
+        self.promised = promised or quality
         self._plan, self._age = None, 0
         self._of, self._transform = None, None
+        self._told = False
 
     def plan(self, Y):
         """The placement of a map Y of (n_axes, n), of two axes or three.
@@ -151,21 +160,35 @@ class GridSum:
         """The potential of points Y of (n_axes, n), each with its charge c, or with 1.
 
         The point itself is one of the sum.  None where digits need a finer grid, which
-        would be too large.
+        would be too large, or pairs.
         """
-        n = series.n_terms(Y, self.kernel, self.quality)
-        if n is not None:
-            return series.potential(Y, charges, self.kernel, n, self.threads)
+        terms = series_of(Y, self.kernel, self.quality)
+        if terms is not None:
+            return potential(Y, charges, terms, self.threads)
         out = self._sum(Y, placement, charges)
         coarse = placement.plan.mesh.split.quality is not DOUBLE
-        if coarse and _loses_digits(placement, charges, out):
+        if coarse and _loses_digits(placement.plan, charges, out):
             # as long as one serves
             plan, self._age = make_plan(Y, self.kernel, DOUBLE), 0
             self._plan = plan
             if plan is None:
                 return None
             out = self._sum(Y, Placement(plan, self._cells(Y, plan)), charges)
+        elif self.promised is DOUBLE and _loses_digits(placement.plan, charges, out):
+            if Y.shape[1] <= PAIRS_UP_TO:
+                return None
+            self._tell()
         return out.potential
+
+    def _tell(self):
+        if not self._told:
+            warn(
+                "points in one place, or nearly, are so far from all others that the "
+                "grid may be right to less than the 1e-11 of the forces that double "
+                "precision promises; repulsion='pairs' is right to more",
+                RuntimeWarning,
+            )
+        self._told = True
 
     def _sum(self, Y, placement, charges):
         """That by the grid of a placement."""
@@ -174,8 +197,9 @@ class GridSum:
         Y = Y.astype(dtype, copy=False)  # one type for all: half as much to compile
         out = Potential(np.empty(Y.shape[1], dtype), np.empty(Y.shape, dtype))
         charges = np.empty(0, dtype) if charges is None else charges.astype(dtype)
-        points, bands, nodes, constant = self.prepared(Y, placement, charges)
-        window = spreading(plan.mesh.split.quality).polynomials
+        points, bands, nodes, constant, cubes = self.prepared(Y, placement, charges)
+        spread = spreading(plan.mesh.split.quality)
+        window = spread.polynomials
         self._run(
             lambda start, stop: grid.potential_bands(
                 points, bands, plan.cells, plan.mesh.lattice, window, nodes, plan.near,
@@ -186,15 +210,19 @@ class GridSum:
         )  # fmt: skip
         out.value[points.order] += dtype.type(constant)
         self._add_far(Y, charges, cell, points.order, out)
-        return Summed(out, float(np.linalg.norm(nodes)) / math.sqrt(nodes.size))
+        level = float(np.linalg.norm(nodes)) / math.sqrt(nodes.size)
+        total = charges.sum(dtype=np.float64) if len(charges) else Y.shape[1]
+        heaps = math.sqrt(max(cubes, 0) / spread.cubed ** len(Y) / total)
+        return Summed(out, level, heaps)
 
     def prepared(self, Y, placement, charges):
         """The points by cells, their bands, and F summed up at the nodes."""
         plan, cell = placement
         points = self._sorted(Y, charges, cell, plan)
         bands = self._bands(points, plan)
-        nodes, constant = self._convolved(self._spread(points, bands, plan), plan)
-        return Prepared(points, bands, nodes, constant)
+        nodes, cubes = self._spread(points, bands, plan)
+        nodes, constant = self._convolved(nodes, plan)
+        return Prepared(points, bands, nodes, constant, cubes)
 
     def _run(self, task, n_rows, cost):
         # what takes a nanosecond counts as one pair
@@ -248,7 +276,7 @@ class GridSum:
         return Bands(cells, points.edges[cells], strips, first)
 
     def _spread(self, points, bands, plan):
-        """The charges at the nodes."""
+        """The charges ρ at the nodes, and Σ ρ³."""
         mesh, quality = plan.mesh.lattice, plan.mesh.split.quality
         window = spreading(quality).polynomials
         # shares of many points: single precision would lose the small ones, always
@@ -262,13 +290,15 @@ class GridSum:
             POINT[mesh.n_axes] / 2 * len(points.order),
         )
         nodes = np.empty(mesh.shape, quality.dtype)
-        slices = nodes.reshape(len(nodes), -1)
+        slices, cubes = nodes.reshape(len(nodes), -1), np.empty(len(nodes))
         self._run(
-            lambda start, stop: grid.add_strips(strips, bands, start, stop, slices),
+            lambda start, stop: grid.add_strips(
+                strips, bands, start, stop, slices, cubes
+            ),
             len(slices),
             nodes.size,
         )
-        return nodes
+        return nodes, float(cubes.sum())
 
     def _convolved(self, nodes, plan):
         """What is at the nodes, convolved with F and made ready for φ; and a constant.

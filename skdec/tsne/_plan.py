@@ -11,7 +11,6 @@ from skdec.kernels import grid
 from skdec.kernels.near_pairs import REACH
 from skdec.kernels.types import GAUSSIAN, STUDENT_T, Lattice
 from skdec.tsne._split import (
-    DOUBLE,
     LARGEST_DOF,
     LEAST_DOF,
     Split,
@@ -31,10 +30,6 @@ NEAR_PAIR, NODE, POINT = {2: 0.7, 3: 1.2}, {2: 10.0, 3: 16.0}, {2: 150.0, 3: 900
 
 # A plan leaves the map so much room on every side, in units of its extent.
 ROOM = 0.04
-
-# Up to this extent, in widths of the kernel, forces are differences of potentials that
-# are nearly equal, and the grid has to be the better one.
-SMALL = 2.0
 
 # The largest share of points that may lie off the grid, because they are far from the
 # rest, and the τ at which the size of a grid without them is judged.
@@ -124,8 +119,6 @@ def make_plan(Y, kernel, quality):
     """
     low, high, n_far = core(Y.astype(np.float64), kernel, quality)
     extent = (high - low).max()
-    if extent < SMALL * kernel.width:
-        quality = DOUBLE
     # an axis without extent, such as that beside a map on a line, keeps none
     least = 1e-6 * kernel.width
     room = np.where(high > low, max(ROOM * extent, least), least)

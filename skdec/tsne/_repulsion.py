@@ -57,7 +57,9 @@ class GridRepulsion:
     def __init__(self, kernel, joint, dtype, threads, *, always, weights=None):
         # of a row far out in the map little is left beside the point itself
         single = joint and dtype == np.float32
-        self.sum = GridSum(kernel, SINGLE if single else DOUBLE, threads)
+        self.promised = SINGLE if dtype == np.float32 else DOUBLE
+        quality = SINGLE if single else DOUBLE
+        self.sum = GridSum(kernel, quality, threads, self.promised)
         self.joint, self.always, self.weights = joint, always, weights
 
     def __call__(self, Y, fused=False):
@@ -97,14 +99,17 @@ class GridRepulsion:
         if not Z.min() > least * sums.value.max():
             return None
         charges = 1 / Z if weights is None else weights / Z
-        forces = (sums.forces / Z + self.sum.at(plane, placement, charges).forces) / 2
+        charged = self.sum.at(plane, placement, charges)
+        if charged is None:
+            return None
+        forces = (sums.forces / Z + charged.forces) / 2
         return Repulsion(forces[-len(Y) :].astype(Y.dtype), np.log(Z))
 
     def _in_double(self, Y, fused):
         """By a grid in double precision from now on, or None where that is one."""
         if self.sum.quality is DOUBLE:
             return None
-        self.sum = GridSum(self.sum.kernel, DOUBLE, self.sum.threads)
+        self.sum = GridSum(self.sum.kernel, DOUBLE, self.sum.threads, self.promised)
         return self(Y, fused)
 
 

@@ -69,7 +69,7 @@ class Quality:
         return DEGREES[self.dtype]
 
 
-SINGLE = Quality(14.0, 1.25, 24, 5, 3, np.dtype(np.float32))
+SINGLE = Quality(14.0, 1.25, 24, 5, 9, np.dtype(np.float32))
 DOUBLE = Quality(34.0, 1.5, 96, 7, 12, np.dtype(np.float64))
 
 
@@ -207,6 +207,11 @@ class Spreading:
     def slope_at(self, t):
         """dφ/dt."""
         return -self.beta * 4 * t / self.n_nodes**2 / self._root(t) * self.at(t)
+
+    @property
+    def cubed(self):
+        """∫ φ(t)³ dt."""
+        return float(self._weights @ self.at(self._t) ** 2)
 
     def transform(self, k):
         """∫ φ(t) cos(kt) dt, k in units of a node."""

@@ -177,8 +177,9 @@ def test_spreading(rng, dtype, n_axes):
         grid.spread_bands(points, bands, mesh, window, band, band + 1, strips)
     found = np.full(mesh.shape, np.nan, dtype)
     slices = found.reshape(len(found), -1)
-    grid.add_strips(strips, bands, 0, 7, slices)
-    grid.add_strips(strips, bands, 7, len(found), slices)
+    cubes = np.empty(len(found))
+    grid.add_strips(strips, bands, 0, 7, slices, cubes)
+    grid.add_strips(strips, bands, 7, len(found), slices, cubes)
     expected = np.zeros(found.shape)
     for i in range(30):
         nodes, windows = windows_at(Y[:, i], window.values)

@@ -14,7 +14,7 @@ from skdec.tsne._grid import LIFETIME, GridSum
 from skdec.tsne._objective import EmbeddingObjective
 from skdec.tsne._plan import has_grid, make_plan
 from skdec.tsne._repulsion import GridRepulsion
-from skdec.tsne._series import n_terms
+from skdec.tsne._series import series_of
 from skdec.tsne._split import DOUBLE, SINGLE, Split, Spreading, in_powers, levelled
 from skdec.utils.threads import Threads
 from tests import naive
@@ -71,6 +71,12 @@ def maps_in_space():
     yield "one heap", np.concatenate(heap, axis=1)
     tight = ball(N * 9 // 10, 0.03), ball(N // 10, 20, seed=1)
     yield "tight heap", np.concatenate(tight, axis=1)
+    # of a heap on the edges of eight cells each has an eighth
+    halo = ball(N * 19 // 20, 0.1), ball(N // 20, 2, seed=1)
+    yield "halo", np.concatenate(halo, axis=1)
+    centers = ball(10, 4, seed=5)
+    tight = [ball(N // 10, 0.1, seed) + c[:, None] for seed, c in enumerate(centers.T)]
+    yield "tight clusters", np.concatenate(tight, axis=1)
     yield "outliers", np.concatenate([ball(N - 4, 8), ball(4, 800, seed=1)], axis=1)
     centers = ball(10, 25, seed=1)
     clusters = [ball(N // 10, 1, seed) + c[:, None] for seed, c in enumerate(centers.T)]
@@ -133,6 +139,39 @@ def test_pair_sums_are_those_of_the_formulas():
                 force += naive.weight_2g(D, dof, name) * s * (Y[:, i] - Y[:, j])
             assert_allclose(value[i], total)
             assert_allclose(forces[:, i], force, atol=1e-12)
+
+
+def test_equal_points_far_from_all_others_are_a_matter_of_pairs(monkeypatch):
+    heap = np.concatenate([np.zeros((2, N * 9 // 10)), disc(N // 10, 1000)], axis=1)
+    P = sparse.csr_array(sparse.random(N, N, 0.01, random_state=0))
+    P = from_graph(P + P.T, np.float64)
+    for kernel, joint in ((1.0, True), (2.0, True), (1.0, False)):
+        kernel = Kernel(STUDENT_T, kernel)
+        with Threads(1) as threads:
+            pairs = EmbeddingObjective(P, kernel, joint, threads, repulsion="pairs")
+            grid = EmbeddingObjective(P, kernel, joint, threads, repulsion="grid")
+            expected, found = pairs.gradient(heap)[0], grid.gradient(heap)[0]
+            assert grid.repulsion == "pairs"
+            assert_array_equal(found, expected)
+            grid.gradient(disc(N, 40))
+            assert grid.repulsion == "grid"
+    monkeypatch.setattr("skdec.tsne._grid.PAIRS_UP_TO", N - 1)
+    with Threads(1) as threads:
+        repulsion = GridRepulsion(kernel, True, np.float64, threads, always=True)
+        with pytest.warns(RuntimeWarning, match="less than the 1e-11"):
+            assert repulsion(heap) is not None
+        assert repulsion(heap) is not None  # told once
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("joint", [True, False])
+def test_only_double_precision_promises_its_digits(joint, dtype):
+    heap = np.concatenate([np.zeros((2, N * 9 // 10)), disc(N // 10, 1000)], axis=1)
+    with Threads(1) as threads:
+        repulsion = GridRepulsion(
+            Kernel(STUDENT_T, dtype(1)), joint, dtype, threads, always=True
+        )
+        assert (repulsion(heap.astype(dtype)) is None) == (dtype == np.float64)
 
 
 @pytest.mark.parametrize(("name", "Y"), named([*maps(), *maps_in_space()]))
@@ -225,7 +264,7 @@ def test_maps_as_small_as_one_likes(shape, kernel, width):
 def test_a_map_as_wide_as_one_likes_has_no_series():
     for width in (1e3, 1e30, 1e140):
         Y = np.array([[0.0, width], [0.0, 0.0]])
-        assert n_terms(Y, Kernel(STUDENT_T, 1.0), DOUBLE) is None
+        assert series_of(Y, Kernel(STUDENT_T, 1.0), DOUBLE) is None
 
 
 def test_both_near_pairs_and_none():
