@@ -70,7 +70,7 @@ def is_measured(entry, options):
     """Whether an entry is whole, of these options and of the package as it is."""
     return (
         entry is not None
-        and not (entry.transcribed or entry.ended)
+        and not entry.ended
         # where a file of rows lay is no matter
         and entry.options | {"mnist": None} == options | {"mnist": None}
         and entry.revision is not None
@@ -106,8 +106,7 @@ def listing(parts, entries):
     """The parts, a line each."""
     for part in parts:
         entry = entries.get(part.name)
-        kind = "transcribed" if entry and entry.transcribed else "measured"
-        state = f"{kind} {entry.measured}" if entry else "not yet measured"
+        state = f"measured {entry.measured}" if entry else "not yet measured"
         missing = f"; needs {', '.join(part.missing)}" if part.missing else ""
         yield f"{part.name:24} about {part.minutes:4g} min  {state}{missing}"
     yield f"all together about {sum(part.minutes for part in parts):g} minutes"

@@ -81,7 +81,6 @@ def of_part(part, table, entry):
 
 def conditions(part, entry):
     """When, where and by which command something was measured."""
-    what = "Recorded" if entry.transcribed else "Measured"
     machine = f"{entry.machine['cores']} cores of an {entry.machine['cpu']}"
     group = part.partition(".")[0]
     packages = [
@@ -90,14 +89,13 @@ def conditions(part, entry):
         if name in entry.versions
     ]
     words = [
-        f"{what} {entry.measured} on {machine}",
+        f"Measured {entry.measured} on {machine}",
         f"{entry.threads} thread{'s' if entry.threads != 1 else ''}",
         f"Python {entry.versions['python']}",
         *packages,
     ]
-    earlier = "; by an earlier form of the command" if entry.transcribed else ""
     ended = f"; incomplete: {entry.ended}" if entry.ended else ""
-    return f"*{', '.join(words)}: `{entry.command}`{earlier}{ended}.*"
+    return f"*{', '.join(words)}: `{entry.command}`{ended}.*"
 
 
 def stale(entries):

@@ -27,8 +27,6 @@ class Entry:
     """One part as it was measured.
 
     ``ended`` is empty of a part that ran to its end, else what ended it.
-    ``transcribed`` are tables that an earlier form of the benchmark printed;
-    ``measured`` is then the day on which they were recorded.
     """
 
     measured: str
@@ -41,7 +39,6 @@ class Entry:
     revision: str | None = None
     seconds: float | None = None
     ended: str = ""
-    transcribed: bool = False
 
     def table(self, name):
         """The table of that name."""

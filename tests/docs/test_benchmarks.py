@@ -263,11 +263,11 @@ def test_a_run_is_resumed(fake_parts, monkeypatch, tmp_path):
     assert len(ran) == 1
     called(monkeypatch, path, "--resume", "--threads", "1")
     assert [name for name, _, _ in ran[1:]] == ["one", "two"]
-    # what was transcribed, or measured of another package, is measured anew
+    # what ended early, or was measured of another package, is measured anew
     entry = results.read(path)["a.one"]
     given = entry.options
     assert command.is_measured(entry, given)
-    for change in ({"transcribed": True}, {"revision": "old"}, {"revision": None}):
+    for change in ({"ended": "by its limit"}, {"revision": "old"}, {"revision": None}):
         other = results.Entry.from_record(entry.record() | change)
         assert not command.is_measured(other, given)
 
