@@ -327,7 +327,7 @@ def test_one_part_as_it_is():
 
 
 def asv_classes():
-    for name in ("tsne", "clustering"):
+    for name in ("tsne", "clustering", "fits"):
         module = importlib.import_module(f"benchmarks.asv.{name}")
         for found in vars(module).values():
             local = inspect.isclass(found) and found.__module__ == module.__name__
@@ -343,7 +343,7 @@ def timings(suite):
 @pytest.mark.parametrize("suite", asv_classes(), ids=lambda suite: suite.__name__)
 def test_the_asv_suite_runs(suite):
     assert len(suite.params) == len(suite.param_names)
-    few = {"n": 300, "threads": 1, "dtype": "float32"}
+    few = {"n": 300, "threads": 1, "dtype": "float32", "rows": "digits"}
     values = [few[name] for name in suite.param_names]
     found = suite()
     found.setup(*values)
