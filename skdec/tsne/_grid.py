@@ -103,8 +103,11 @@ def _loses_digits(plan, charges, summed):
     """
     value, forces = summed.potential
     spread = math.hypot(OF_NODES * summed.level, OF_VALUES * value.std())
-    squares = np.square(forces).sum(axis=0)
-    force = math.sqrt(np.average(squares, weights=charges))
+    if charges is None:
+        force = np.linalg.norm(forces) / math.sqrt(len(value))
+    else:
+        squares = np.square(forces).sum(axis=0)
+        force = math.sqrt(np.average(squares, weights=charges))
     quality = plan.mesh.split.quality
     rounding = np.finfo(quality.dtype).eps / 2 * plan.mesh.lattice.per_unit
     return rounding * summed.heaps > MOST_LOST[quality][len(forces)] * force or (
