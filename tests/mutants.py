@@ -376,8 +376,12 @@ MUTANTS = [
             "strips = np.empty(bands.strips[-1])",
             "strips = np.empty(bands.strips[-1], quality.dtype)",
         ),
-        heaps_in_single=("rounding * summed.heaps > MOST_LOST", "0 > MOST_LOST"),
         promise=("elif self.promised is DOUBLE", "elif self.quality is DOUBLE"),
+    ),
+    *mutants(
+        "tsne/_rounding.py",
+        (GRID,),
+        heaps_in_single=("rounding * summed.heaps > MOST_LOST", "0 > MOST_LOST"),
         level_in_single=("rounding * spread > MOST_ROUNDED", "0 > MOST_ROUNDED"),
     ),
     *mutants(

@@ -19,25 +19,17 @@ from skdec.tsne._plan import (
     spreading,
     transform,
 )
+from skdec.tsne._rounding import Summed, loses_digits
 from skdec.tsne._series import potential, series_of
-from skdec.tsne._split import DOUBLE, SINGLE
+from skdec.tsne._split import DOUBLE
 from skdec.utils.warn import warn
 
 # A plan is made anew after so many evaluations, or when so many points more than it
 # expects, or twice as many, are off its grid.
 LIFETIME, STRAYS = 10, 8
 
-# What heaps of points lose of their forces may be so much of all forces by an estimate,
-# and what transforms lose: of maps within it the worst had 4.4e-6 in single precision.
-MOST_LOST = {SINGLE: {2: 2e-6, 3: 7e-7}, DOUBLE: {2: 3e-13, 3: 3e-13}}
-MOST_ROUNDED = {SINGLE: 3.5e-6, DOUBLE: 7e-12}
-
 # Up to so many points pairs take over where double precision has too few digits.
 PAIRS_UP_TO = 20_000
-
-# How much more than one rounding of the nodes, and of what is read from them, that is
-# in the forces: measured.
-OF_NODES, OF_VALUES = 6.0, 0.37
 
 # Bands that threads share, the nodes that are transformed at a time, and the fewest
 # frequencies of the last axis: so many lie beside each other in a line of the cache.
@@ -49,14 +41,6 @@ class Placement(NamedTuple):
 
     plan: Plan
     cell: np.ndarray
-
-
-class Summed(NamedTuple):
-    """A potential, and how large what it was read from is."""
-
-    potential: Potential
-    level: float  # root mean square of Φ at the nodes, short of the constant
-    heaps: float  # root mean square of the charge within a node or two of a point
 
 
 class Prepared(NamedTuple):
@@ -89,30 +73,6 @@ def through(waves, F, periods):
         waves = fft.ifft(waves, axis=axis, overwrite_x=True)
         waves = waves[(slice(None),) * axis + (slice(shape[axis]),)]
     return waves
-
-
-def _loses_digits(plan, charges, summed):
-    """Whether forces lose too much by rounding.
-
-    Their share ε/h √(Σ_i m_i²) / √(Σ_i ‖f_i‖²) is lost to heaps of points, about, where
-    m is the charge within a node or two of a point, h the spacing of the nodes, and ε
-    the rounding of the grid: the forces among the points of a heap are small
-    differences of a potential m.  In place of m the level of the nodes tells what
-    transforms lose, and how Φ varies what is lost where it is read, in maps of points
-    all over.
-    """
-    value, forces = summed.potential
-    spread = math.hypot(OF_NODES * summed.level, OF_VALUES * value.std())
-    if charges is None:
-        force = np.linalg.norm(forces) / math.sqrt(len(value))
-    else:
-        squares = np.square(forces).sum(axis=0)
-        force = math.sqrt(np.average(squares, weights=charges))
-    quality = plan.mesh.split.quality
-    rounding = np.finfo(quality.dtype).eps / 2 * plan.mesh.lattice.per_unit
-    return rounding * summed.heaps > MOST_LOST[quality][len(forces)] * force or (
-        rounding * spread > MOST_ROUNDED[quality] * force
-    )
 
 
 class GridSum:
@@ -170,14 +130,14 @@ class GridSum:
             return potential(Y, charges, terms, self.threads)
         out = self._sum(Y, placement, charges)
         coarse = placement.plan.mesh.split.quality is not DOUBLE
-        if coarse and _loses_digits(placement.plan, charges, out):
+        if coarse and loses_digits(placement.plan, charges, out):
             # as long as one serves
             plan, self._age = make_plan(Y, self.kernel, DOUBLE), 0
             self._plan = plan
             if plan is None:
                 return None
             out = self._sum(Y, Placement(plan, self._cells(Y, plan)), charges)
-        elif self.promised is DOUBLE and _loses_digits(placement.plan, charges, out):
+        elif self.promised is DOUBLE and loses_digits(placement.plan, charges, out):
             if Y.shape[1] <= PAIRS_UP_TO:
                 return None
             self._tell()
