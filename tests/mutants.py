@@ -295,6 +295,7 @@ MUTANTS = [
     *mutants(
         "kernels/grid.py",
         (GRID,),
+        squares=("row[k] * row[k] * row[k]", "row[k] * row[k]"),
         row_of_the_column=("(Y[1, i] - cells.y)", "(Y[1, i] - cells.x)"),
         layer_of_the_row=("(Y[2, i] - cells.z)", "(Y[1, i] - cells.z)"),
         outside_is_inside=("0 <= row < cells.n_rows", "row < cells.n_rows"),
@@ -376,6 +377,7 @@ MUTANTS = [
             "strips = np.empty(bands.strips[-1])",
             "strips = np.empty(bands.strips[-1], quality.dtype)",
         ),
+        heaps_of_one_axis=("spread.cubed ** len(Y)", "spread.cubed"),
         promise=("elif self.promised is DOUBLE", "elif self.quality is DOUBLE"),
     ),
     *mutants(

@@ -186,6 +186,8 @@ def test_spreading(rng, dtype, n_axes):
         expected[nodes] += charges[i] * reduce(np.multiply.outer, windows)
     scale = np.abs(expected).max()
     assert_allclose(found, expected, atol=10 * RTOL[dtype] * scale)
+    of_slices = (expected**3).reshape(len(found), -1).sum(axis=1)
+    assert_allclose(cubes, of_slices, atol=100 * RTOL[dtype] * scale**3)
 
 
 def student_near(dtype):

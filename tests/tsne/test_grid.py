@@ -141,6 +141,18 @@ def test_pair_sums_are_those_of_the_formulas():
             assert_allclose(forces[:, i], force, atol=1e-12)
 
 
+@pytest.mark.parametrize("shape", [disc, ball])
+def test_the_charge_around_a_point_is_the_same_wherever_it_lies(shape):
+    n = N * 9 // 10
+    expected = np.sqrt(n * n**2 / N)  # of the others there is nearly none
+    for place in np.linspace(0, 0.5, 7):
+        heap = np.full((3 if shape is ball else 2, n), place)
+        Y = np.concatenate([heap, shape(N - n, 40)], axis=1).astype(np.float32)
+        with Threads(1) as threads:
+            sums = GridSum(Kernel(STUDENT_T, np.float32(1)), SINGLE, threads)
+            assert_allclose(sums._sum(Y, sums.plan(Y), None).heaps, expected, rtol=0.02)
+
+
 def test_equal_points_far_from_all_others_are_a_matter_of_pairs(monkeypatch):
     heap = np.concatenate([np.zeros((2, N * 9 // 10)), disc(N // 10, 1000)], axis=1)
     P = sparse.csr_array(sparse.random(N, N, 0.01, random_state=0))
