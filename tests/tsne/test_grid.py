@@ -344,6 +344,23 @@ def test_the_same_for_every_number_of_threads_and_order(shape, radius):
     assert off(shuffled.forces, one.forces[:, order]) < ROUNDING
 
 
+@pytest.mark.parametrize("shape", [disc, ball])
+@pytest.mark.parametrize("radius", [1e-4, 0.2])
+def test_a_series_is_the_same_for_every_number_of_threads(shape, radius):
+    Y = shape(20_000, radius).astype(np.float32)  # of several blocks
+    one, two, three = (grid_sum(Y, n_jobs=n_jobs)[0] for n_jobs in (1, 2, 3))
+    for other in (two, three):
+        assert_array_equal(other.value, one.value)
+        assert_array_equal(other.forces, one.forces)
+
+
+@pytest.mark.parametrize(("quality", "width"), [(SINGLE, 0.7), (DOUBLE, 0.4)])
+def test_how_wide_a_map_may_be_for_a_series(quality, width):
+    kernel = Kernel(STUDENT_T, 1.0)
+    assert series_of(disc(N, width / 2), kernel, quality) is not None
+    assert series_of(disc(N, 0.8 * width), kernel, quality) is None
+
+
 def objectives(Y, name, dof, joint, dtype, threads):
     """By pairs in double precision, and by a grid."""
     n = Y.shape[1]
