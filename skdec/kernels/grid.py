@@ -10,7 +10,7 @@ import numpy as np
 
 from skdec.kernels.jit import kernel, reduction, stage, summing_stage
 from skdec.kernels.lanes import add_patch, polynomials, sum_block, sum_patch
-from skdec.kernels.near_pairs import most_near, near_points, near_sums
+from skdec.kernels.near_pairs import near_points, near_sums
 from skdec.kernels.similarity import (
     fill,
     similarities,
@@ -165,17 +165,18 @@ def add_strips(strips, bands, start, stop, grid, cubes):
 
 
 @summing_stage
-def put_near(place, i, found, m, near, out):
-    """The share of Φ and −∇Φ at a place that the first m of a list of points have."""
+def add_pairs(place, i, found, m, near, out):
+    """Add what Φ and −∇Φ at a place have from the first m of a list of points."""
     number = found.dtype.type
     if len(place) == 2:
         total, force = near_sums((number(place[0]), number(place[1])), found, m, near)
     else:
         here = number(place[0]), number(place[1]), number(place[2])
         total, force = near_sums(here, found, m, near)
-        out.forces[2, i] = number(2) * force[2]
-    out.value[i] = total
-    out.forces[0, i], out.forces[1, i] = number(2) * force[0], number(2) * force[1]
+        out.forces[2, i] += number(2) * force[2]
+    out.value[i] += total
+    out.forces[0, i] += number(2) * force[0]
+    out.forces[1, i] += number(2) * force[1]
 
 
 @summing_stage
@@ -200,38 +201,38 @@ def add_far(place, i, mesh, window, windows, slopes, nodes, out):
 
 
 @kernel
-def potential_bands(points, bands, cells, mesh, window, nodes, near, start, stop, out):
-    """Φ and −∇Φ at every point; without near pairs if τ is 0."""
+def potential_bands(
+    points, bands, cells, mesh, window, nodes, near, most, start, stop, out
+):
+    """Φ and −∇Φ of every point, added to ``out``; without near pairs if τ is 0.
+
+    ``nodes`` are in one line.  ``most`` is what ``most_near`` finds, 0 if there are no
+    near pairs.
+    """
     windows, slopes = rooms(window, points.positions), rooms(window, points.positions)
-    paired, line = near.tau > 0, nodes.reshape(-1)
-    most = most_near(points.edges, cells) if paired else 0
     found = np.empty((len(points.positions) + 1, most), nodes.dtype)
     for c in range(bands.cells[start], bands.cells[stop]):
         first, last = points.edges[c], points.edges[c + 1]
         if first == last:
             continue
-        m = near_points(points, cells, c, found) if paired else 0
+        m = near_points(points, cells, c, found) if near.tau > 0 else 0
         # not both of one point after the other: the processor works at several points
         # at a time as long as what it does at each is short
         for p in range(first, last):
-            put_near(
+            add_pairs(
                 place_at(points.positions, p), points.order[p], found, m, near, out
             )
         for p in range(first, last):
             add_far(
                 place_at(points.positions, p), points.order[p], mesh, window, windows,
-                slopes, line, out,
+                slopes, nodes, out,
             )  # fmt: skip
 
 
 @kernel
 def field_rows(V, points, cells, mesh, window, nodes, near, most, start, stop, out):
-    """Φ and −∇Φ at any places V of (n_axes, n); infinite beyond the cells.
-
-    ``most`` is what ``most_near`` finds, 0 if there are no near pairs.
-    """
+    """The same at any places V of (n_axes, n); infinite beyond the cells."""
     windows, slopes = rooms(window, points.positions), rooms(window, points.positions)
-    paired, line = near.tau > 0, nodes.reshape(-1)
     found = np.empty((len(points.positions) + 1, most), nodes.dtype)
     cell = np.empty(V.shape[1], np.int32)
     cell_rows(V, cells, start, stop, cell)
@@ -239,17 +240,29 @@ def field_rows(V, points, cells, mesh, window, nodes, near, most, start, stop, o
         if cell[i] < 0:
             out.value[i] = np.inf
             continue
-        m = near_points(points, cells, cell[i], found) if paired else 0
+        m = near_points(points, cells, cell[i], found) if near.tau > 0 else 0
         place = place_in(V, i, points.positions)
-        put_near(place, i, found, m, near, out)
-        add_far(place, i, mesh, window, windows, slopes, line, out)
+        add_pairs(place, i, found, m, near, out)
+        add_far(place, i, mesh, window, windows, slopes, nodes, out)
 
 
 @kernel
-def add_rows(Y, targets, others, charges, kernel, start, stop, out):
-    """Φ and −∇Φ = Σ_j c_j 2g_ij s_ij (y_i − y_j) of given others, added to targets'."""
+def add_cauchy_rows(Y, positions, targets, others, near, start, stop, out):
+    """Φ and −∇Φ of ν = 1 from given others, added to targets'.
+
+    ``others`` are coordinates and, last, charges; ``near`` is a ``Cauchy``.
+    """
+    for t in range(start, stop):
+        place = place_in(Y, targets[t], positions)
+        add_pairs(place, targets[t], others, others.shape[1], near, out)
+
+
+@kernel
+def add_rows(Y, targets, others, kernel, start, stop, out):
+    """The same of any similarity, −∇Φ = Σ_j c_j 2g_ij s_ij (y_i − y_j)."""
     buffer = np.zeros((5, others.shape[1]), Y.dtype)
     D, T, S, G, near = buffer[0], buffer[1], buffer[2], buffer[3], buffer[4]
+    charges = others[len(Y)]
     for t in range(start, stop):
         i = targets[t]
         squared_distances(Y[:, i].copy(), others, D)

@@ -10,12 +10,13 @@ knows when it compiles.
 
 import math
 
+import numpy as np
 from numba import config
 from numba.extending import overload
 
 from skdec.kernels.elementary import LOG_2, power_of_two
-from skdec.kernels.jit import SUM, kernel, reduction, stage
-from skdec.kernels.types import CauchyNear, StudentNear
+from skdec.kernels.jit import SUM, reduction, stage
+from skdec.kernels.types import Cauchy, CauchyNear, StudentNear
 
 # Terms of the polynomial of N, for any ν but 1, in single and in double precision.
 TERMS, DOUBLE_TERMS = 11, 26
@@ -26,6 +27,12 @@ REACH = 2
 # Lists of near points end with so many at a time, some without a charge: LLVM's loops
 # take as many at once, and the others one by one.
 AT_ONCE = 32
+
+
+def whole_cauchy_term(D, near, like):
+    """s = 1/u and −ds/dD = 1/u², u = 1 + D, for ν = 1."""
+    s = like.dtype.type(1) / (like.dtype.type(1) + D)
+    return s, s * s
 
 
 def cauchy_term(D, near, like):
@@ -73,7 +80,11 @@ def student_term(D, near, like):
     )
 
 
-NEAR_TERM = {CauchyNear: cauchy_term, StudentNear: student_term}
+NEAR_TERM = {
+    Cauchy: whole_cauchy_term,
+    CauchyNear: cauchy_term,
+    StudentNear: student_term,
+}
 
 
 def near_term(D, near, like):
@@ -131,7 +142,9 @@ def copy_points(positions, charge, first, last, found, n):
 @stage
 def near_points(points, cells, cell, found):
     """Copy the points of the cells around one; how many, with those without charge."""
-    n, column, line = 0, cell % cells.n_columns, cell // cells.n_columns
+    # of a literal 0 numba would compile what n is handed to twice
+    n = np.int64(0)
+    column, line = cell % cells.n_columns, cell // cells.n_columns
     row, layer = line % cells.n_rows, line // cells.n_rows
     left, right = max(column - REACH, 0), min(column + REACH + 1, cells.n_columns)
     low, high = max(row - REACH, 0), min(row + REACH + 1, cells.n_rows)
@@ -150,13 +163,12 @@ def near_points(points, cells, cell, found):
     return n
 
 
-@kernel
 def most_near(edges, cells):
     """A number of points that no surroundings of a cell exceed."""
-    most, width = 0, 2 * REACH + 1
-    for line in range(cells.n_rows * cells.n_layers):
-        first = line * cells.n_columns
-        for c in range(first, first + cells.n_columns):
-            last = min(c + width, first + cells.n_columns)
-            most = max(most, edges[last] - edges[c])
-    return min(width ** (cells.n_axes - 1) * most, edges[len(edges) - 1]) + AT_ONCE
+    width = 2 * REACH + 1
+    first = edges[:-1].reshape(-1, cells.n_columns)
+    # where those of a row of cells end
+    last = np.repeat(edges[cells.n_columns :: cells.n_columns, None], width, axis=1)
+    ends = np.concatenate([first, last], axis=1)[:, width:]
+    n_beside = int((ends - first).max())
+    return min(width ** (cells.n_axes - 1) * n_beside, int(edges[-1])) + AT_ONCE

@@ -234,6 +234,12 @@ class SortedPoints(NamedTuple):
     edges: np.ndarray  # cell c has those from edges[c] up to edges[c + 1]
 
 
+class Cauchy(NamedTuple):
+    """All of s of ν = 1, for points that no grid has: 1/u, u = 1 + D."""
+
+    dof: float
+
+
 class CauchyNear(NamedTuple):
     """N of ν = 1: e^(−τu)/u, u = 1 + D; of τ = 0 there are no near pairs."""
 

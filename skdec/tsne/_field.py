@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from skdec.kernels import grid, near_pairs, placement
+from skdec.kernels import grid, placement
 from skdec.kernels.types import STUDENT_T, Potential, read_only
-from skdec.tsne._grid import GridSum
+from skdec.tsne._grid import GridSum, by_pairs
 from skdec.tsne._plan import has_grid, spreading
 from skdec.tsne._split import DOUBLE
 
@@ -74,13 +74,11 @@ class GridField:
         self.plan, self.pairs = placed.plan, pairs
         self.prepared = sums.prepared(Y, placed, pairs.charges)
         self.window = spreading(self.plan.mesh.split.quality).polynomials
-        cells, near = self.plan.cells, self.plan.near.tau > 0
-        edges = self.prepared.points.edges
-        self.most = near_pairs.most_near(edges, cells) if near else 0
-        self.far = np.ascontiguousarray(Y[:, placed.cell < 0])
-        self.far_charges = np.ones(self.far.shape[1])
-        if len(pairs.charges) > 0:
-            self.far_charges = pairs.charges[placed.cell < 0]
+        self.nodes = self.prepared.nodes.reshape(-1)
+        self.most = self.plan.most_near(self.prepared.points.edges)
+        charges = pairs.charges if len(pairs.charges) else np.ones(Y.shape[1])
+        # those off the grid, and last what they count
+        self.far = np.concatenate([Y, charges[None]]).compress(placed.cell < 0, axis=1)
         some = np.ascontiguousarray(Y[:, :: max(1, Y.shape[1] // 1000)])
         values = self._read(some, threads).value
         self.least = LEAST_SHARE * values.max(initial=0, where=values < np.inf)
@@ -88,26 +86,21 @@ class GridField:
     def _read(self, V, threads):
         """Φ and −∇Φ at places V of (n_axes, n_new); infinite off the grid."""
         plan, prepared = self.plan, self.prepared
-        out = Potential(np.empty(V.shape[1]), np.zeros(V.shape))
+        out = Potential(np.zeros(V.shape[1]), np.zeros(V.shape))
         threads.run_ranges(
             lambda start, stop: grid.field_rows(
                 V, prepared.points, plan.cells, plan.mesh.lattice, self.window,
-                prepared.nodes, plan.near, self.most, start, stop, out,
+                self.nodes, plan.near, self.most, start, stop, out,
             ),
             V.shape[1],
             V.shape[1] * (self.most + 1000),
         )  # fmt: skip
         out.value[:] += prepared.constant
-        everywhere, charges = np.arange(V.shape[1]), self.far_charges
-        if len(charges) == 0:
-            return out
-        threads.run_ranges(
-            lambda start, stop: grid.add_rows(
-                V, everywhere, self.far, charges, self.pairs.kernel, start, stop, out
-            ),
-            V.shape[1],
-            V.shape[1] * len(charges),
-        )
+        if self.far.shape[1] > 0:
+            everywhere, kernel = np.arange(V.shape[1]), self.pairs.kernel
+            positions = prepared.points.positions
+            add = by_pairs(kernel, V, positions, everywhere, self.far, out)
+            threads.run_ranges(add, V.shape[1], V.shape[1] * self.far.shape[1])
         return out
 
     def __call__(self, V, threads, own=None):

@@ -9,7 +9,7 @@ from scipy import fft
 
 from skdec.kernels import grid
 from skdec.kernels.near_pairs import REACH
-from skdec.kernels.types import Bands, Potential, SortedPoints
+from skdec.kernels.types import STUDENT_T, Bands, Cauchy, Potential, SortedPoints
 from skdec.tsne._plan import (
     NEAR_PAIR,
     NODE,
@@ -73,6 +73,21 @@ def through(waves, F, periods):
         waves = fft.ifft(waves, axis=axis, overwrite_x=True)
         waves = waves[(slice(None),) * axis + (slice(shape[axis]),)]
     return waves
+
+
+def by_pairs(kernel, Y, positions, targets, others, out):
+    """The task that adds targets' pairs with others, of which charges are the last row.
+
+    ``positions`` tell numba the number of axes.
+    """
+    if kernel.kind == STUDENT_T and kernel.dof == 1:
+        # compiles in a fifth of the time of what takes any similarity
+        return lambda start, stop: grid.add_cauchy_rows(
+            Y, positions, targets, others, Cauchy(1.0), start, stop, out
+        )
+    return lambda start, stop: grid.add_rows(
+        Y, targets, others, kernel, start, stop, out
+    )
 
 
 class GridSum:
@@ -158,21 +173,22 @@ class GridSum:
         plan, cell = placement
         dtype = plan.mesh.split.quality.dtype
         Y = Y.astype(dtype, copy=False)  # one type for all: half as much to compile
-        out = Potential(np.empty(Y.shape[1], dtype), np.empty(Y.shape, dtype))
+        out = Potential(np.zeros(Y.shape[1], dtype), np.zeros(Y.shape, dtype))
         charges = np.empty(0, dtype) if charges is None else charges.astype(dtype)
         points, bands, nodes, constant, cubes = self.prepared(Y, placement, charges)
         spread = spreading(plan.mesh.split.quality)
-        window = spread.polynomials
+        window, line = spread.polynomials, nodes.reshape(-1)
+        most = plan.most_near(points.edges)
         self._run(
             lambda start, stop: grid.potential_bands(
-                points, bands, plan.cells, plan.mesh.lattice, window, nodes, plan.near,
-                start, stop, out,
+                points, bands, plan.cells, plan.mesh.lattice, window, line, plan.near,
+                most, start, stop, out,
             ),
             len(bands.nodes),
             plan.cost,
         )  # fmt: skip
         out.value[points.order] += dtype.type(constant)
-        self._add_far(Y, charges, cell, points.order, out)
+        self._add_far(Y, charges, cell, points, out)
         level = float(np.linalg.norm(nodes)) / math.sqrt(nodes.size)
         total = charges.sum(dtype=np.float64) if len(charges) else Y.shape[1]
         heaps = math.sqrt(max(cubes, 0) / spread.cubed ** len(Y) / total)
@@ -314,20 +330,15 @@ class GridSum:
 
         self._run(task, -(-n_lines // size), NODE[2] / 2 * n_lines * period)
 
-    def _add_far(self, Y, charges, cell, near, out):
+    def _add_far(self, Y, charges, cell, points, out):
         """Every pair of a point off the grid and any other."""
         far = np.flatnonzero(cell < 0).astype(np.int32)
         if len(far) == 0:
             return
-        out.value[far], out.forces[:, far] = 0, 0
+        charges = charges if len(charges) else np.ones_like(Y[0])
         everyone = np.arange(Y.shape[1], dtype=np.int32)
-        for targets, sources in ((near, far), (far, everyone)):
-            others = Y.take(sources, axis=1)  # a tenth of the time of Y[:, sources]
-            weights = charges[sources] if len(charges) else np.ones_like(others[0])
-            self._run(
-                lambda start, stop, t=targets, o=others, w=weights: grid.add_rows(
-                    Y, t, o, w, self.kernel, start, stop, out
-                ),
-                len(targets),
-                2 * len(targets) * len(sources),
-            )
+        for targets, sources in ((points.order, far), (far, everyone)):
+            # take needs a tenth of the time of Y[:, sources]
+            others = np.concatenate([Y.take(sources, axis=1), charges[None, sources]])
+            add = by_pairs(self.kernel, Y, points.positions, targets, others, out)
+            self._run(add, len(targets), 2 * len(targets) * len(sources))

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import fft
 
 from skdec.kernels import grid
-from skdec.kernels.near_pairs import REACH
+from skdec.kernels.near_pairs import REACH, most_near
 from skdec.kernels.types import GAUSSIAN, STUDENT_T, Lattice
 from skdec.tsne._split import (
     LARGEST_DOF,
@@ -110,6 +110,10 @@ class Plan:
     def near(self):
         """N as the kernels take it; τ = 0 for no near pairs."""
         return self.mesh.split.near
+
+    def most_near(self, edges):
+        """How many points near a cell there may be, from where points of cells end."""
+        return most_near(edges, self.cells) if self.near.tau > 0 else 0
 
 
 def make_plan(Y, kernel, quality):

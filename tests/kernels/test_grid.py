@@ -13,6 +13,7 @@ from skdec.kernels.types import (
     GAUSSIAN,
     STUDENT_T,
     Bands,
+    Cauchy,
     CauchyNear,
     Kernel,
     Lattice,
@@ -122,6 +123,25 @@ def test_points_in_the_order_of_their_cells(rng, n_axes):
     assert_array_equal(charge, 1)
 
 
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 1), (1, 3, 4), (1, 6, 9), (2, 3, 7), (7, 6, 6)]
+)
+def test_no_surroundings_of_a_cell_have_more(rng, shape):
+    n_layers, n_rows, n_columns = shape
+    n_axes = 2 if n_layers == 1 else 3
+    cells = Lattice(0.0, 0.0, 0.0, 1.0, n_columns, n_rows, n_layers, n_axes)
+    counts = rng.integers(0, 9, shape) ** 2
+    edges = np.r_[0, np.cumsum(counts)].astype(np.int32)
+    around = [
+        counts[tuple(slice(max(c - 2, 0), c + 3) for c in cell)].sum()
+        for cell in np.ndindex(shape)
+    ]
+    rows = [counts[r, s, c : c + 5].sum() for r, s, c in np.ndindex(shape)]
+    most = near_pairs.most_near(edges, cells)
+    assert most - 32 == min(5 ** (n_axes - 1) * max(rows), counts.sum())
+    assert most - 32 >= max(around)
+
+
 CORNER, EXTENT = np.array([-2.0, 1.0, 0.5]), np.array([7.3, 8.8, 5.8])
 
 
@@ -224,17 +244,18 @@ def test_near_and_far_potential(rng, dtype, kind, n_axes):
     paired = near.tau > 0
     Y, charges, points, bands, cells, mesh, window = case(rng, dtype, n_axes)
     nodes = rng.normal(size=mesh.shape).astype(dtype)
-    out = Potential(np.empty(30, dtype), np.empty((n_axes, 30), dtype))
+    most = near_pairs.most_near(points.edges, cells) if paired else 0
+    line = nodes.reshape(-1)
+    out = Potential(np.zeros(30, dtype), np.zeros((n_axes, 30), dtype))
     for band in range(2):
         grid.potential_bands(
-            points, bands, cells, mesh, window, nodes, near, band, band + 1, out
+            points, bands, cells, mesh, window, line, near, most, band, band + 1, out
         )
-    most = near_pairs.most_near(points.edges, cells) if paired else 0
     V = np.concatenate([Y, np.full((n_axes, 1), -3)], axis=1).astype(dtype)
-    field = Potential(np.empty(31, dtype), np.empty((n_axes, 31), dtype))
+    field = Potential(np.zeros(31, dtype), np.zeros((n_axes, 31), dtype))
     for start, stop in ((0, 12), (12, 31)):
         grid.field_rows(
-            V, points, cells, mesh, window, nodes, near, most, start, stop, field
+            V, points, cells, mesh, window, line, near, most, start, stop, field
         )
     assert_allclose(field.value[:30], out.value, rtol=RTOL[dtype])
     assert_allclose(field.forces[:, :30], out.forces, rtol=RTOL[dtype])
@@ -265,22 +286,27 @@ def test_near_and_far_potential(rng, dtype, kind, n_axes):
 
 
 @pytest.mark.parametrize("dtype", NODES)
-@pytest.mark.parametrize("form", [(STUDENT_T, 0.5), (STUDENT_T, 1), (GAUSSIAN, 1)])
-def test_pairs_of_points_off_the_grid(rng, form, dtype):
-    kind, dof = form
-    Y, charges = rng.normal(size=(2, 9)).astype(dtype), rng.uniform(1, 2, 4)
-    targets, others = np.array([1, 4, 8], np.int32), Y[:, 2:6].copy()
-    out = Potential(np.ones(9, dtype), np.ones((2, 9), dtype))
-    for start, stop in ((0, 2), (2, 3)):
-        grid.add_rows(
-            Y, targets, others, charges.astype(dtype), Kernel(kind, dtype(dof)),
-            start, stop, out,
-        )  # fmt: skip
-    value, forces = np.ones(9), np.ones((2, 9))
+@pytest.mark.parametrize("n_axes", [2, 3])
+@pytest.mark.parametrize(
+    "form", [(STUDENT_T, 0.5), (STUDENT_T, 1), (GAUSSIAN, 1), Cauchy(1.0)]
+)
+def test_pairs_of_points_off_the_grid(rng, form, n_axes, dtype):
+    kind, dof = form if len(form) == 2 else (STUDENT_T, 1)
+    Y, charges = rng.normal(size=(n_axes, 9)).astype(dtype), rng.uniform(1, 2, 4)
+    targets = np.array([1, 4, 8], np.int32)
+    others = np.concatenate([Y[:, 2:6], charges[None]]).astype(dtype)
+    out = Potential(np.ones(9, dtype), np.ones((n_axes, 9), dtype))
+    for rows in ((0, 2), (2, 3)):
+        if isinstance(form, Cauchy):
+            grid.add_cauchy_rows(Y, tuple(Y), targets, others, form, *rows, out)
+        else:
+            kernel = Kernel(kind, dtype(dof))
+            grid.add_rows(Y, targets, others, kernel, *rows, out)
+    value, forces = np.ones(9), np.ones((n_axes, 9))
     name = "gaussian" if kind == GAUSSIAN else "student_t"
     for i in targets:
         for j, charge in enumerate(charges):
-            difference = (Y[:, i] - others[:, j]).astype(float)
+            difference = (Y[:, i] - others[:-1, j]).astype(float)
             D = difference @ difference
             s = charge * np.exp(naive.log_similarity(D, dof, name))
             value[i] += s
