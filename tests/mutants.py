@@ -270,7 +270,6 @@ MUTANTS = [
     *mutants(
         "kernels/graphs.py",
         (AFFINITIES,),
-        in_edges_of_the_row=("counts[columns[i, t]] += 1", "counts[i] += 1"),
         stripe_without_first=("if 0 <= c < n_points", "if 0 < c < n_points"),
         stripe_of_one_more=("columns[i, t] - first", "columns[i, t] - first + 1"),
         list_not_longer=("end[c] = e + 1", "end[c] = e"),
@@ -371,8 +370,9 @@ MUTANTS = [
             "return nodes, 0.0",
         ),
         constant_once=("integral**nodes.ndim", "integral"),
-        far_one_way=("((near, far), (far, everyone))", "((far, everyone),)"),
+        far_one_way=("((points.order, far), (far, everyone))", "((far, everyone),)"),
         far_twice=("(far, everyone)", "(everyone, everyone)"),
+        cauchy_of_any_dof=("and kernel.dof == 1:", "and kernel.dof > 0:"),
         charges_in_single=(
             "strips = np.empty(bands.strips[-1])",
             "strips = np.empty(bands.strips[-1], quality.dtype)",
@@ -927,6 +927,7 @@ MUTANTS = [
     *mutants(
         "tsne/_graph.py",
         (AFFINITIES,),
+        in_edges_of_the_last_rows=("before[1:] += np", "before[1:] = np"),
         stripes_of_rows=("n_edges * np.arange", "len(edges_before) * np.arange"),
         keys_not_sorted=("keys.sort(axis=1)", "pass"),
         not_closed_up=(

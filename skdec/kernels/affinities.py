@@ -180,13 +180,13 @@ def calibrate_rows(D, exclude, counts, bandwidths, scales, calibrated):
 
     ``exclude[r]`` is the column of the row's own point, which has no part in it, or −1.
     ``counts``, of D's shape, has how many points each entry stands for, maybe none; or
-    it has no rows.  Without perplexities β is that of the bandwidths.
+    is None.  Without perplexities β is that of the bandwidths.
     """
     perplexities, fixed = bandwidths.perplexities, bandwidths.beta
     near, beta, total = scales.near, scales.beta, scales.total
-    n_columns, weighted = D.shape[1], len(counts) > 0
-    buffer = np.empty((3, n_columns))
-    guess = np.full(max(1, len(perplexities)), np.nan)
+    n_columns = D.shape[1]
+    buffer, guess = np.empty((3, n_columns)), np.empty(len(perplexities))
+    fill(guess, np.nan)
     for r in range(len(D)):
         own, row = exclude[r], D[r]
         n_others = n_columns - 1 if own >= 0 else n_columns
@@ -197,7 +197,7 @@ def calibrate_rows(D, exclude, counts, bandwidths, scales, calibrated):
         for j in range(before, n_others):
             others[j] = row[j + 1]
         times = buffer[2][:0]
-        if weighted:
+        if counts is not None:  # numba leaves out what None does not need
             n_others = counted(row, counts[r], buffer)
             times = buffer[2][:n_others]
         others, E = buffer[0][:n_others], buffer[1][:n_others]

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from skdec.kernels.jit import kernel
+from skdec.kernels.similarity import fill
 
 
 @kernel
@@ -17,7 +18,8 @@ def momentum_step(Y, gradient, velocity, gains, rates):
     number = Y.dtype.type
     rate, momentum = number(rates.learning_rate), number(rates.momentum)
     least_gain, longest = number(rates.least_gain), number(rates.longest)
-    square = np.zeros(Y.shape[1], Y.dtype)
+    square = np.empty(Y.shape[1], Y.dtype)
+    fill(square, 0)
     for d in range(len(Y)):
         G, V, gain = gradient[d], velocity[d], gains[d]
         for i in range(len(G)):

@@ -15,14 +15,6 @@ from skdec.kernels.types import CopyLists, Scales
 
 
 @kernel
-def count_in_edges(columns, counts):
-    """counts_j ← counts_j + how many rows have j among their neighbours."""
-    for i in range(len(columns)):
-        for t in range(columns.shape[1]):
-            counts[columns[i, t]] += 1
-
-
-@kernel
 def transpose_stripe(columns, D, first, transposed):
     """The rows that have c = ``first``, ``first`` + 1, … as a neighbour, and D_ic.
 
@@ -155,17 +147,14 @@ def xlogx(x):
 
 
 @kernel
-def symmetric_stripe(
-    own, D, transposed, scales, copies, counts_in, joint, columns, P, sums
-):
+def symmetric_stripe(own, D, transposed, scales, copies, joint, columns, P, sums):
     """p_ij = (p_{j|i} + p_{i|j})/2n of a stripe, or /2 unless ``joint``.
 
     ``own`` are the points' own lists by column (``OwnLists``), ``transposed`` the
     lists the other way round.  Row after row goes to ``columns`` and ``P``, without
     the p that are 0 in its dtype; ``sums`` (``RowSums``) has what becomes of each row.
-    If points have ``copies`` (``Copies``), p is summed over those of both points and n
-    is all of them; ``counts_in`` has the counts the other way round, as ``transposed``
-    has D.
+    If points have ``copies`` (``Copies``, or None), p is summed over those of both
+    points and n is all of them.
     """
     keys, edges = own.keys, transposed.edges
     k, end = keys.shape[1], 0
@@ -174,8 +163,8 @@ def symmetric_stripe(
         longest = max(longest, edges[r + 1] - edges[r])
     width = k + longest
     buffer, rows = np.empty((9, width)), np.empty((3, width), transposed.columns.dtype)
-    weights, weighted = copies.weights, len(copies.weights) > 0
-    n = sum_of(weights) if weighted else len(scales.near)
+    # numba leaves out what None does not need
+    n = len(scales.near) if copies is None else sum_of(copies.weights)
     share = 1 / (2 * n) if joint else 0.5
     for r in range(len(keys)):
         i, n_in = own.first + r, edges[r + 1] - edges[r]
@@ -189,14 +178,13 @@ def symmetric_stripe(
         sources = transposed.columns[edges[r] : edges[r + 1]]
         distances = transposed.values[edges[r] : edges[r + 1]]
         shares(distances, sources, scales, theirs, buffer)
-        counts, negentropy = buffer[8][:0], 0.0
-        if weighted:
-            counts = buffer[8][:k]
+        if copies is not None:
+            weights, counts = copies.weights, buffer[8][:k]
             for t in range(k):
                 counts[t] = copies.counts[i, keys[r, t] & ((1 << own.bits) - 1)]
-            their_counts = counts_in.values[edges[r] : edges[r + 1]]
+            their_counts = copies.counts_in[edges[r] : edges[r + 1]]
             if joint:
-                negentropy = plogp_of_copies(
+                sums.negentropy[r] = plogp_of_copies(
                     CopyLists(targets, mine, counts),
                     CopyLists(sources, theirs, their_counts),
                     weights,
@@ -204,7 +192,7 @@ def symmetric_stripe(
                     share,
                 )
             else:
-                negentropy = weights[i] * plogp(mine, counts, buffer[0])
+                sums.negentropy[r] = weights[i] * plogp(mine, counts, buffer[0])
             for t in range(k):
                 mine[t] *= weights[i] * counts[t]
             for t in range(n_in):
@@ -217,6 +205,6 @@ def symmetric_stripe(
             columns[end], P[end] = rows[2][lane], p[lane]
             end += P[end] > 0
         sums.length[r], sums.mass[r] = end - begin, sum_of(p)
-        if not weighted:
-            negentropy = plogp(p if joint else mine, counts, buffer[0])
-        sums.negentropy[r] = negentropy
+        if copies is None:
+            once = buffer[8][:0]
+            sums.negentropy[r] = plogp(p if joint else mine, once, buffer[0])

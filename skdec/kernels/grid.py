@@ -34,27 +34,25 @@ def cell_rows(Y, cells, start, stop, out):
         out[i] = line * cells.n_columns + int(column) if inside else -1
 
 
-@kernel
-def count_cells(cell, counts):
-    """How many points each cell has."""
-    fill(counts, 0)
-    for i in range(len(cell)):
-        if cell[i] >= 0:
-            counts[cell[i]] += 1
+def edges_of(cell, n_cells):
+    """Where the points of each cell begin in the order of cells, and the last end."""
+    # those off the grid first
+    counts = np.bincount(cell + 1, minlength=n_cells + 1)
+    counts[0] = 0
+    return np.cumsum(counts, dtype=np.int32)
 
 
 @kernel
-def sort_cells(cell, counts, edges, order):
-    """The points in the order of their cells; those of one keep theirs."""
-    edges[0] = 0
-    for c in range(len(counts)):
-        edges[c + 1] = edges[c] + counts[c]
-        counts[c] = edges[c]
+def sort_cells(cell, ends, order):
+    """The points in the order of their cells; those of one keep theirs.
+
+    ``ends`` come as where each cell begins, and become where it ends.
+    """
     for i in range(len(cell)):
         c = cell[i]
         if c >= 0:
-            order[counts[c]] = i
-            counts[c] += 1
+            order[ends[c]] = i
+            ends[c] += 1
 
 
 @kernel

@@ -7,7 +7,7 @@ passed over many at a time, which is nearly all of them once a few columns are k
 import numpy as np
 
 from skdec.kernels.jit import kernel, stage
-from skdec.kernels.similarity import fill, least
+from skdec.kernels.similarity import fill
 
 # So many scores are compared with the limit before the first is looked at.
 GROUP = 64
@@ -28,9 +28,9 @@ def limit_of(scores, kept):
 
     By bisection, because counting is vectorised and selection is not.
     """
-    low, high = least(scores), scores[0]
+    low = high = scores[0]
     for t in range(len(scores)):
-        high = max(high, scores[t])
+        low, high = min(low, scores[t]), max(high, scores[t])
     if n_at_most(scores, low) >= kept:
         return low
     half, count = scores.dtype.type(0.5), len(scores)

@@ -64,13 +64,11 @@ class OwnLists(NamedTuple):
 
 
 class Copies(NamedTuple):
-    """How many points each of some points stands for, and each entry of their lists.
-
-    Both are empty where each stands for itself.
-    """
+    """How many points each of some points stands for, and each entry of their lists."""
 
     weights: np.ndarray  # w of (n_points,)
     counts: np.ndarray  # of the shape of the lists
+    counts_in: np.ndarray  # the same of the lists the other way round
 
 
 class CopyLists(NamedTuple):

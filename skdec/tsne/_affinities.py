@@ -19,9 +19,6 @@ PAIRS_PER_DISTANCE = 50
 # The share of P beyond the neighbours is measured on this many rows.
 TRUNCATION_ROWS = 256
 
-# What kernels take where every column stands for itself.
-NO_COUNTS = np.empty((0, 0))
-
 # With a fixed σ, this perplexity says how many neighbours are needed.
 DEFAULT_PERPLEXITY = 30.0
 
@@ -285,7 +282,7 @@ def calibrated_lists(neighbors, bandwidths, threads):
     def task(first, last):
         b = slice(first, last)
         block, part = np.ascontiguousarray(D[b]), _part(scales, b)
-        times = NO_COUNTS if counts is None else np.ascontiguousarray(counts[b])
+        times = None if counts is None else np.ascontiguousarray(counts[b])
         calibrate(block, own[b], times, bandwidths, part, reached[b])
 
     _by_blocks(task, len(D), D.shape[1], threads)
@@ -333,7 +330,7 @@ def _calibrate_block(D, own, weights, bandwidths, scales, calibrated):
     With weights, the copies of a point are among its own neighbours.
     """
     if weights is None:
-        calibrate(D, own, NO_COUNTS, bandwidths, scales, calibrated)
+        calibrate(D, own, None, bandwidths, scales, calibrated)
         return D
     counts = np.tile(weights, (len(D), 1))
     itself = np.flatnonzero(own >= 0)

@@ -23,8 +23,8 @@ EDGES_PER_STRIPE, MAX_STRIPES = 2**20, 32
 # What an edge costs, in pairs of the embedding.
 PAIRS_PER_EDGE = 50
 
-# In-edges are counted for so many rows between two looks at Ctrl-C.
-EDGES_PER_COUNT = 2**25
+# So many in-edges are counted at a time, which NumPy copies.
+EDGES_PER_COUNT = 2**22
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,6 @@ def symmetric_graph(neighbors, scales, joint, dtype, threads, weights=None):
     With weights, summed over the copies of both points; a point is in its own list.
     """
     columns, D = neighbors.columns, neighbors.D
-    copies = Copies(np.empty(0), np.empty((0, 0)))
-    if weights is not None:
-        copies = Copies(weights, neighbors.counts)
     n, k = columns.shape
     in_edges = _edges_before(columns)
     before = in_edges + k * np.arange(n + 1)
@@ -66,10 +63,11 @@ def symmetric_graph(neighbors, scales, joint, dtype, threads, weights=None):
             edges = in_edges[first : last + 1] - in_edges[first]
             transposed = _empty_graph(edges[-1], D.dtype, edges)
             graphs.transpose_stripe(columns, D, first, transposed)
-            counts_in = _empty_graph(0, D.dtype, edges)
+            copies = None
             if weights is not None:
                 counts_in = _empty_graph(edges[-1], D.dtype, edges)
-                graphs.transpose_stripe(columns, copies.counts, first, counts_in)
+                graphs.transpose_stripe(columns, neighbors.counts, first, counts_in)
+                copies = Copies(weights, neighbors.counts, counts_in.values)
             own = _own_lists(columns, first, last)
             room = slice(before[first], before[last])
             graphs.symmetric_stripe(
@@ -78,7 +76,6 @@ def symmetric_graph(neighbors, scales, joint, dtype, threads, weights=None):
                 transposed,
                 scales,
                 copies,
-                counts_in,
                 joint,
                 whole.columns[room],
                 whole.values[room],
@@ -94,7 +91,7 @@ def _edges_before(columns):
     n, k = columns.shape
     before = np.zeros(n + 1, np.int64)
     for b in gen_batches(n, max(1, EDGES_PER_COUNT // k)):
-        graphs.count_in_edges(columns[b], before[1:])
+        before[1:] += np.bincount(columns[b].ravel(), minlength=n)
     return np.cumsum(before, out=before)
 
 

@@ -217,11 +217,9 @@ class GridSum:
         return cell
 
     def _sorted(self, Y, charges, cell, plan):
-        n_cells = math.prod(plan.cells.shape)
-        counts, edges = np.empty(n_cells, np.int32), np.empty(n_cells + 1, np.int32)
-        grid.count_cells(cell, counts)
-        order = np.empty(counts.sum(), np.int32)
-        grid.sort_cells(cell, counts, edges, order)
+        edges = grid.edges_of(cell, math.prod(plan.cells.shape))
+        order = np.empty(edges[-1], np.int32)
+        grid.sort_cells(cell, edges[:-1].copy(), order)
         positions = np.empty((len(Y), len(order)), Y.dtype)
         charge = np.empty(len(order), plan.mesh.split.quality.dtype)
         self._run(

@@ -8,7 +8,6 @@ import numpy as np
 from skdec.kernels import affinities, placement
 from skdec.kernels.types import Bandwidths, CSRGraph, Evaluation, PointTerms, Scales
 from skdec.tsne._affinities import (
-    NO_COUNTS,
     calibrate,
     calibrated_lists,
     training_scales,
@@ -141,7 +140,7 @@ class LeftOut:
         scales = Scales(np.empty(len(D)), np.empty(shape), np.empty(shape))
         P, D = np.empty(D.shape), np.ascontiguousarray(D)
         calibrated = np.empty(len(D), bool)
-        calibrate(D, own, NO_COUNTS, self.bandwidths, scales, calibrated)
+        calibrate(D, own, None, self.bandwidths, scales, calibrated)
         affinities.conditional_rows(D, own, scales, P)
         return P
 

@@ -132,9 +132,7 @@ def conditional_rows(D, exclude, perplexities, fixed=np.nan):
     beta, total = np.empty((2, max(1, len(perplexities)), len(D)))
     scales = Scales(np.empty(len(D)), beta, total)
     bandwidths = Bandwidths(np.array(perplexities), fixed)
-    affinities.calibrate_rows(
-        D, exclude, np.empty((0, 0)), bandwidths, scales, calibrated
-    )
+    affinities.calibrate_rows(D, exclude, None, bandwidths, scales, calibrated)
     affinities.conditional_rows(D, exclude, scales, P)
     return P, calibrated
 

@@ -96,7 +96,7 @@ def test_points_in_the_order_of_their_cells(rng, n_axes):
     n_layers = 2 if n_axes == 3 else 1
     cells = Lattice(-1.0, -1.0, -1.0, 1.0, 3, 4, n_layers, n_axes)
     n_cells = 12 * n_layers
-    cell, counts = np.empty(50, np.int32), np.empty(n_cells, np.int32)
+    cell = np.empty(50, np.int32)
     grid.cell_rows(Y, cells, 0, 20, cell)
     grid.cell_rows(Y, cells, 20, 50, cell)
     expected = []
@@ -107,10 +107,9 @@ def test_points_in_the_order_of_their_cells(rng, n_axes):
     assert_array_equal(cell, expected)
     assert -1 in expected
     assert max(expected) >= 12 * (n_layers - 1)
-    grid.count_cells(cell, counts)
-    assert_array_equal(counts, [expected.count(c) for c in range(n_cells)])
-    edges, order = np.empty(n_cells + 1, np.int32), np.empty(counts.sum(), np.int32)
-    grid.sort_cells(cell, counts, edges, order)
+    edges = grid.edges_of(cell, n_cells)
+    order = np.empty(edges[-1], np.int32)
+    grid.sort_cells(cell, edges[:-1].copy(), order)
     in_order = [i for c in range(n_cells) for i in range(50) if expected[i] == c]
     assert_array_equal(order, in_order)
     assert edges[0] == 0
@@ -155,11 +154,10 @@ def case(rng, dtype, n_axes):
     n_cells = 30 * layers[0]
     Y = CORNER[:n_axes, None] + 0.1
     Y = (Y + rng.uniform(0, 1, (n_axes, 30)) * EXTENT[:n_axes, None]).astype(dtype)
-    cell, counts = np.empty(30, np.int32), np.empty(n_cells, np.int32)
-    edges, order = np.empty(n_cells + 1, np.int32), np.empty(30, np.int32)
+    cell, order = np.empty(30, np.int32), np.empty(30, np.int32)
     grid.cell_rows(Y, cells, 0, 30, cell)
-    grid.count_cells(cell, counts)
-    grid.sort_cells(cell, counts, edges, order)
+    edges = grid.edges_of(cell, n_cells)
+    grid.sort_cells(cell, edges[:-1].copy(), order)
     positions, charge = np.empty((n_axes, 30), dtype), np.empty(30, dtype)
     charges = rng.uniform(1, 2, 30).astype(dtype)
     grid.sorted_rows(Y, charges, order, 0, 30, positions, charge)
