@@ -300,7 +300,7 @@ MUTANTS = [
         outside_is_inside=("0 <= row < cells.n_rows", "row < cells.n_rows"),
         above_is_inside=("inside and 0 <= layer < cells.n_layers", "inside"),
         line_of_the_layer=("int(layer) * cells.n_rows", "int(layer)"),
-        cells_not_in_order=("edges[c + 1] = edges[c] + counts[c]", "pass"),
+        off_the_grid_first=("counts[0] = 0", "pass"),
         charge_forgotten=("charges[order[p]] if len(charges) > 0 else 1", "1"),
         window_of_the_column=(
             "add_patch(nodes, at, mesh.n_columns, windows[1], windows[0], charge)",
