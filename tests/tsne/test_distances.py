@@ -14,7 +14,9 @@ from sklearn.metrics import pairwise_distances
 
 import skdec
 from skdec import ExactTSNE
+from skdec.tsne import _products
 from skdec.tsne._distances import SquaredDistances
+from skdec.tsne._products import squared_euclidean
 from skdec.utils.threads import Threads
 from tests import naive
 from tests.tsne.common import DIGITS, IRIS, SHORT
@@ -197,6 +199,20 @@ def test_near_duplicates_among_sparse_rows():
     D = distances.between(distances.rows) * distances.unit**2
     expected = [naive.squared_distance(X[i], X[i + 20]) for i in range(20)]
     assert_allclose(D[np.arange(20), np.arange(20) + 20], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+def test_pairs_whose_products_lose_digits_a_few_at_a_time(rng, monkeypatch, container):
+    monkeypatch.setattr(_products, "ENTRIES_AT_ONCE", 7)
+    # heaps, and rows that are near none: 7 entries are two rows, and one is left over
+    X = np.repeat(rng.normal(size=(4, 3)), 5, axis=0)
+    X[:19] += 1e-6 * rng.normal(size=(19, 3))
+    X += [3, -5, 2]
+    rows = np.concatenate([X[[0, 6, 7, 19]], rng.normal(size=(2, 3))])
+    D = squared_euclidean(container(rows), container(X), (X**2).sum(axis=1))
+    expected = [[naive.squared_distance(x, y) for y in X] for x in rows]
+    assert_allclose(D, expected, rtol=1e-11)
+    assert D[3, 19] == 0
 
 
 def test_metric_that_takes_no_sparse_rows():

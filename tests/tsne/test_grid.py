@@ -317,14 +317,15 @@ def test_near_pairs_of_other_degrees_of_freedom(dof):
         assert 0 < min(taus) < least
 
 
+@pytest.mark.parametrize("dof", [0.5, 1.0, 3.0])
 @pytest.mark.parametrize(("shape", "radius"), [(disc, 5), (disc, 60), (ball, 9)])
-def test_charges(shape, radius):
+def test_charges(shape, radius, dof):
     Y, charges = shape(N, radius), np.random.default_rng(0).uniform(0.1, 3, N)
     Y = np.concatenate([Y, 4e3 * np.eye(len(Y))[:, :1]], axis=1)
     charges = np.append(charges, 2.0)
-    sums, plan = grid_sum(Y, charges=charges)
+    sums, plan = grid_sum(Y, (STUDENT_T, dof), charges)
     assert plan.n_far > 0
-    value, forces = pair_sums(Y, charges=charges)
+    value, forces = pair_sums(Y, STUDENT_T, dof, charges)
     assert off(sums.value, value) < 1e-11
     assert off(sums.forces, forces) < 1e-11
 
