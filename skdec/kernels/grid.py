@@ -163,18 +163,18 @@ def add_strips(strips, bands, start, stop, grid, cubes):
 
 
 @summing_stage
-def add_pairs(place, i, found, m, near, out):
-    """Add what Φ and −∇Φ at a place have from the first m of a list of points."""
+def put_near(place, i, found, m, near, out):
+    """The share of Φ and −∇Φ at a place that the first m of a list of points have."""
     number = found.dtype.type
     if len(place) == 2:
         total, force = near_sums((number(place[0]), number(place[1])), found, m, near)
     else:
         here = number(place[0]), number(place[1]), number(place[2])
         total, force = near_sums(here, found, m, near)
-        out.forces[2, i] += number(2) * force[2]
-    out.value[i] += total
-    out.forces[0, i] += number(2) * force[0]
-    out.forces[1, i] += number(2) * force[1]
+        out.forces[2, i] = number(2) * force[2]
+    # not added to what is there, which the processor would wait for
+    out.value[i] = total
+    out.forces[0, i], out.forces[1, i] = number(2) * force[0], number(2) * force[1]
 
 
 @summing_stage
@@ -202,7 +202,7 @@ def add_far(place, i, mesh, window, windows, slopes, nodes, out):
 def potential_bands(
     points, bands, cells, mesh, window, nodes, near, most, start, stop, out
 ):
-    """Φ and −∇Φ of every point, added to ``out``; without near pairs if τ is 0.
+    """Φ and −∇Φ at every point; without near pairs if τ is 0.
 
     ``nodes`` are in one line.  ``most`` is what ``most_near`` finds, 0 if there are no
     near pairs.
@@ -217,7 +217,7 @@ def potential_bands(
         # not both of one point after the other: the processor works at several points
         # at a time as long as what it does at each is short
         for p in range(first, last):
-            add_pairs(
+            put_near(
                 place_at(points.positions, p), points.order[p], found, m, near, out
             )
         for p in range(first, last):
@@ -240,7 +240,7 @@ def field_rows(V, points, cells, mesh, window, nodes, near, most, start, stop, o
             continue
         m = near_points(points, cells, cell[i], found) if near.tau > 0 else 0
         place = place_in(V, i, points.positions)
-        add_pairs(place, i, found, m, near, out)
+        put_near(place, i, found, m, near, out)
         add_far(place, i, mesh, window, windows, slopes, nodes, out)
 
 
@@ -250,9 +250,14 @@ def add_cauchy_rows(Y, positions, targets, others, near, start, stop, out):
 
     ``others`` are coordinates and, last, charges; ``near`` is a ``Cauchy``.
     """
+    two = Y.dtype.type(2)
     for t in range(start, stop):
-        place = place_in(Y, targets[t], positions)
-        add_pairs(place, targets[t], others, others.shape[1], near, out)
+        i = targets[t]
+        place = place_in(Y, i, positions)
+        total, force = near_sums(place, others, others.shape[1], near)
+        out.value[i] += total
+        for axis in range(len(force)):
+            out.forces[axis, i] += two * force[axis]
 
 
 @kernel

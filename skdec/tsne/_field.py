@@ -86,7 +86,7 @@ class GridField:
     def _read(self, V, threads):
         """Φ and −∇Φ at places V of (n_axes, n_new); infinite off the grid."""
         plan, prepared = self.plan, self.prepared
-        out = Potential(np.zeros(V.shape[1]), np.zeros(V.shape))
+        out = Potential(np.empty(V.shape[1]), np.zeros(V.shape))
         threads.run_ranges(
             lambda start, stop: grid.field_rows(
                 V, prepared.points, plan.cells, plan.mesh.lattice, self.window,

@@ -173,7 +173,7 @@ class GridSum:
         plan, cell = placement
         dtype = plan.mesh.split.quality.dtype
         Y = Y.astype(dtype, copy=False)  # one type for all: half as much to compile
-        out = Potential(np.zeros(Y.shape[1], dtype), np.zeros(Y.shape, dtype))
+        out = Potential(np.empty(Y.shape[1], dtype), np.empty(Y.shape, dtype))
         charges = np.empty(0, dtype) if charges is None else charges.astype(dtype)
         points, bands, nodes, constant, cubes = self.prepared(Y, placement, charges)
         spread = spreading(plan.mesh.split.quality)
@@ -333,6 +333,7 @@ class GridSum:
         far = np.flatnonzero(cell < 0).astype(np.int32)
         if len(far) == 0:
             return
+        out.value[far], out.forces[:, far] = 0, 0
         charges = charges if len(charges) else np.ones_like(Y[0])
         everyone = np.arange(Y.shape[1], dtype=np.int32)
         for targets, sources in ((points.order, far), (far, everyone)):

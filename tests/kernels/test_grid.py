@@ -244,13 +244,13 @@ def test_near_and_far_potential(rng, dtype, kind, n_axes):
     nodes = rng.normal(size=mesh.shape).astype(dtype)
     most = near_pairs.most_near(points.edges, cells) if paired else 0
     line = nodes.reshape(-1)
-    out = Potential(np.zeros(30, dtype), np.zeros((n_axes, 30), dtype))
+    out = Potential(np.empty(30, dtype), np.empty((n_axes, 30), dtype))
     for band in range(2):
         grid.potential_bands(
             points, bands, cells, mesh, window, line, near, most, band, band + 1, out
         )
     V = np.concatenate([Y, np.full((n_axes, 1), -3)], axis=1).astype(dtype)
-    field = Potential(np.zeros(31, dtype), np.zeros((n_axes, 31), dtype))
+    field = Potential(np.empty(31, dtype), np.empty((n_axes, 31), dtype))
     for start, stop in ((0, 12), (12, 31)):
         grid.field_rows(
             V, points, cells, mesh, window, line, near, most, start, stop, field
