@@ -74,7 +74,6 @@ class GridField:
         self.plan, self.pairs = placed.plan, pairs
         self.prepared = sums.prepared(Y, placed, pairs.charges)
         self.window = spreading(self.plan.mesh.split.quality).polynomials
-        self.nodes = self.prepared.nodes.reshape(-1)
         self.most = self.plan.most_near(self.prepared.points.edges)
         charges = pairs.charges if len(pairs.charges) else np.ones(Y.shape[1])
         # those off the grid, and last what they count
@@ -90,7 +89,7 @@ class GridField:
         threads.run_ranges(
             lambda start, stop: grid.field_rows(
                 V, prepared.points, plan.cells, plan.mesh.lattice, self.window,
-                self.nodes, plan.near, self.most, start, stop, out,
+                prepared.nodes, plan.near, self.most, start, stop, out,
             ),
             V.shape[1],
             V.shape[1] * (self.most + 1000),

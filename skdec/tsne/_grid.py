@@ -48,7 +48,7 @@ class Prepared(NamedTuple):
 
     points: SortedPoints
     bands: Bands
-    nodes: np.ndarray
+    nodes: np.ndarray  # in one line
     constant: float  # that Φ from the nodes is short of everywhere
     cubes: float  # Σ ρ³ of the charges at the nodes
 
@@ -170,38 +170,37 @@ class GridSum:
 
     def _sum(self, Y, placement, charges):
         """That by the grid of a placement."""
-        plan, cell = placement
-        dtype = plan.mesh.split.quality.dtype
+        plan, dtype = placement.plan, placement.plan.mesh.split.quality.dtype
         Y = Y.astype(dtype, copy=False)  # one type for all: half as much to compile
         out = Potential(np.empty(Y.shape[1], dtype), np.empty(Y.shape, dtype))
         charges = np.empty(0, dtype) if charges is None else charges.astype(dtype)
-        points, bands, nodes, constant, cubes = self.prepared(Y, placement, charges)
+        prepared = self.prepared(Y, placement, charges)
+        points, bands, nodes = prepared.points, prepared.bands, prepared.nodes
         spread = spreading(plan.mesh.split.quality)
-        window, line = spread.polynomials, nodes.reshape(-1)
-        most = plan.most_near(points.edges)
+        window, most = spread.polynomials, plan.most_near(points.edges)
         self._run(
             lambda start, stop: grid.potential_bands(
-                points, bands, plan.cells, plan.mesh.lattice, window, line, plan.near,
+                points, bands, plan.cells, plan.mesh.lattice, window, nodes, plan.near,
                 most, start, stop, out,
             ),
             len(bands.nodes),
             plan.cost,
         )  # fmt: skip
-        out.value[points.order] += dtype.type(constant)
-        self._add_far(Y, charges, cell, points, out)
+        out.value[points.order] += dtype.type(prepared.constant)
+        self._add_far(Y, charges, placement.cell, points, out)
         level = float(np.linalg.norm(nodes)) / math.sqrt(nodes.size)
         total = charges.sum(dtype=np.float64) if len(charges) else Y.shape[1]
-        heaps = math.sqrt(max(cubes, 0) / spread.cubed ** len(Y) / total)
+        heaps = math.sqrt(max(prepared.cubes, 0) / spread.cubed ** len(Y) / total)
         return Summed(out, level, heaps)
 
     def prepared(self, Y, placement, charges):
         """The points by cells, their bands, and F summed up at the nodes."""
-        plan, cell = placement
-        points = self._sorted(Y, charges, cell, plan)
+        plan = placement.plan
+        points = self._sorted(Y, charges, placement.cell, plan)
         bands = self._bands(points, plan)
         nodes, cubes = self._spread(points, bands, plan)
         nodes, constant = self._convolved(nodes, plan)
-        return Prepared(points, bands, nodes, constant, cubes)
+        return Prepared(points, bands, nodes.reshape(-1), constant, cubes)
 
     def _run(self, task, n_rows, cost):
         # what takes a nanosecond counts as one pair
