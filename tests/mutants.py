@@ -1061,10 +1061,10 @@ MUTANTS = [
         ("tests/tsne/test_distances.py -k 'alone or lose'",),
         product_with_the_first=("rows, others[j])", "rows, others[n])"),
         differences_of_the_first=(
-            "for start in range(0, pairs.shape[1], size):",
-            "for start in (0,):",
+            "for first in range(0, len(i), n_pairs):",
+            "for first in (0,):",
         ),
-        differences_of_no_row=("below[near] =", "below[near[1:]] = 0 *"),
+        differences_of_other_rows=("i = some[i]", "i = near[i]"),
     ),
     *mutants(
         "tsne/_bfgs.py",

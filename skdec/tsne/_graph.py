@@ -23,8 +23,9 @@ EDGES_PER_STRIPE, MAX_STRIPES = 2**20, 32
 # What an edge costs, in pairs of the embedding.
 PAIRS_PER_EDGE = 50
 
-# So many in-edges are counted at a time, which NumPy copies.
-EDGES_PER_COUNT = 2**22
+# So many in-edges are counted at a time, which NumPy copies; of very many points more,
+# because each time something is done for every point.
+EDGES_PER_COUNT, EDGES_PER_POINT = 2**22, 4
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,8 @@ def _edges_before(columns):
     """How many edges lead to the points before each one, and to all."""
     n, k = columns.shape
     before = np.zeros(n + 1, np.int64)
-    for b in gen_batches(n, max(1, EDGES_PER_COUNT // k)):
+    n_edges = max(EDGES_PER_COUNT, EDGES_PER_POINT * n)
+    for b in gen_batches(n, max(1, n_edges // k)):
         before[1:] += np.bincount(columns[b].ravel(), minlength=n)
     return np.cumsum(before, out=before)
 

@@ -14,6 +14,9 @@ CANCELLATION = 1e-3
 # so many pairs.
 ENTRIES_AT_ONCE, PAIRS_PER_DIFFERENCE = 2**20, 50
 
+# Dense rows have so many distances, and differences so many entries, at a time.
+IN_CACHE = 2**16
+
 # Rows whose products must not depend on how many there are come by so many at a time,
 # with so many others, whatever is left of these by other means: BLAS has loops of their
 # own for what is left of its blocks, and they round otherwise.
@@ -73,16 +76,17 @@ def settle_near(D, rows, others, norms, their_norms, near):
 
 
 def _settle_dense(D, rows, others, norms, their_norms, near):
-    """The same of dense rows, all at once: a loop over them takes thrice the time."""
-    below = np.full(len(D), -np.inf)
-    below[near] = CANCELLATION * (norms[near] + their_norms.max())
-    i, j = np.nonzero(below[:, None] > D)
-    lost = CANCELLATION * (norms[i] + their_norms[j]) > D[i, j]
-    pairs = np.stack([i[lost], j[lost]])
-    size = max(1, ENTRIES_AT_ONCE // rows.shape[1])
-    for start in range(0, pairs.shape[1], size):
-        i, j = pairs[:, start : start + size]
-        D[i, j] = squared_norms(others[j] - rows[i])
+    """The same of dense rows: of some at a time, as much as the cache holds."""
+    n_rows, n_pairs = (max(1, IN_CACHE // max(1, n)) for n in others.shape)
+    for start in range(0, len(near), n_rows):
+        some = near[start : start + n_rows]
+        lost = CANCELLATION * (norms[some, None] + their_norms) > D[some]
+        # of two axes NumPy takes five times as long
+        i, j = np.divmod(np.flatnonzero(lost), len(others))
+        i = some[i]
+        for first in range(0, len(i), n_pairs):
+            pairs = i[first : first + n_pairs], j[first : first + n_pairs]
+            D[pairs] = squared_norms(others[pairs[1]] - rows[pairs[0]])
 
 
 def _products_alone(rows, others):

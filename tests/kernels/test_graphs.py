@@ -60,6 +60,7 @@ def found(lists, joint, perplexity=(), beta=np.nan, dtype=np.float64, n_jobs=1):
 def small_stripes(monkeypatch):
     monkeypatch.setattr(_graph, "EDGES_PER_STRIPE", 12)
     monkeypatch.setattr(_graph, "EDGES_PER_COUNT", 12)
+    monkeypatch.setattr(_graph, "EDGES_PER_POINT", 0)
 
 
 @pytest.mark.parametrize("make", [random_lists, everybody_points_to_one, far_ones])

@@ -11,7 +11,7 @@ from numba import config, njit
 
 import skdec.kernels
 from skdec.kernels.near_pairs import DOUBLE_TERMS, TERMS, near_sums
-from skdec.kernels.types import CauchyNear, StudentNear
+from skdec.kernels.types import Cauchy, CauchyNear, StudentNear
 
 SOURCES = sorted(Path(skdec.kernels.__file__).parent.glob("*.py"))
 
@@ -59,13 +59,13 @@ def test_what_calls_a_sum_is_inlined_wherever_it_is_called():
 @pytest.mark.skipif(config.DISABLE_JIT, reason="there is no machine code")
 @pytest.mark.skipif(bool(config.BOUNDSCHECK), reason="no loop with checks is a vector")
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="its names are x86's")
-@pytest.mark.parametrize("kind", ["cauchy", "student"])
+@pytest.mark.parametrize("kind", ["cauchy", "whole", "student"])
 @pytest.mark.parametrize("n_axes", [2, 3])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_near_pairs_are_summed_in_vectors(dtype, n_axes, kind):
     # one pair after the other takes ten times as long, whatever it was that hid from
     # LLVM that they are alike
-    near = CauchyNear(0.5)
+    near = Cauchy(1.0) if kind == "whole" else CauchyNear(0.5)
     if kind == "student":
         n_terms = TERMS if dtype == np.float32 else DOUBLE_TERMS
         near = StudentNear(

@@ -103,10 +103,10 @@ def test_metric_params_count_for_euclidean_too():
 @pytest.mark.parametrize("n, d", [(2, 3), (65, 1), (101, 50), (200, 7), (2999, 64)])
 def test_distances_of_a_row_alone(rng, n, d):
     """BLAS rounds by the shape of a product; those of new rows must not."""
-    distances, rows = (
-        SquaredDistances(rng.normal(size=(n, d))),
-        rng.normal(size=(70, d)),
-    )
+    X, rows = rng.normal(size=(n, d)), rng.normal(size=(70, d))
+    # some pairs go by differences
+    rows[:20] = X[np.arange(20) % n] + 1e-6
+    distances = SquaredDistances(X)
     rows = distances.prepare(rows)
     whole = distances.between(rows, alone=True)
     assert_allclose(whole, distances.between(rows), rtol=1e-10)
@@ -203,8 +203,9 @@ def test_near_duplicates_among_sparse_rows():
 
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
 def test_pairs_whose_products_lose_digits_a_few_at_a_time(rng, monkeypatch, container):
-    monkeypatch.setattr(_products, "ENTRIES_AT_ONCE", 7)
     # heaps, and rows that are near none: 7 entries are two rows, and one is left over
+    monkeypatch.setattr(_products, "ENTRIES_AT_ONCE", 7)
+    monkeypatch.setattr(_products, "IN_CACHE", 7)
     X = np.repeat(rng.normal(size=(4, 3)), 5, axis=0)
     X[:19] += 1e-6 * rng.normal(size=(19, 3))
     X += [3, -5, 2]
