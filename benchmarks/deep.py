@@ -33,10 +33,20 @@ NAMES = {
     "plain": "",
     "unwhitened": ", not whitened",
     "mapped": ", augmented, from a map",
+    "uneven": ", balance 0",
+    "linear-uneven": ", linear, balance 0",
 }
 
 # Those that begin with the networks of another.
-OF_ANOTHER = {"unwhitened": "plain", "mapped": "augmented"}
+OF_ANOTHER = {
+    "unwhitened": "plain",
+    "mapped": "augmented",
+    "uneven": "plain",
+    "linear-uneven": "linear",
+}
+
+# Parameters of the clustering of those that have some of their own.
+GIVEN = {"uneven": {"balance": 0.0}, "linear-uneven": {"balance": 0.0}}
 
 # A Gaussian mixture has a covariance matrix, which needs few dimensions.
 MIXTURE_DIMENSIONS = 50
@@ -109,12 +119,12 @@ def clusters_of_a_map(task, seed):
     )
 
 
-def deep_methods(where, encoder, task, seed, init="k-means++"):
+def deep_methods(where, encoder, task, seed, **given):
     """DEC and IDEC from one pre-trained encoder, with their measures."""
     for name, gamma in GAMMAS.items():
         network = copied(encoder, gamma)
         model = StudentTClustering(
-            task.k, encoder=network, init=init, random_state=seed, max_iter=task.passes
+            task.k, encoder=network, random_state=seed, max_iter=task.passes, **given
         )
         seconds, _ = timed(model.fit, task.X)
         yield run(
@@ -181,9 +191,11 @@ def all_methods(task, seed, options, variants):
             yield Run(name, None, nothing, seconds, epochs, {})
         encoder = encoders[kind]
         if variant == "mapped":
-            yield from deep_methods(
-                where, encoder, task, seed, clusters_of_a_map(task, seed)
-            )
+            start = clusters_of_a_map(task, seed)
+            yield from deep_methods(where, encoder, task, seed, init=start)
+            continue
+        if variant in GIVEN:
+            yield from deep_methods(where, encoder, task, seed, **GIVEN[variant])
             continue
         if variant == "unwhitened":
             encoder = unwhitened(encoder).fit(task.X)

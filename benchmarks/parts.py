@@ -43,7 +43,15 @@ def generator(place):
 
 DASK = ("dask", "distributed")
 # of the encoder, in deep clustering
-VARIANTS = "plain", "unwhitened", "augmented", "mapped", "linear"
+VARIANTS = (
+    "plain",
+    "unwhitened",
+    "uneven",
+    "augmented",
+    "mapped",
+    "linear",
+    "linear-uneven",
+)
 
 PARTS = {
     part.name: part
