@@ -219,11 +219,14 @@ RUNS = (
 )
 
 
-def of_task(name, only=None):
-    """The part of one set of data, or of one variant of the networks on it."""
+def of_task(name, only=None, always=()):
+    """The part of one set of data, or of some variants of the networks on it.
+
+    ``only`` is one of those that are asked for, ``always`` are others.
+    """
 
     def part(options):
-        variants = [v for v in options.variants if only in (None, v)]
+        variants = always or [v for v in options.variants if only in (None, v)]
         task, seeds = task_of(name, options), 2 if options.small else options.seeds
         title = (
             f"{name} {task.X.shape}, {task.k} classes, {task.epochs} epochs, "
@@ -261,3 +264,4 @@ wine = of_task("wine")
 breast_cancer = of_task("breast-cancer")
 segment = of_task("segment")
 shuttle = of_task("shuttle")
+shuttle_uneven = of_task("shuttle", always=("uneven", "linear-uneven"))

@@ -43,15 +43,7 @@ def generator(place):
 
 DASK = ("dask", "distributed")
 # of the encoder, in deep clustering
-VARIANTS = (
-    "plain",
-    "unwhitened",
-    "uneven",
-    "augmented",
-    "mapped",
-    "linear",
-    "linear-uneven",
-)
+VARIANTS = "plain", "unwhitened", "augmented", "mapped", "linear"
 
 PARTS = {
     part.name: part
@@ -106,6 +98,7 @@ PARTS = {
         Part("deep.breast-cancer", "deep:breast_cancer", 6, ("torch",)),
         Part("deep.segment", "deep:segment", 8, ("torch", "river")),
         Part("deep.shuttle", "deep:shuttle", 60, ("torch", "river")),
+        Part("deep.shuttle-uneven", "deep:shuttle_uneven", 10, ("torch", "river")),
         Part("deep.clustpy", "deep_clustpy:clustpy", 30, ("torch", "clustpy")),
         Part("dask.step", "distributed:step", 1, DASK),
         Part("dask.overhead", "distributed:overhead", 1, DASK),

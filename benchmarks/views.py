@@ -142,7 +142,7 @@ DEEP = {
     "wine": ("deep.wine",),
     "breast cancer": ("deep.breast-cancer",),
     "segment": ("deep.segment",),
-    "shuttle": ("deep.shuttle",),
+    "shuttle": ("deep.shuttle", "deep.shuttle-uneven"),
 }
 NO_LEARNING = "k-means", "Gaussian mixture", "StudentTClustering"
 DEEP_METHODS = (
