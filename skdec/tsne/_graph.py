@@ -18,7 +18,7 @@ from skdec.kernels.types import Copies, CSRGraph, OwnLists, RowSums
 
 # A stripe has so many edges, its own and those that lead to it.  All lists are read
 # once for each stripe, so that there are not many.
-EDGES_PER_STRIPE, MAX_STRIPES = 2**20, 32
+EDGES_PER_STRIPE, MAX_STRIPES = 2**20, 16
 
 # What an edge costs, in pairs of the embedding.
 PAIRS_PER_EDGE = 50
