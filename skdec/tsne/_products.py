@@ -81,7 +81,7 @@ def _settle_dense(D, rows, others, norms, their_norms, near):
     for start in range(0, len(near), n_rows):
         some = near[start : start + n_rows]
         lost = CANCELLATION * (norms[some, None] + their_norms) > D[some]
-        # of two axes NumPy takes five times as long
+        # of two axes NumPy takes longer
         i, j = np.divmod(np.flatnonzero(lost), len(others))
         i = some[i]
         for first in range(0, len(i), n_pairs):
