@@ -235,8 +235,6 @@ class SortedPoints(NamedTuple):
 class Cauchy(NamedTuple):
     """All of s of ν = 1, for points that no grid has: 1/u, u = 1 + D."""
 
-    dof: float
-
 
 class CauchyNear(NamedTuple):
     """N of ν = 1: e^(−τu)/u, u = 1 + D; of τ = 0 there are no near pairs."""

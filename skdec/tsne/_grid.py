@@ -83,7 +83,7 @@ def by_pairs(kernel, Y, positions, targets, others, out):
     if kernel.kind == STUDENT_T and kernel.dof == 1:
         # far less to compile than what takes any similarity
         return lambda start, stop: grid.add_cauchy_rows(
-            Y, positions, targets, others, Cauchy(1.0), start, stop, out
+            Y, positions, targets, others, Cauchy(), start, stop, out
         )
     return lambda start, stop: grid.add_rows(
         Y, targets, others, kernel, start, stop, out

@@ -286,7 +286,7 @@ def test_near_and_far_potential(rng, dtype, kind, n_axes):
 @pytest.mark.parametrize("dtype", NODES)
 @pytest.mark.parametrize("n_axes", [2, 3])
 @pytest.mark.parametrize(
-    "form", [(STUDENT_T, 0.5), (STUDENT_T, 1), (GAUSSIAN, 1), Cauchy(1.0)]
+    "form", [(STUDENT_T, 0.5), (STUDENT_T, 1), (GAUSSIAN, 1), Cauchy()]
 )
 def test_pairs_of_points_off_the_grid(rng, form, n_axes, dtype):
     kind, dof = form if len(form) == 2 else (STUDENT_T, 1)
