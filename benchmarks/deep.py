@@ -33,6 +33,7 @@ NAMES = {
     "plain": "",
     "unwhitened": ", not whitened",
     "mapped": ", augmented, from a map",
+    "longer": ", augmented, from a map, longer",
     "uneven": ", balance 0",
     "linear-uneven": ", linear, balance 0",
 }
@@ -41,9 +42,14 @@ NAMES = {
 OF_ANOTHER = {
     "unwhitened": "plain",
     "mapped": "augmented",
+    "longer": "augmented",
     "uneven": "plain",
     "linear-uneven": "linear",
 }
+
+# Those that begin from the clusters of a map of the encoding, and the networks whose
+# map is judged by itself.
+FROM_A_MAP, WITH_MAPS = ("mapped", "longer"), ("plain", "augmented")
 
 # Parameters of the clustering of those that have some of their own.
 GIVEN = {"uneven": {"balance": 0.0}, "linear-uneven": {"balance": 0.0}}
@@ -158,6 +164,11 @@ def map_methods(where, encoder, task, seed):
     yield run(name, labels, task.y, seconds + more, tsne.n_iter_)
 
 
+def named(variant):
+    """What the tables add to the name of a method."""
+    return NAMES.get(variant, f", {variant}")
+
+
 def encoder_of(variant, task, seed, options):
     """An encoder of that variant, not fitted."""
     if variant == "linear":
@@ -168,6 +179,7 @@ def encoder_of(variant, task, seed, options):
         augment=task.augmentation if augmented else None,
         dropout=task.dropout if augmented else 0.2,
         batch_size=task.batch_size,
+        clustering_rate=task.rate,
         precision=options.precision,
         device=options.device,
         random_state=seed,
@@ -180,17 +192,17 @@ def all_methods(task, seed, options, variants):
         yield from plain_methods("rows", task.X, task, seed)
     encoders = {}
     for variant in variants:
-        where = NAMES.get(variant, f", {variant}")
-        kind = OF_ANOTHER.get(variant, variant)
+        where, kind = named(variant), OF_ANOTHER.get(variant, variant)
         if kind not in encoders:
             encoder = encoders[kind] = encoder_of(kind, task, seed, options)
             seconds, _ = timed(encoder.fit, task.X)
             nothing = None, None, None
-            name = f"pre-training{NAMES.get(kind, f', {kind}')}"
             epochs = getattr(encoder, "epochs", 0)
-            yield Run(name, None, nothing, seconds, epochs, {})
+            yield Run(f"pre-training{named(kind)}", None, nothing, seconds, epochs, {})
+            if options.maps and kind in WITH_MAPS:
+                yield from map_methods(named(kind), encoder, task, seed)
         encoder = encoders[kind]
-        if variant == "mapped":
+        if variant in FROM_A_MAP:
             start = clusters_of_a_map(task, seed)
             yield from deep_methods(where, encoder, task, seed, init=start)
             continue
@@ -202,8 +214,6 @@ def all_methods(task, seed, options, variants):
         Z = encoder.transform(task.X)
         yield from plain_methods(f"encoding{where}", Z, task, seed)
         yield from deep_methods(where, encoder, task, seed)
-        if options.maps and variant in ("plain", "augmented"):
-            yield from map_methods(where, encoder, task, seed)
 
 
 RUNS = (
@@ -253,6 +263,7 @@ digits = of_task("digits")
 mnist = of_task("mnist", "plain")
 mnist_augmented = of_task("mnist", "augmented")
 mnist_augmented_map = of_task("mnist", "mapped")
+mnist_longer = of_task("mnist-longer", always=("longer",))
 mnist_10000 = of_task("mnist-10000", "plain")
 mnist_10000_augmented = of_task("mnist-10000", "augmented")
 mnist_10000_augmented_map = of_task("mnist-10000", "mapped")

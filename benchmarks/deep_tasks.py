@@ -23,6 +23,7 @@ class Task:
     passes: int  # of clustering, at most
     batch_size: int = 256
     dropout: float = 0.2  # where rows are augmented; otherwise 0.2
+    rate: float = 3e-4  # of clustering
 
     @property
     def k(self):
@@ -42,6 +43,11 @@ def mnist(options, n=70_000):
     return Task(
         *mnist_pixels(options.mnist, n), RandomAffine((28, 28)), 30, 15, dropout=0.0
     )
+
+
+def mnist_longer(options):
+    """MNIST, on which networks train longer and then move more slowly."""
+    return replace(mnist(options), epochs=100, passes=30, rate=1e-4)
 
 
 def mnist_10000(options):
@@ -106,6 +112,7 @@ def of_river(name, **training):
 TASKS = {
     "digits": digits,
     "mnist": mnist,
+    "mnist-longer": mnist_longer,
     "mnist-10000": mnist_10000,
     "texts": text_pieces,
     "counts": simulated_counts,

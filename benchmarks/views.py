@@ -129,7 +129,12 @@ def clustering_steps(entries):
 # Sets of deep clustering, and the parts in which their methods are.
 DEEP = {
     "digits": ("deep.digits",),
-    "MNIST": ("deep.mnist", "deep.mnist-augmented", "deep.mnist-augmented-map"),
+    "MNIST": (
+        "deep.mnist",
+        "deep.mnist-augmented",
+        "deep.mnist-augmented-map",
+        "deep.mnist-longer",
+    ),
     "MNIST, 10,000": (
         "deep.mnist-10000",
         "deep.mnist-10000-augmented",
@@ -159,6 +164,8 @@ DEEP_METHODS = (
     "IDEC, augmented",
     "DEC, augmented, from a map",
     "IDEC, augmented, from a map",
+    "DEC, augmented, from a map, longer",
+    "IDEC, augmented, from a map, longer",
     "DEC, linear",
     "IDEC, linear",
     "DEC, linear, balance 0",
