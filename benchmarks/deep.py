@@ -148,6 +148,8 @@ def deep_methods(where, encoder, task, seed, **given):
 
 def unwhitened(encoder):
     """The encoder that ``whiten=False`` gives: without its last linear layer."""
+    if isinstance(encoder, LinearEncoder):  # which never whitens
+        return clone(encoder)
     modules = encoder.encoder_[0], encoder.decoder_[1]
     return clone(encoder).set_params(modules=modules, epochs=0, whiten=False)
 
@@ -229,6 +231,12 @@ RUNS = (
 )
 
 
+def as_row(seed, one):
+    """A run as a row of the table of runs."""
+    more = [one.more.get(key) for key in ("start kept", *MEASURES)]
+    return one.method, seed, *one.scores, one.seconds, one.passes, *more
+
+
 def of_task(name, only=None, always=()):
     """The part of one set of data, or of some variants of the networks on it.
 
@@ -245,10 +253,7 @@ def of_task(name, only=None, always=()):
         table, labels = Table("runs", f"{title}, each run", RUNS), {}
         for seed in range(seeds):
             for one in all_methods(task, seed, options, variants):
-                more = [one.more.get(key) for key in ("start kept", *MEASURES)]
-                table = table.plus(
-                    one.method, seed, *one.scores, one.seconds, one.passes, *more
-                )
+                table = table.plus(*as_row(seed, one))
                 labels.setdefault(one.method, []).append(one.labels)
                 yield table
         yield means(table, title)

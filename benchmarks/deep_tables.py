@@ -8,14 +8,17 @@ from benchmarks.tables import Column, Table
 
 # Columns without labels of a DEC or IDEC: all are larger where a seed is better.
 MEASURES = ("evidence", "-KL", "silhouette", "neighbours", "rest")
+# Columns that say which rows differ by their seed alone.
+OF_A_METHOD = ("data", "method")
 SPREAD = "{:.3f} ± {:.3f}"
 
 
 def by_method(rows):
-    """Method → its rows, in the order of their seeds."""
+    """Method, or data and method where those differ → its rows, one of each seed."""
     found = {}
     for row in rows:
-        found.setdefault(row["method"], []).append(row)
+        names = [row[name] for name in OF_A_METHOD if name in row]
+        found.setdefault(tuple(names), []).append(row)
     return found
 
 
@@ -30,7 +33,7 @@ def spread(rows, name):
 def means(runs, title):
     """Means and standard deviations over seeds, the worst, medians of seconds."""
     columns = (
-        Column("method"),
+        *(column for column in runs.columns if column.name in OF_A_METHOD),
         Column("accuracy", "", SPREAD),
         Column("worst", "", "{:.3f}"),
         Column("NMI", "", SPREAD),
@@ -40,11 +43,11 @@ def means(runs, title):
         Column("start kept", "", "{} of {}"),
     )
     table = Table("means", title, columns)
-    for method, rows in by_method(runs.rows).items():
+    for names, rows in by_method(runs.rows).items():
         kept = [row["start kept"] for row in rows]
         known = [row["accuracy"] for row in rows]
         table = table.plus(
-            method,
+            *names,
             spread(rows, "accuracy"),
             None if None in known else min(known),
             spread(rows, "NMI"),
@@ -68,7 +71,7 @@ def judges(runs, labels):
     names = (*MEASURES, "agreement")
     columns = *plain, *(Column(name, "", "{:.3f} ({:+.1f})") for name in names)
     table = Table("judges", "seeds judged without labels", (Column("method"), *columns))
-    for method, rows in by_method(runs.rows).items():
+    for (method,), rows in by_method(runs.rows).items():
         if rows[0]["evidence"] is None:
             continue
         known = np.array([row["accuracy"] for row in rows])

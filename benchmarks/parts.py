@@ -91,6 +91,7 @@ PARTS = {
             15,
             ("torch",),
         ),
+        Part("deep.linear", "deep_linear:linear", 5, ("scanpy", "river")),
         Part("deep.texts", "deep:texts", 10, ("torch",)),
         Part("deep.counts", "deep:counts", 10, ("torch",)),
         Part("deep.cells", "deep:cells", 8, ("torch", "scanpy")),

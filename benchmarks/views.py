@@ -170,6 +170,11 @@ DEEP_METHODS = (
     "IDEC, linear",
     "DEC, linear, balance 0",
     "IDEC, linear, balance 0",
+    "DEC, linear, from a map",
+    "IDEC, linear, from a map",
+    "DEC, linear, from a map, balance 0",
+    "IDEC, linear, from a map, balance 0",
+    "StudentTClustering, map of the encoding, linear",
     "StudentTClustering, map of the encoding",
     "StudentTClustering, map of the encoding, augmented",
 )
@@ -180,9 +185,10 @@ def deep_all(entries):
     found = {
         data: {
             row["method"]: row
-            for part in parts
+            for part in (*parts, "deep.linear")
             if part in entries
             for row in entries[part].table("means").rows
+            if "data" not in row or f"deep.{row['data']}" in parts
         }
         for data, parts in DEEP.items()
     }
