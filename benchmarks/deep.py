@@ -110,11 +110,12 @@ def alike(Z, labels, n_judged=2000):
     return float(np.mean(labels[near] == labels[chosen, None]))
 
 
-def copied(encoder, gamma):
+def copied(encoder, gamma, task):
     """The encoder as it is; principal components are found again in no time."""
     if isinstance(encoder, LinearEncoder):
         return clone(encoder).set_params(reconstruction_weight=gamma)
-    return encoder.pretrained_copy(reconstruction_weight=gamma)
+    rate = task.rate if task.rate and not gamma else encoder.clustering_rate
+    return encoder.pretrained_copy(reconstruction_weight=gamma, clustering_rate=rate)
 
 
 def clusters_of_a_map(task, seed):
@@ -128,7 +129,7 @@ def clusters_of_a_map(task, seed):
 def deep_methods(where, encoder, task, seed, **given):
     """DEC and IDEC from one pre-trained encoder, with their measures."""
     for name, gamma in GAMMAS.items():
-        network = copied(encoder, gamma)
+        network = copied(encoder, gamma, task)
         model = StudentTClustering(
             task.k, encoder=network, random_state=seed, max_iter=task.passes, **given
         )
@@ -181,7 +182,6 @@ def encoder_of(variant, task, seed, options):
         augment=task.augmentation if augmented else None,
         dropout=task.dropout if augmented else 0.2,
         batch_size=task.batch_size,
-        clustering_rate=task.rate,
         precision=options.precision,
         device=options.device,
         random_state=seed,

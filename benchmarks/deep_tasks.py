@@ -23,7 +23,7 @@ class Task:
     passes: int  # of clustering, at most
     batch_size: int = 256
     dropout: float = 0.2  # where rows are augmented; otherwise 0.2
-    rate: float = 3e-4  # of clustering
+    rate: float | None = None  # of clustering by DEC, which nothing else holds
 
     @property
     def k(self):
@@ -46,7 +46,7 @@ def mnist(options, n=70_000):
 
 
 def mnist_longer(options):
-    """MNIST, on which networks train longer and then move more slowly."""
+    """MNIST, on which networks train longer, and DEC moves more slowly."""
     return replace(mnist(options), epochs=100, passes=30, rate=1e-4)
 
 
