@@ -33,6 +33,7 @@ NAMES = {
     "plain": "",
     "unwhitened": ", not whitened",
     "mapped": ", augmented, from a map",
+    "plain-longer": ", longer",
     "longer": ", augmented, from a map, longer",
     "uneven": ", balance 0",
     "linear-uneven": ", linear, balance 0",
@@ -42,6 +43,7 @@ NAMES = {
 OF_ANOTHER = {
     "unwhitened": "plain",
     "mapped": "augmented",
+    "plain-longer": "plain",
     "longer": "augmented",
     "uneven": "plain",
     "linear-uneven": "linear",
@@ -51,8 +53,13 @@ OF_ANOTHER = {
 # map is judged by itself.
 FROM_A_MAP, WITH_MAPS = ("mapped", "longer"), ("plain", "augmented")
 
-# Parameters of the clustering of those that have some of their own.
-GIVEN = {"uneven": {"balance": 0.0}, "linear-uneven": {"balance": 0.0}}
+# Parameters of the clustering of those that are judged by themselves, without what needs
+# no learning.
+GIVEN = {
+    "plain-longer": {},
+    "uneven": {"balance": 0.0},
+    "linear-uneven": {"balance": 0.0},
+}
 
 # A Gaussian mixture has a covariance matrix, which needs few dimensions.
 MIXTURE_DIMENSIONS = 50
@@ -265,6 +272,7 @@ def of_task(name, only=None, always=()):
 
 
 digits = of_task("digits")
+digits_longer = of_task("digits-longer", always=("plain-longer",))
 mnist = of_task("mnist", "plain")
 mnist_augmented = of_task("mnist", "augmented")
 mnist_augmented_map = of_task("mnist", "mapped")

@@ -38,6 +38,11 @@ def digits(options):
     return Task(X.astype(np.float32), y, augmentation, 100, 50)
 
 
+def digits_longer(options):
+    """The digits, trained until labels rest or for as long as by default."""
+    return replace(digits(options), passes=300)
+
+
 def mnist(options, n=70_000):
     """MNIST's pixels, 28×28."""
     return Task(
@@ -111,6 +116,7 @@ def of_river(name, **training):
 
 TASKS = {
     "digits": digits,
+    "digits-longer": digits_longer,
     "mnist": mnist,
     "mnist-longer": mnist_longer,
     "mnist-10000": mnist_10000,

@@ -77,6 +77,7 @@ PARTS = {
         Part("clustering.quality", "quality:quality", 15),
         Part("clustering.forms", "quality:forms", 4),
         Part("deep.digits", "deep:digits", 4, ("torch",)),
+        Part("deep.digits-longer", "deep:digits_longer", 6, ("torch",)),
         Part("deep.mnist", "deep:mnist", 50, ("torch",)),
         Part("deep.mnist-augmented", "deep:mnist_augmented", 50, ("torch",)),
         Part("deep.mnist-augmented-map", "deep:mnist_augmented_map", 70, ("torch",)),

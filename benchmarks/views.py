@@ -128,7 +128,7 @@ def clustering_steps(entries):
 
 # Sets of deep clustering, and the parts in which their methods are.
 DEEP = {
-    "digits": ("deep.digits",),
+    "digits": ("deep.digits", "deep.digits-longer"),
     "MNIST": (
         "deep.mnist",
         "deep.mnist-augmented",
@@ -155,6 +155,8 @@ DEEP_METHODS = (
     *(f"{name}, encoding" for name in NO_LEARNING),
     "DEC",
     "IDEC",
+    "DEC, longer",
+    "IDEC, longer",
     *(f"{name}, encoding, not whitened" for name in NO_LEARNING),
     "DEC, not whitened",
     "IDEC, not whitened",
