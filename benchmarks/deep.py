@@ -53,8 +53,8 @@ OF_ANOTHER = {
 # map is judged by itself.
 FROM_A_MAP, WITH_MAPS = ("mapped", "longer"), ("plain", "augmented")
 
-# Parameters of the clustering of those that are judged by themselves, without what needs
-# no learning.
+# Parameters of the clustering of those that are judged by themselves, without what
+# needs no learning.
 GIVEN = {
     "plain-longer": {},
     "uneven": {"balance": 0.0},
