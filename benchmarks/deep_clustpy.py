@@ -110,9 +110,9 @@ def means(name, title, runs):
         Column("passes", "", "{:.0f}"),
     )
     table = Table(name, title, columns)
-    for method, rows in by_method(runs.rows).items():
+    for names, rows in by_method(runs.rows).items():
         table = table.plus(
-            method,
+            *names,
             *(spread(rows, score) for score in ("accuracy", "NMI", "ARI")),
             np.median([row["an epoch"] for row in rows]),
             np.median([row["passes"] for row in rows]),

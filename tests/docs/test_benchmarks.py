@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose
 
 import benchmarks.__main__ as command
 from benchmarks import plots, report, results, run
+from benchmarks.deep_tables import means
 from benchmarks.parts import PARTS, Part, chosen, generator, options_parser
 from benchmarks.tables import Column, Table
 from benchmarks.views import VIEWS
@@ -363,3 +364,30 @@ def test_the_asv_suite_has_the_kernels():
     path = results.ROOT / "benchmarks" / "asv.conf.json"
     settings = json.loads(path.read_text("utf-8"))
     assert (path.parent / settings["benchmark_dir"] / "tsne.py").exists()
+
+
+# Means over seeds
+
+
+def runs_of(*columns):
+    """A table of runs of two methods on two seeds, with these columns first."""
+    names = ("method", "seed", "accuracy", "NMI", "ARI", "time", "passes", "start kept")
+    table = Table("runs", "", tuple(map(Column, (*columns, *names))))
+    first = ["digits"] * len(columns)
+    for seed, accuracy in enumerate((0.5, 0.7)):
+        table = table.plus(*first, "DEC", seed, accuracy, 0.5, 0.5, 1.0, 3, seed == 0)
+        table = table.plus(*first, "k-means", seed, 0.4, 0.5, 0.5, 1.0, 3, None)
+    return table
+
+
+@pytest.mark.parametrize("columns", [(), ("data",)], ids=["one set", "several"])
+def test_means_are_of_the_seeds_of_a_method_on_a_set(columns):
+    table = means(runs_of(*columns), "")
+    assert [row["method"] for row in table.rows] == ["DEC", "k-means"]
+    assert [row.get("data") for row in table.rows] == [
+        "digits" if columns else None
+    ] * 2
+    row = table.row("method", "DEC")
+    assert_allclose(row["accuracy"], [0.6, 0.1])
+    assert (row["worst"], row["start kept"]) == (0.5, [1, 2])
+    assert table.row("method", "k-means")["start kept"] is None
