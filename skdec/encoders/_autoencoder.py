@@ -97,7 +97,12 @@ class AutoencoderEncoder(BaseEncoder):
     batch_size : int, default=256
         Rows in a step of pre-training, at most.
     learning_rate : float, default=1e-3
-        Rate of the optimiser in pre-training.
+        Rate of the optimiser in pre-training, in all steps or in the first.
+    learning_rate_schedule : {"constant", "cosine"}, default="constant"
+        With "cosine" the rate of pre-training falls from step to step, along half a
+        cosine, to 0 after the last: ``learning_rate`` · (1 + cos(π t/T))/2 in step t of
+        T (Loshchilov and Hutter 2017).  The last steps then move an embedding less,
+        which at a constant rate is as noisy as these are.
     clustering_rate : float, default=3e-4
         Rate of the optimiser in a step of the clustering.
     optimizer : {"adam", "sgd"} or callable, default="adam"
@@ -157,6 +162,8 @@ class AutoencoderEncoder(BaseEncoder):
     Guo, Gao, Liu, Yin: Improved deep embedded clustering with local structure
     preservation, IJCAI 2017, equation 8.
     Guo, Zhu, Liu, Yin: Deep embedded clustering with data augmentation, ACML 2018.
+    Loshchilov, Hutter: SGDR: stochastic gradient descent with warm restarts,
+    ICLR 2017, equation 5, without restarts.
     """
 
     _parameter_constraints: dict = {
@@ -172,6 +179,7 @@ class AutoencoderEncoder(BaseEncoder):
         "whiten": ["boolean"],
         "batch_size": [Range(Integral, 1, None, closed="left")],
         "learning_rate": [POSITIVE],
+        "learning_rate_schedule": [StrOptions({"constant", "cosine"})],
         "clustering_rate": [POSITIVE],
         "optimizer": [StrOptions({"adam", "sgd"}), callable],
         "reconstruction_weight": [Range(Real, 0, None, closed="left")],
@@ -193,6 +201,7 @@ class AutoencoderEncoder(BaseEncoder):
         whiten: bool = True,
         batch_size: int = 256,
         learning_rate: float = 1e-3,
+        learning_rate_schedule: Literal["constant", "cosine"] = "constant",
         clustering_rate: float = 3e-4,
         optimizer: str | Callable[..., Any] = "adam",
         reconstruction_weight: float = 10.0,
@@ -210,6 +219,7 @@ class AutoencoderEncoder(BaseEncoder):
         self.whiten = whiten
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.learning_rate_schedule = learning_rate_schedule
         self.clustering_rate = clustering_rate
         self.optimizer = optimizer
         self.reconstruction_weight = reconstruction_weight
@@ -321,13 +331,20 @@ class AutoencoderEncoder(BaseEncoder):
 
     def _pretrain(self, X, weight, rng, seed):
         networks = self._networks
-        networks.set_optimizer(self.optimizer, self.learning_rate, int(seed))
         weight = np.ones(X.shape[0]) if weight is None else weight
         rows, self.loss_history_ = np.flatnonzero(weight), np.empty(self.epochs)
         weight = weight / weight[rows].mean()
+        n_batches = -(-len(rows) // self.batch_size)
+        falls = self.learning_rate_schedule == "cosine"
+        networks.set_optimizer(
+            self.optimizer,
+            self.learning_rate,
+            int(seed),
+            n_steps=self.epochs * n_batches if falls else None,
+        )
         networks.train(True)
         for epoch in range(self.epochs):
-            error, n_batches = 0.0, -(-len(rows) // self.batch_size)
+            error = 0.0
             for batch in np.array_split(rng.permutation(rows), n_batches):
                 x = self._scaled(X[batch])
                 mean = networks.restore(

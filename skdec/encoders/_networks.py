@@ -130,7 +130,7 @@ class Networks:
         self.device = _device(device)
         self.encoder = copy.deepcopy(encoder).to(self.device)
         self.decoder = copy.deepcopy(decoder).to(self.device)
-        self._optimizer = self._generator = None
+        self._optimizer = self._schedule = self._generator = None
 
     def has_bfloat16(self):
         """Whether the device multiplies in bfloat16, as far as PyTorch tells."""
@@ -139,8 +139,11 @@ class Networks:
         told = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
         return bool(told())
 
-    def set_optimizer(self, optimizer, rate, seed=0):
-        """Take an optimiser for the next steps, and a seed of what is random."""
+    def set_optimizer(self, optimizer, rate, seed=0, n_steps=None):
+        """Take an optimiser for the next steps, and a seed of what is random.
+
+        Over ``n_steps`` the rate falls to 0; without, it stays.
+        """
         parameters = [*self.encoder.parameters(), *self.decoder.parameters()]
         if optimizer == "adam":
             # unfused, it steps one tensor at a time and is several times as slow
@@ -151,7 +154,18 @@ class Networks:
             )
         else:
             self._optimizer = optimizer(parameters, lr=rate)
+        self._schedule = self._falling(n_steps) if n_steps else None
         self._generator = torch.Generator(self.device).manual_seed(seed)
+
+    def _falling(self, n_steps):
+        """The rate η (1 + cos(π t/T))/2 in step t of T."""
+        if not isinstance(self._optimizer, torch.optim.Optimizer):
+            raise ValueError(
+                "optimizer must return a torch.optim.Optimizer, whose rate can follow "
+                "learning_rate_schedule='cosine'; got "
+                f"{type(self._optimizer).__name__}"
+            )
+        return torch.optim.lr_scheduler.CosineAnnealingLR(self._optimizer, n_steps)
 
     def train(self, on):
         """Training or evaluation mode, which dropout within given modules heeds."""
@@ -189,6 +203,8 @@ class Networks:
         self._optimizer.zero_grad()
         error.backward()
         self._optimizer.step()
+        if self._schedule is not None:
+            self._schedule.step()
         return float(error.detach())
 
     @learning

@@ -1,6 +1,7 @@
 """AutoencoderEncoder: its steps against torch.autograd, and as an estimator."""
 
 import copy
+import math
 import pickle
 import warnings
 
@@ -272,6 +273,44 @@ def test_optimizers_and_activations(optimizer, activation):
     assert losses[-1] < losses[0]
 
 
+def test_the_rate_of_pretraining():
+    """Half a cosine of it, or all of it in every step; clusters have their own."""
+    rates = []
+
+    class Spy(torch.optim.SGD):
+        def step(self, *args, **kwargs):
+            rates.append(self.param_groups[0]["lr"])
+            return super().step(*args, **kwargs)
+
+    # 3 epochs of 4 batches, of the rows that have a weight
+    weight = np.r_[np.zeros(50), np.ones(100)]
+    settings = {"epochs": 3, "batch_size": 26, "learning_rate": 0.01, "optimizer": Spy}
+    for schedule in ("cosine", "constant"):
+        rates.clear()
+        encoder = small(learning_rate_schedule=schedule, **settings)
+        encoder.fit(BLOBS, sample_weight=weight)
+        expected = np.full(12, 0.01)
+        if schedule == "cosine":
+            expected *= [(1 + math.cos(math.pi * t / 12)) / 2 for t in range(12)]
+        assert_allclose(rates, expected, rtol=1e-12)
+        for _ in range(2):
+            encoder.step(BLOBS, np.zeros_like)
+        assert rates[12:] == 2 * [encoder.clustering_rate]
+    small(learning_rate_schedule="cosine", epochs=0).fit(BLOBS)
+
+
+def test_a_rate_that_nothing_can_change():
+    class Own:
+        def __init__(self, parameters, lr):
+            self.optimizer = torch.optim.SGD(parameters, lr=lr)
+            self.step, self.zero_grad = self.optimizer.step, self.optimizer.zero_grad
+
+    small(optimizer=Own).fit(BLOBS)
+    encoder = small(optimizer=Own, learning_rate_schedule="cosine")
+    with pytest.raises(ValueError, match=r"must return a torch.*Optimizer.* got Own"):
+        encoder.fit(BLOBS)
+
+
 def test_whitening_changes_units_alone(rng):
     X = rng.normal(size=(150, 6)) * [3, 3, 1, 1, 1, 1] + 5
     weight = rng.integers(0, 3, len(X))
@@ -360,6 +399,7 @@ def test_progress(capsys):
         ({"device": "abacus"}, "device must name one .* got 'abacus'"),
         ({"dropout": 1.0}, "'dropout' parameter"),
         ({"optimizer": "newton"}, "'optimizer' parameter"),
+        ({"learning_rate_schedule": "linear"}, "'learning_rate_schedule' parameter"),
         ({"modules": (torch.nn.Linear(6, 2),)}, "modules must be a pair"),
         ({"modules": ("f", "g")}, "modules must be a pair"),
         ({"modules": (SHARED, torch.nn.Sequential(SHARED))}, "not share parameters"),
