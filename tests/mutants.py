@@ -986,12 +986,10 @@ MUTANTS = [
     ),
     *mutants(
         "clustering/_init.py",
-        ("tests/clustering/test_starts.py -k estimator",),
-        noise_counts=("np.flatnonzero(labels >= 0)", "np.flatnonzero(labels >= -1)"),
-        rows_without_weight=(
-            "rows, weight = sample.rows, sample.weight",
-            "rows, weight = sample.rows, np.ones(len(sample.weight))",
-        ),
+        ("tests/clustering/test_starts.py -k 'estimator or labels'",),
+        noise_counts=("(labels >= 0) & (weight", "(labels >= -1) & (weight"),
+        labels_without_weight=(" & (weight > 0)", ""),
+        rows_without_weight=("Weights(sample.weight)", "Weights(None)"),
         seed_of_its_own=("set_params(**{name: rng", "set_params(**{name: 0 * rng"),
     ),
     *mutants(
@@ -1005,7 +1003,7 @@ MUTANTS = [
     *mutants(
         "clustering/_fixed_embedding.py",
         ("tests/clustering/test_joint_training.py -k of_an_estimator",),
-        clusters_given_up=("if carrier.starts.of_clusterer:", "if False:"),
+        clusters_given_up=("if carrier.starts.own_clusters:", "if False:"),
     ),
     *mutants(
         "utils/memory.py",

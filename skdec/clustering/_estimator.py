@@ -103,20 +103,25 @@ class StudentTClustering(FittedClustering):
         ``encoder_``.  If its ``random_state`` is None, a seed is drawn from this
         estimator's ``random_state``.  With ``encoder=None``, X itself is clustered.
     init : {"k-means++", "random"}, callable, estimator or array of shape \
-            (n_clusters, n_features), default="k-means++"
+            (n_clusters, n_features) or (n_samples,), default="k-means++"
         How the k-means runs that give the starts are seeded, as in
         :class:`sklearn.cluster.KMeans`.  Where there are at least 4 ``n_clusters``
         features, every other run is begun among the leading 2 ``n_clusters`` principal
         components and goes on among all features.  A callable is given the distinct
         rows in which starts are found, in an order of their own (see Notes).  An array
-        is itself the only start.
+        of centroids is itself the only start.
         Of an estimator with ``fit_predict``, such as a pipeline of
         :class:`ExactTSNE` and a clusterer, the means of its clusters are the only
         start.  It is cloned and given the same rows, of the embedding if there is an
         encoder, without weights.  Where a ``random_state`` of it is None, a seed is
         drawn.  It must find ``n_clusters`` clusters; rows that it labels −1 have no
-        say.  BLAS has one thread meanwhile, as in all of the fit.  With an encoder
-        training begins there, without Student-t iterations before.
+        say.  BLAS has one thread meanwhile, as in all of the fit.
+        An array of integers, one for each row of X, are labels: the weighted means of
+        their clusters are the only start, with an encoder those of the rows' z.
+        Cluster 0 is that of the least label, and so on; there must be ``n_clusters``
+        among the rows of a positive weight, of which those labelled −1 have no say.
+        From the clusters of an estimator or of labels the training of an encoder
+        begins as they are, without Student-t iterations before.
     n_init : "auto" or int, default="auto"
         Number of k-means runs.  The one with the highest evidence (see ``evidence_``)
         is carried through the Student-t iterations.  Runs whose evidence differs from
@@ -405,7 +410,7 @@ class StudentTClustering(FittedClustering):
         ValueError
             If X has fewer rows than ``n_clusters``, if it is sparse and lies so far
             from zero that distances are lost, if ``init`` does not give ``n_clusters``
-            centroids, or if ``n_trainings`` is above 1 without an encoder.
+            centroids or labels, or if ``n_trainings`` is above 1 without an encoder.
         TypeError
             If X is a dask array and there is an encoder.
         FloatingPointError
@@ -457,8 +462,8 @@ class StudentTClustering(FittedClustering):
         Raises
         ------
         ValueError
-            If the first batch has fewer rows than ``n_clusters``, or if that is not
-            what it was in the calls before.
+            If the first batch has fewer rows than ``n_clusters``, if that is not
+            what it was in the calls before, or if ``init`` are labels.
         TypeError
             If X is a dask array.
         """

@@ -26,7 +26,12 @@ from skdec.clustering._fixed_embedding import (
     cluster_first_embedding,
 )
 from skdec.clustering._form import Automatic, Form, make_objective, resolve_form
-from skdec.clustering._init import MAX_SEED, check_init, gives_clusters, is_single
+from skdec.clustering._init import (
+    MAX_SEED,
+    called_when_single,
+    check_init,
+    refuse_labels,
+)
 from skdec.clustering._joint_training import learn
 from skdec.clustering._memberships import most_probable
 from skdec.clustering._prediction import encoded
@@ -84,7 +89,7 @@ def fit_rows(X, weights, params, reports):
 def _cluster(X, weights, params, reports, watch, random_state=None):
     """The best of several starts, carried through self-training."""
     joint, auto = params.encoder is not None, _automatic(params)
-    init = check_init(params.init, params.n_clusters, X.shape[1])
+    init = check_init(params.init, params.n_clusters, weights, *X.shape)
     seeds = _seeds(params, init, random_state)
     with Threads(params.n_jobs, hold_blas=True, listener=reports.part_done) as threads:
         reports.begin("starts")
@@ -117,13 +122,11 @@ def _cluster(X, weights, params, reports, watch, random_state=None):
 
 def _seeds(params, init, random_state):
     """A seed for each start."""
-    if is_single(init) and params.n_init not in ("auto", 1):
-        what = (
-            "Estimator" if gives_clusters(init) else "Explicit initial center position"
-        )
+    single = called_when_single(init)
+    if single is not None and params.n_init not in ("auto", 1):
         warn(
-            f"{what} passed: performing only one init in StudentTClustering instead of "
-            f"n_init={params.n_init}",
+            f"{single} passed: performing only one init in StudentTClustering instead "
+            f"of n_init={params.n_init}",
             RuntimeWarning,
         )
     few = N_INIT if params.encoder is None else ENCODER_N_INIT
@@ -163,7 +166,7 @@ def fit_encoder(X, weights, params, reports):
     """Train an encoder with its clusters, several times if asked to."""
     trainings, errors = [], []
     # before minutes of pre-training; columns are told when the embedding has some
-    check_init(params.init, params.n_clusters)
+    check_init(params.init, params.n_clusters, weights, X.shape[0])
     with Threads(params.n_jobs):
         pass
     for number, random_state in enumerate(_random_states(params)):
@@ -269,6 +272,7 @@ def fit_batch(batch, before, form, params, reports):
     reports : Reports
         Tells how far it is.
     """
+    refuse_labels(params.init)
     if before is not None:
         check_number(before, params.n_clusters)
     stream, due = (before or Stream()).with_batch(batch)

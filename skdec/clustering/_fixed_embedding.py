@@ -165,10 +165,10 @@ def cluster_first_embedding(carrier, form):
     centroids, which the encoder will pull rows to: by the density of an even mixture
     around them, of those that emptied the fewest clusters.
 
-    Clusters of an estimator of the user's are the start as they are.  Iterations with
-    ν = 1 and b = 1 would give up what it has found beyond k-means.
+    Clusters of the user's own are the start as they are.  Iterations with ν = 1 and
+    b = 1 would give up what they have beyond k-means.
     """
-    if carrier.starts.of_clusterer:
+    if carrier.starts.own_clusters:
         return carrier.held(form)
     outcomes = []
     for start in carrier.ranked(form):

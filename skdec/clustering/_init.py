@@ -5,9 +5,11 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.base import clone
 
-from skdec.clustering._spread import cluster_means
+from skdec.clustering._spread import ClusterSums, cluster_means, cluster_sums
+from skdec.utils.blocks import Blocks
 from skdec.utils.numbers import largest_magnitude, power_of_two
-from skdec.utils.validation import check_matrix
+from skdec.utils.validation import check_matrix, check_unmasked, naming
+from skdec.utils.weights import Weights
 
 MAX_SEED = np.iinfo(np.int32).max
 
@@ -38,7 +40,7 @@ class Sample(NamedTuple):
         return points * self.unit
 
 
-def gives_clusters(init):
+def is_clusterer(init):
     """Whether ``init`` is an estimator whose clusters are the start.
 
     To scikit-learn's ``is_clusterer`` a Gaussian mixture is none.
@@ -46,16 +48,74 @@ def gives_clusters(init):
     return hasattr(init, "fit_predict") and not isinstance(init, type)
 
 
-def is_single(init):
-    """Whether ``init`` is one start, however many are asked for."""
-    return isinstance(init, np.ndarray) or gives_clusters(init)
+def _finds_starts(init):
+    """Whether ``init`` says how to find starts, and is none itself."""
+    return isinstance(init, str) or callable(init) or is_clusterer(init)
 
 
-def check_init(init, n_clusters, n_features=None):
-    """An array of starting centroids as float64, checked; all else passes."""
-    if isinstance(init, str) or callable(init) or gives_clusters(init):
+def are_labels(init):
+    """Whether ``init``, checked, is a label for each row."""
+    return isinstance(init, np.ndarray) and init.ndim == 1
+
+
+def of_clusters(init):
+    """Whether ``init``, checked, is of clusters, whose means are the start."""
+    return is_clusterer(init) or are_labels(init)
+
+
+def called_when_single(init):
+    """What warnings call ``init``, checked, if it is one start; else None."""
+    if of_clusters(init):
+        return "Labels" if are_labels(init) else "Estimator"
+    return "Explicit initial center position" if isinstance(init, np.ndarray) else None
+
+
+def check_init(init, n_clusters, weights, n_rows, n_features=None):
+    """Starting centroids as float64, or labels as integers; all else passes.
+
+    Labels come as numbers of clusters, and −1 for rows that have no say.
+    """
+    if _finds_starts(init):
         return init
+    with naming("init"):
+        dimensions = np.ndim(init)
+    if dimensions == 1:
+        return _check_label_init(init, n_clusters, weights.filled(n_rows))
     return check_array_init(init, n_clusters, n_features)
+
+
+def _check_label_init(init, n_clusters, weight):
+    check_unmasked(init, "init")
+    return _numbered(np.asarray(init), weight, n_clusters, "it has")
+
+
+def refuse_labels(init):
+    """Raise where a start for rows that come in batches labels rows."""
+    if not _finds_starts(init) and np.ndim(init) == 1:
+        raise ValueError(
+            "init must not be labels of rows in partial_fit, which fits the rows of "
+            f"several batches together; got {len(init)} labels: begin with fit instead"
+        )
+
+
+def _numbered(labels, weight, n_clusters, got):
+    """Labels as numbers of clusters in their order, −1 for rows of none."""
+    if labels.shape != weight.shape or labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"init must label {len(weight)} rows by integers; {got} {labels.dtype} of "
+            f"shape {labels.shape}"
+        )
+    # as scikit-learn's clusterers mark noise by −1
+    known = (labels >= 0) & (weight > 0)
+    names, numbers = np.unique(labels[known], return_inverse=True)
+    if len(names) != n_clusters:
+        raise ValueError(
+            f"init must have n_clusters={n_clusters} clusters; {got} {len(names)} in "
+            f"{len(labels)} rows"
+        )
+    numbered = np.full(len(labels), -1)
+    numbered[known] = numbers
+    return numbered
 
 
 def check_array_init(init, n_clusters, n_features=None):
@@ -77,6 +137,17 @@ def given(init, sample):
     return np.clip(sample.to_internal(init), -FARTHEST_INIT, FARTHEST_INIT)
 
 
+def labelled(labels, X, weights, n_clusters):
+    """The means of clusters, by the labels of all rows, in the units of X."""
+    weight = np.where(labels >= 0, weights.filled(len(labels)), 0.0)
+    labels = np.maximum(labels, 0)
+    if not isinstance(X, Blocks):
+        return cluster_means(X, weight, labels, n_clusters)
+    own = X.split(weight), X.split(labels)
+    parts = X.map(cluster_sums, *own, n_clusters, task="start")
+    return ClusterSums(*map(sum, zip(*parts, strict=True))).means()
+
+
 def called(init, sample, n_clusters, seed):
     """Centroids, in the unit of the sample, that a callable gives for rows of X."""
     rows = sample.to_original(sample.rows)
@@ -95,20 +166,5 @@ def clustered(init, sample, n_clusters, seed):
     clusterer.set_params(**{name: rng.randint(MAX_SEED) for name in unset})
     rows = sample.to_original(sample.rows)
     labels = np.asarray(clusterer.fit_predict(rows))
-    if labels.shape != (rows.shape[0],) or labels.dtype.kind not in "iu":
-        raise ValueError(
-            f"init must label {rows.shape[0]} rows by integers; its fit_predict gave "
-            f"{labels.dtype} of shape {labels.shape}"
-        )
-    # as scikit-learn's clusterers mark noise by −1
-    known = np.flatnonzero(labels >= 0)
-    names, labels = np.unique(labels[known], return_inverse=True)
-    if len(names) != n_clusters:
-        raise ValueError(
-            f"init must find n_clusters={n_clusters} clusters; it found {len(names)} "
-            f"in {rows.shape[0]} rows"
-        )
-    rows, weight = sample.rows, sample.weight
-    if len(known) < rows.shape[0]:
-        rows, weight = rows[known], weight[known]
-    return cluster_means(rows, weight, labels, n_clusters)
+    labels = _numbered(labels, sample.weight, n_clusters, "its fit_predict gave")
+    return labelled(labels, sample.rows, Weights(sample.weight), n_clusters)

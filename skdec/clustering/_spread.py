@@ -79,6 +79,10 @@ class ClusterSums(NamedTuple):
     rows: np.ndarray  # Σ w x, (n_clusters, n_features), float64
     weight: np.ndarray  # Σ w
 
+    def means(self):
+        """Their means, 0 where there are none."""
+        return self.rows / np.maximum(self.weight, TINY)[:, None]
+
 
 def cluster_sums(rows, weight, labels, n_clusters):
     """Weighted sums of the rows of each cluster, dense.
@@ -97,8 +101,7 @@ def cluster_sums(rows, weight, labels, n_clusters):
 
 def cluster_means(rows, weight, labels, n_clusters):
     """Weighted means of the rows of each cluster, 0 where there are none; dense."""
-    sums = cluster_sums(rows, weight, labels, n_clusters)
-    return sums.rows / np.maximum(sums.weight, TINY)[:, None]
+    return cluster_sums(rows, weight, labels, n_clusters).means()
 
 
 def _nearest(rows, centers):

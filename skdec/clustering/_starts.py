@@ -12,7 +12,15 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.random import sample_without_replacement
 
-from skdec.clustering._init import Sample, called, clustered, given, gives_clusters
+from skdec.clustering._init import (
+    Sample,
+    are_labels,
+    called,
+    clustered,
+    given,
+    labelled,
+    of_clusters,
+)
 from skdec.clustering._precision import check_precision
 from skdec.clustering._spread import (
     Spread,
@@ -64,7 +72,7 @@ class Starts:
     spread: Spread  # of the first, in the units of X
     n_rows: float  # effective number of the sample's rows, (Σ w)² / Σ w²
     too_few: bool  # fewer distinct rows than clusters
-    of_clusterer: bool  # found by an estimator of the user's
+    own_clusters: bool  # of the user's own, which are the start as they are
 
 
 def find_starts(X, weights, init, n_clusters, seeds, threads):
@@ -82,7 +90,8 @@ def find_starts(X, weights, init, n_clusters, seeds, threads):
         Rows, validated.
     weights : Weights
         Their weights, not all zero.
-    init : str, callable, estimator or ndarray of shape (n_clusters, n_features)
+    init : str, callable, estimator or ndarray of shape (n_clusters, n_features) or \
+            (n_samples,)
         As given to the estimator; checked.
     n_clusters : int
         Number of centroids.
@@ -97,6 +106,9 @@ def find_starts(X, weights, init, n_clusters, seeds, threads):
     """
     # scikit-learn's k-means takes indices of 32 bits only
     X = with_short_indices(X) if sparse.issparse(X) else X
+    own_clusters = of_clusters(init)
+    if are_labels(init):  # of rows that may be merged below
+        init = labelled(init, X, weights, n_clusters)
     # rows of weight 0 count for nothing, so that there may be any number of them
     used = np.flatnonzero(weights.filled(X.shape[0]) > 0)
     most = _sample_size(X, used, n_clusters)
@@ -115,7 +127,7 @@ def find_starts(X, weights, init, n_clusters, seeds, threads):
     elif sample.shape[0] <= n_clusters:
         dense = scaled.rows.toarray() if sparse.issparse(sample) else scaled.rows
         found = [np.resize(dense, (n_clusters, sample.shape[1]))]
-    elif gives_clusters(init):
+    elif own_clusters:
         found = [clustered(init, scaled, n_clusters, seeds[0])]
     else:
         found = _k_means(scaled, init, n_clusters, seeds, threads)
@@ -140,7 +152,7 @@ def find_starts(X, weights, init, n_clusters, seeds, threads):
         spread=spread._replace(distance=scaled.to_original(spread.distance)),
         n_rows=float(sample_weight.sum() ** 2 / np.square(sample_weight).sum()),
         too_few=too_few,
-        of_clusterer=gives_clusters(init),
+        own_clusters=own_clusters,
     )
 
 

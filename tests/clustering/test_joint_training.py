@@ -279,6 +279,35 @@ def test_training_starts_from_the_centroids_that_the_start_came_to(dtype):
     assert np.abs(off).max() < 0.01 * model.bandwidth_
 
 
+def test_training_starts_from_the_clusters_of_labels(rng):
+    seen = []
+
+    def keep(n_iter, kl, clusters):
+        seen.append((clusters.stage, clusters.cluster_centers))
+
+    labels, weight = rng.integers(-1, 3, len(BLOBS)), rng.integers(0, 3, len(BLOBS))
+    model = toy_model(encoder=Toy(rate=0), init=labels, callback=keep, max_iter=1)
+    with pytest.warns(ConvergenceWarning):
+        model.fit(BLOBS, sample_weight=weight)
+    means = [
+        np.average(BLOBS[labels == j, :2], axis=0, weights=weight[labels == j])
+        for j in range(3)
+    ]
+    assert {stage for stage, _ in seen} == {"encoder"}
+    assert_allclose(seen[0][1], means, rtol=1e-6)
+
+
+def test_labels_are_checked_before_any_training():
+    class Untrained(Toy):
+        def fit(self, X, y=None, sample_weight=None):
+            raise AssertionError("it is trained")
+
+    for labels, told in (([0, 1, 2], "label 200 rows"), ([0] * 200, "it has 1")):
+        model = toy_model(encoder=Untrained(), init=labels)
+        with pytest.raises(ValueError, match=told):
+            model.fit(BLOBS)
+
+
 def test_training_starts_from_the_clusters_of_an_estimator(rng):
     seen = []
 

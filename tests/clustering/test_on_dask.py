@@ -110,6 +110,19 @@ def test_a_fit_is_that_of_the_rows_in_memory(large, form, dtype, capsys):
     assert ours.score(chunks, sample_weight=weights) == pytest.approx(score, rel=1e-6)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_fit_begins_from_labels(large, weighted):
+    rng, chunks = np.random.default_rng(0), da.from_array(X, chunks=CHUNKS)
+    weight = rng.integers(3, size=len(X)) if weighted else None
+    nearest = np.argmin(cdist(X, CENTERS), axis=1)
+    labels = np.where(rng.random(len(X)) < 0.7, nearest, rng.integers(-1, 5, len(X)))
+    model = StudentTClustering(5, init=labels, random_state=0)
+    theirs = pickle.loads(pickle.dumps(model.fit(X, sample_weight=weight)))
+    same_fit(model.fit(chunks, sample_weight=weight), theirs, X)
+    model.set_params(init=da.from_array(labels, chunks=77))
+    same_fit(model.fit(chunks, sample_weight=weight), theirs, X)
+
+
 def test_the_order_of_sums_does_not_depend_on_the_workers(large, client, monkeypatch):
     chunks = da.from_array(X, chunks=CHUNKS)
     found = [MODEL.fit(chunks).cluster_centers_]  # on two processes

@@ -132,10 +132,13 @@ def test_an_estimator_is_cloned_and_given_a_seed():
 @pytest.mark.parametrize(
     "rule, told",
     [
-        (lambda X: X[:, 0] > 0, "init must label 300 rows by integers; .* bool"),
+        (lambda X: X[:, 0] > 0, "init must label 300 rows by integers; its .* bool"),
         (lambda X: np.zeros(3, int), r"of shape \(3,\)"),
-        (lambda X: by_quadrant(X) // 4, "n_clusters=4 clusters; it found [12] in 300"),
-        (lambda X: np.full(len(X), -1), "it found 0"),
+        (
+            lambda X: by_quadrant(X) // 4,
+            "n_clusters=4 clusters; its fit_predict gave [12] in",
+        ),
+        (lambda X: np.full(len(X), -1), "gave 0 in 300 rows"),
     ],
 )
 def test_an_estimator_that_gives_no_such_clusters(rule, told):
@@ -146,6 +149,64 @@ def test_an_estimator_that_gives_no_such_clusters(rule, told):
 def test_an_estimator_is_one_start():
     with pytest.warns(RuntimeWarning, match="Estimator passed: performing only one"):
         StudentTClustering(4, init=KMeans(4, random_state=0), n_init=3).fit(BLOBS)
+
+
+@pytest.mark.parametrize("stored", [np.asarray, sparse.csr_matrix])
+@pytest.mark.parametrize("factor", [1.0, 1e-30, 1e30])
+@pytest.mark.parametrize("sampled", [False, True])
+def test_clusters_of_labels_are_the_start(stored, factor, sampled, rng, monkeypatch):
+    if sampled:
+        monkeypatch.setattr("skdec.clustering._starts.MERGED_ENTRIES", 200)
+        monkeypatch.setattr("skdec.clustering._starts.MERGED_ROWS", 100)
+    # rows that are the same may be labelled otherwise
+    X = np.vstack([BLOBS, BLOBS]) * factor
+    labels = noisy(X / factor)
+    labels[rng.random(len(X)) < 0.1] = 7
+    weight = rng.integers(0, 3, len(X)).astype(float)
+    means = [
+        np.average(X[labels == j], axis=0, weights=weight[labels == j])
+        for j in np.unique(labels[labels >= 0])
+    ]
+    common = {"random_state": 0}
+    expected = StudentTClustering(4, init=np.array(means), **common)
+    expected.fit(X, sample_weight=weight)
+    given = labels.copy()
+    given.flags.writeable = False
+    for init in (given, labels.tolist(), labels.astype(np.int8)):
+        model = StudentTClustering(4, init=init, **common)
+        model.fit(stored(X), sample_weight=weight)
+        assert_allclose(
+            model.cluster_centers_, expected.cluster_centers_, atol=1e-6 * factor
+        )
+        assert_array_equal(model.labels_, expected.labels_)
+
+
+@pytest.mark.parametrize(
+    "labels, weight, told",
+    [
+        (by_quadrant(BLOBS)[1:], None, r"init must label 300 rows.* shape \(299,\)"),
+        (by_quadrant(BLOBS) * 1.0, None, "by integers; it has float64 of shape"),
+        (by_quadrant(BLOBS) > 0, None, "by integers; it has bool"),
+        (by_quadrant(BLOBS) // 4, None, "n_clusters=4 clusters; it has 2 in 300 rows"),
+        (np.full(300, -1), None, "n_clusters=4 clusters; it has 0"),
+        (by_quadrant(BLOBS), 1.0 * (by_quadrant(BLOBS) > 0), "clusters; it has 3 in"),
+        (np.ma.masked_equal(by_quadrant(BLOBS), 5), None, "init must have no masked"),
+        ([[1.0, 2.0], [3.0]], None, "init"),
+    ],
+)
+def test_labels_that_are_no_start(labels, weight, told):
+    with pytest.raises(ValueError, match=told):
+        StudentTClustering(4, init=labels).fit(BLOBS, sample_weight=weight)
+
+
+def test_labels_are_one_start_for_all_rows():
+    labels = by_quadrant(BLOBS).astype(np.uint64)
+    with pytest.warns(RuntimeWarning, match="Labels passed: performing only one"):
+        StudentTClustering(4, init=labels, n_init=3).fit(BLOBS)
+    with pytest.raises(ValueError, match=r"in partial_fit, .* got 300 labels"):
+        StudentTClustering(4, init=labels).partial_fit(BLOBS)
+    pipeline = make_pipeline(StandardScaler(), KMeans(4, random_state=0))
+    StudentTClustering(4, init=pipeline).partial_fit(BLOBS)
 
 
 def test_clusters_of_a_map_are_a_start():
