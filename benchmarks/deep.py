@@ -125,12 +125,15 @@ def copied(encoder, gamma, task):
     return encoder.pretrained_copy(reconstruction_weight=gamma, clustering_rate=rate)
 
 
+def map_of(task, seed):
+    """What makes a map of an encoding."""
+    return ExactTSNE(exaggeration=4.0, max_iter=400, random_state=seed, **task.tsne)
+
+
 def clusters_of_a_map(task, seed):
     """A start for the training: a map of the encoding, and its clusters."""
-    return make_pipeline(
-        ExactTSNE(perplexity=10, exaggeration=4.0, max_iter=400, random_state=seed),
-        StudentTClustering(task.k, random_state=seed),
-    )
+    clusterer = StudentTClustering(task.k, random_state=seed)
+    return make_pipeline(map_of(task, seed), clusterer)
 
 
 def deep_methods(where, encoder, task, seed, **given):
@@ -165,8 +168,7 @@ def unwhitened(encoder):
 def map_methods(where, encoder, task, seed):
     """StudentTClustering on a map of the encoding, which needs no whitening."""
     Z = unwhitened(encoder).fit_transform(task.X)
-    tsne = ExactTSNE(perplexity=10, affinities="neighbors", exaggeration=4.0,
-                     max_iter=400, random_state=seed)  # fmt: skip
+    tsne = map_of(task, seed).set_params(affinities="neighbors")
     seconds, Y = timed(tsne.fit_transform, Z)
     model = StudentTClustering(task.k, random_state=seed)
     more, labels = timed(model.fit_predict, Y)
@@ -189,6 +191,7 @@ def encoder_of(variant, task, seed, options):
         augment=task.augmentation if augmented else None,
         dropout=task.dropout if augmented else 0.2,
         batch_size=task.batch_size,
+        learning_rate_schedule=task.schedule,
         precision=options.precision,
         device=options.device,
         random_state=seed,
