@@ -43,7 +43,27 @@ def seeded(seed=0, device="cpu"):
 
 
 # ---------------------------------------------------------------------------- images
-def warped(image, draws, augmentation, mode):
+def cubic(image, places, mode):
+    """Σ w(r − i) w(c − j) x_ij by Keys' kernel w, of the 16 pixels next to (r, c)."""
+
+    def kernel(t, a=-0.75):
+        t = abs(t)
+        if t <= 1:
+            return (a + 2) * t**3 - (a + 3) * t**2 + 1
+        return a * (t**3 - 5 * t**2 + 8 * t - 4) if t < 2 else 0.0
+
+    # wide enough for places beyond the edge
+    width = 10
+    padded, found = np.pad(image, width, mode), np.zeros(places.shape[1:])
+    for i, j in np.ndindex(found.shape):
+        row, column = places[:, i, j] + width
+        for r in range(int(row) - 1, int(row) + 3):
+            for c in range(int(column) - 1, int(column) + 3):
+                found[i, j] += kernel(row - r) * kernel(column - c) * padded[r, c]
+    return found
+
+
+def warped(image, draws, augmentation, modes):
     """The formula of the docstring, pixel by pixel, of an image (height, width)."""
     phi, size = draws[0] * np.deg2rad(augmentation.rotation), draws[1]
     shape = np.array(image.shape)
@@ -57,15 +77,23 @@ def warped(image, draws, augmentation, mode):
             np.cos(phi) * right - np.sin(phi) * down,
         )
         places[:, i, j] = turned / (1 + augmentation.scaling * size) - move + middle
-    return map_coordinates(image, places, order=1, mode=mode)
+    if augmentation.interpolation == "bicubic":
+        return cubic(image, places, modes[1])
+    return map_coordinates(image, places, order=1, mode=modes[0])
 
 
+# what SciPy and NumPy call them
 @pytest.mark.parametrize("channels", ["first", "last"])
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
 @pytest.mark.parametrize(
-    "padding, mode",
-    [("zeros", "grid-constant"), ("border", "nearest"), ("reflection", "reflect")],
+    "padding, modes",
+    [
+        ("zeros", ("grid-constant", "constant")),
+        ("border", ("nearest", "edge")),
+        ("reflection", ("reflect", "symmetric")),
+    ],
 )
-def test_images_are_warped(channels, padding, mode, rng):
+def test_images_are_warped(channels, interpolation, padding, modes, rng):
     images = rng.uniform(size=(4, 3, 5, 8))
     augment = RandomAffine(
         (3, 5, 8),
@@ -74,6 +102,7 @@ def test_images_are_warped(channels, padding, mode, rng):
         scaling=0.5,
         channels=channels,
         padding=padding,
+        interpolation=interpolation,
     )
     order = (0, 1, 2, 3) if channels == "first" else (0, 2, 3, 1)
     rows = images.transpose(order).reshape(4, -1)
@@ -82,7 +111,7 @@ def test_images_are_warped(channels, padding, mode, rng):
     assert_allclose(x.numpy(), rows, rtol=1e-6)
     draws = 2 * torch.rand((4, 4), generator=seeded()).numpy().T - 1
     expected = [
-        [warped(channel, draw, augment, mode) for channel in image]
+        [warped(channel, draw, augment, modes) for channel in image]
         for image, draw in zip(images, draws, strict=True)
     ]
     expected = np.array(expected).transpose(order).reshape(4, -1)
@@ -103,6 +132,7 @@ def test_images_are_warped(channels, padding, mode, rng):
         ({"scaling": 1.0}, "scaling must be"),
         ({"channels": "middle"}, "channels must be a str among .* got 'middle'"),
         ({"padding": 0}, "padding must be"),
+        ({"interpolation": "nearest"}, "interpolation must be a str among"),
     ],
 )
 def test_bad_images(parameters, message):
