@@ -3,7 +3,8 @@
 Each method is next to k-means, a Gaussian mixture and StudentTClustering on the same
 rows and on the encoding that it starts from.  No label is used but for the scores.
 IDEC is ``reconstruction_weight=10``, the 0.1 on the KL of its paper; DEC is 0.  What
-starts from a map starts from the clusters of a map of the encoding.
+starts from a map starts from the clusters of a map of the encoding, or of the rows
+where that is said.
 """
 
 from typing import NamedTuple
@@ -35,6 +36,8 @@ NAMES = {
     "mapped": ", augmented, from a map",
     "plain-longer": ", longer",
     "longer": ", augmented, from a map, longer",
+    "of-rows": ", from a map of the rows",
+    "augmented-of-rows": ", augmented, from a map of the rows, longer",
     "uneven": ", balance 0",
     "linear-uneven": ", linear, balance 0",
 }
@@ -45,6 +48,8 @@ OF_ANOTHER = {
     "mapped": "augmented",
     "plain-longer": "plain",
     "longer": "augmented",
+    "of-rows": "plain",
+    "augmented-of-rows": "augmented",
     "uneven": "plain",
     "linear-uneven": "linear",
 }
@@ -52,6 +57,9 @@ OF_ANOTHER = {
 # Those that begin from the clusters of a map of the encoding, and the networks whose
 # map is judged by itself.
 FROM_A_MAP, WITH_MAPS = ("mapped", "longer"), ("plain", "augmented")
+
+# Those that begin from the clusters of a map of the rows.
+FROM_ROWS = "of-rows", "augmented-of-rows"
 
 # Parameters of the clustering of those that are judged by themselves, without what
 # needs no learning.
@@ -131,7 +139,7 @@ def map_of(task, seed):
 
 
 def clusters_of_a_map(task, seed):
-    """A start for the training: a map of the encoding, and its clusters."""
+    """A start for the training: a map, and its clusters."""
     clusterer = StudentTClustering(task.k, random_state=seed)
     return make_pipeline(map_of(task, seed), clusterer)
 
@@ -165,15 +173,15 @@ def unwhitened(encoder):
     return clone(encoder).set_params(modules=modules, epochs=0, whiten=False)
 
 
-def map_methods(where, encoder, task, seed):
-    """StudentTClustering on a map of the encoding, which needs no whitening."""
-    Z = unwhitened(encoder).fit_transform(task.X)
+def map_methods(where, Z, task, seed):
+    """StudentTClustering on a map, whose labels are returned."""
     tsne = map_of(task, seed).set_params(affinities="neighbors")
     seconds, Y = timed(tsne.fit_transform, Z)
     model = StudentTClustering(task.k, random_state=seed)
     more, labels = timed(model.fit_predict, Y)
-    name = f"StudentTClustering, map of the encoding{where}"
+    name = f"StudentTClustering, map of the {where}"
     yield run(name, labels, task.y, seconds + more, tsne.n_iter_)
+    return labels
 
 
 def named(variant):
@@ -212,11 +220,17 @@ def all_methods(task, seed, options, variants):
             epochs = getattr(encoder, "epochs", 0)
             yield Run(f"pre-training{named(kind)}", None, nothing, seconds, epochs, {})
             if options.maps and kind in WITH_MAPS:
-                yield from map_methods(named(kind), encoder, task, seed)
+                # which needs no whitening
+                Z = unwhitened(encoder).fit_transform(task.X)
+                yield from map_methods(f"encoding{named(kind)}", Z, task, seed)
         encoder = encoders[kind]
         if variant in FROM_A_MAP:
             start = clusters_of_a_map(task, seed)
             yield from deep_methods(where, encoder, task, seed, init=start)
+            continue
+        if variant in FROM_ROWS:
+            labels = yield from map_methods("rows", task.X, task, seed)
+            yield from deep_methods(where, encoder, task, seed, init=labels)
             continue
         if variant in GIVEN:
             yield from deep_methods(where, encoder, task, seed, **GIVEN[variant])
@@ -276,6 +290,8 @@ def of_task(name, only=None, always=()):
 
 digits = of_task("digits")
 digits_longer = of_task("digits-longer", always=("plain-longer",))
+digits_of_rows = of_task("digits", always=("of-rows",))
+digits_augmented = of_task("digits-augmented", always=("augmented-of-rows",))
 mnist = of_task("mnist", "plain")
 mnist_augmented = of_task("mnist", "augmented")
 mnist_augmented_map = of_task("mnist", "mapped")

@@ -45,6 +45,17 @@ def digits_longer(options):
     return replace(digits(options), passes=300)
 
 
+def digits_augmented(options):
+    """The digits, augmented without a blur, on which networks train longer."""
+    return replace(
+        digits(options),
+        augmentation=RandomAffine((8, 8), interpolation="bicubic"),
+        epochs=400,
+        schedule="cosine",
+        passes=150,
+    )
+
+
 def mnist(options, n=70_000):
     """MNIST's pixels, 28×28."""
     return Task(
@@ -129,6 +140,7 @@ def of_river(name, **training):
 TASKS = {
     "digits": digits,
     "digits-longer": digits_longer,
+    "digits-augmented": digits_augmented,
     "mnist": mnist,
     "mnist-longer": mnist_longer,
     "mnist-10000": mnist_10000,

@@ -78,10 +78,12 @@ PARTS = {
         Part("clustering.forms", "quality:forms", 4),
         Part("deep.digits", "deep:digits", 4, ("torch",)),
         Part("deep.digits-longer", "deep:digits_longer", 6, ("torch",)),
+        Part("deep.digits-of-rows", "deep:digits_of_rows", 4, ("torch",)),
+        Part("deep.digits-augmented", "deep:digits_augmented", 8, ("torch",)),
         Part("deep.mnist", "deep:mnist", 50, ("torch",)),
         Part("deep.mnist-augmented", "deep:mnist_augmented", 50, ("torch",)),
         Part("deep.mnist-augmented-map", "deep:mnist_augmented_map", 70, ("torch",)),
-        Part("deep.mnist-longer", "deep:mnist_longer", 60, ("torch",)),
+        Part("deep.mnist-longer", "deep:mnist_longer", 100, ("torch",)),
         Part("deep.mnist-10000", "deep:mnist_10000", 15, ("torch",)),
         Part(
             "deep.mnist-10000-augmented", "deep:mnist_10000_augmented", 15, ("torch",)

@@ -128,7 +128,12 @@ def clustering_steps(entries):
 
 # Sets of deep clustering, and the parts in which their methods are.
 DEEP = {
-    "digits": ("deep.digits", "deep.digits-longer"),
+    "digits": (
+        "deep.digits",
+        "deep.digits-longer",
+        "deep.digits-of-rows",
+        "deep.digits-augmented",
+    ),
     "MNIST": (
         "deep.mnist",
         "deep.mnist-augmented",
@@ -155,6 +160,8 @@ DEEP_METHODS = (
     *(f"{name}, encoding" for name in NO_LEARNING),
     "DEC",
     "IDEC",
+    "DEC, from a map of the rows",
+    "IDEC, from a map of the rows",
     "DEC, longer",
     "IDEC, longer",
     *(f"{name}, encoding, not whitened" for name in NO_LEARNING),
@@ -168,6 +175,8 @@ DEEP_METHODS = (
     "IDEC, augmented, from a map",
     "DEC, augmented, from a map, longer",
     "IDEC, augmented, from a map, longer",
+    "DEC, augmented, from a map of the rows, longer",
+    "IDEC, augmented, from a map of the rows, longer",
     "DEC, linear",
     "IDEC, linear",
     "DEC, linear, balance 0",
@@ -176,6 +185,7 @@ DEEP_METHODS = (
     "IDEC, linear, from a map",
     "DEC, linear, from a map, balance 0",
     "IDEC, linear, from a map, balance 0",
+    "StudentTClustering, map of the rows",
     "StudentTClustering, map of the encoding, linear",
     "StudentTClustering, map of the encoding",
     "StudentTClustering, map of the encoding, augmented",
