@@ -95,6 +95,9 @@ PARTS = {
             ("torch",),
         ),
         Part("deep.linear", "deep_linear:linear", 5, ("scanpy", "river")),
+        Part(
+            "deep.linear-of-rows", "deep_linear:linear_of_rows", 5, ("scanpy", "river")
+        ),
         Part("deep.texts", "deep:texts", 10, ("torch",)),
         Part("deep.counts", "deep:counts", 10, ("torch",)),
         Part("deep.cells", "deep:cells", 8, ("torch", "scanpy")),

@@ -185,6 +185,10 @@ DEEP_METHODS = (
     "IDEC, linear, from a map",
     "DEC, linear, from a map, balance 0",
     "IDEC, linear, from a map, balance 0",
+    "DEC, linear, from the rows' clusters",
+    "IDEC, linear, from the rows' clusters",
+    "DEC, linear, from the rows' clusters, balance 0",
+    "IDEC, linear, from the rows' clusters, balance 0",
     "StudentTClustering, map of the rows",
     "StudentTClustering, map of the encoding, linear",
     "StudentTClustering, map of the encoding",
@@ -197,7 +201,7 @@ def deep_all(entries):
     found = {
         data: {
             row["method"]: row
-            for part in (*parts, "deep.linear")
+            for part in (*parts, "deep.linear", "deep.linear-of-rows")
             if part in entries
             for row in entries[part].table("means").rows
             if "data" not in row or f"deep.{row['data']}" in parts
