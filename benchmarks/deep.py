@@ -133,15 +133,15 @@ def copied(encoder, gamma, task):
     return encoder.pretrained_copy(reconstruction_weight=gamma, clustering_rate=rate)
 
 
-def map_of(task, seed):
+def map_of(seed):
     """What makes a map of an encoding."""
-    return ExactTSNE(exaggeration=4.0, max_iter=400, random_state=seed, **task.tsne)
+    return ExactTSNE(perplexity=10, exaggeration=4.0, max_iter=400, random_state=seed)
 
 
 def clusters_of_a_map(task, seed):
     """A start for the training: a map, and its clusters."""
     clusterer = StudentTClustering(task.k, random_state=seed)
-    return make_pipeline(map_of(task, seed), clusterer)
+    return make_pipeline(map_of(seed), clusterer)
 
 
 def deep_methods(where, encoder, task, seed, **given):
@@ -175,7 +175,7 @@ def unwhitened(encoder):
 
 def map_methods(where, Z, task, seed):
     """StudentTClustering on a map, whose labels are returned."""
-    tsne = map_of(task, seed).set_params(affinities="neighbors")
+    tsne = map_of(seed).set_params(affinities="neighbors")
     seconds, Y = timed(tsne.fit_transform, Z)
     model = StudentTClustering(task.k, random_state=seed)
     more, labels = timed(model.fit_predict, Y)
@@ -297,6 +297,7 @@ mnist_augmented = of_task("mnist", "augmented")
 mnist_augmented_map = of_task("mnist", "mapped")
 mnist_longer = of_task("mnist-longer", always=("longer",))
 mnist_10000 = of_task("mnist-10000", "plain")
+mnist_10000_longer = of_task("mnist-10000-longer", always=("longer",))
 mnist_10000_augmented = of_task("mnist-10000", "augmented")
 mnist_10000_augmented_map = of_task("mnist-10000", "mapped")
 texts = of_task("texts")

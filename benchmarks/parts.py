@@ -83,7 +83,7 @@ PARTS = {
         Part("deep.mnist", "deep:mnist", 50, ("torch",)),
         Part("deep.mnist-augmented", "deep:mnist_augmented", 50, ("torch",)),
         Part("deep.mnist-augmented-map", "deep:mnist_augmented_map", 70, ("torch",)),
-        Part("deep.mnist-longer", "deep:mnist_longer", 100, ("torch",)),
+        Part("deep.mnist-longer", "deep:mnist_longer", 60, ("torch",)),
         Part("deep.mnist-10000", "deep:mnist_10000", 15, ("torch",)),
         Part(
             "deep.mnist-10000-augmented", "deep:mnist_10000_augmented", 15, ("torch",)
@@ -94,6 +94,7 @@ PARTS = {
             15,
             ("torch",),
         ),
+        Part("deep.mnist-10000-longer", "deep:mnist_10000_longer", 15, ("torch",)),
         Part("deep.linear", "deep_linear:linear", 5, ("scanpy", "river")),
         Part(
             "deep.linear-of-rows", "deep_linear:linear_of_rows", 5, ("scanpy", "river")

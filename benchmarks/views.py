@@ -144,6 +144,7 @@ DEEP = {
         "deep.mnist-10000",
         "deep.mnist-10000-augmented",
         "deep.mnist-10000-augmented-map",
+        "deep.mnist-10000-longer",
     ),
     "texts": ("deep.texts",),
     "counts": ("deep.counts",),
