@@ -138,7 +138,7 @@ def given(init, sample):
 
 
 def labelled(labels, X, weights, n_clusters):
-    """The means of clusters, by the labels of all rows, in the units of X."""
+    """The means of clusters, by the labels of all rows, in the units of these."""
     weight = np.where(labels >= 0, weights.filled(len(labels)), 0.0)
     labels = np.maximum(labels, 0)
     if not isinstance(X, Blocks):

@@ -101,8 +101,7 @@ class AutoencoderEncoder(BaseEncoder):
     learning_rate_schedule : {"constant", "cosine"}, default="constant"
         With "cosine" the rate of pre-training falls from step to step, along half a
         cosine, to 0 after the last: ``learning_rate`` · (1 + cos(π t/T))/2 in step t of
-        T (Loshchilov and Hutter 2017).  The last steps then move an embedding less,
-        which at a constant rate is as noisy as these are.
+        T (Loshchilov and Hutter 2017).  The last steps hardly move the embedding.
     clustering_rate : float, default=3e-4
         Rate of the optimiser in a step of the clustering.
     optimizer : {"adam", "sgd"} or callable, default="adam"
