@@ -38,6 +38,8 @@ NAMES = {
     "longer": ", augmented, from a map, longer",
     "of-rows": ", from a map of the rows",
     "augmented-of-rows": ", augmented, from a map of the rows, longer",
+    "wide": ", augmented, wide",
+    "wide-mapped": ", augmented, wide, from a map",
     "uneven": ", balance 0",
     "linear-uneven": ", linear, balance 0",
 }
@@ -50,13 +52,15 @@ OF_ANOTHER = {
     "longer": "augmented",
     "of-rows": "plain",
     "augmented-of-rows": "augmented",
+    "wide-mapped": "wide",
     "uneven": "plain",
     "linear-uneven": "linear",
 }
 
 # Those that begin from the clusters of a map of the encoding, and the networks whose
 # map is judged by itself.
-FROM_A_MAP, WITH_MAPS = ("mapped", "longer"), ("plain", "augmented")
+FROM_A_MAP = "mapped", "longer", "wide-mapped"
+WITH_MAPS = "plain", "augmented", "wide"
 
 # Those that begin from the clusters of a map of the rows.
 FROM_ROWS = "of-rows", "augmented-of-rows"
@@ -68,6 +72,9 @@ GIVEN = {
     "uneven": {"balance": 0.0},
     "linear-uneven": {"balance": 0.0},
 }
+
+# Networks whose encoding has twice the components of the papers', and no corners.
+WIDE = {"hidden_dims": (500, 500, 2000, 20), "activation": "gelu"}
 
 # A Gaussian mixture has a covariance matrix, which needs few dimensions.
 MIXTURE_DIMENSIONS = 50
@@ -193,7 +200,7 @@ def encoder_of(variant, task, seed, options):
     """An encoder of that variant, not fitted."""
     if variant == "linear":
         return LinearEncoder(random_state=seed)
-    augmented = variant == "augmented"
+    augmented = variant in ("augmented", "wide")
     return AutoencoderEncoder(
         epochs=task.epochs,
         augment=task.augmentation if augmented else None,
@@ -203,6 +210,7 @@ def encoder_of(variant, task, seed, options):
         precision=options.precision,
         device=options.device,
         random_state=seed,
+        **(WIDE if variant == "wide" else {}),
     )
 
 
@@ -296,6 +304,7 @@ mnist = of_task("mnist", "plain")
 mnist_augmented = of_task("mnist", "augmented")
 mnist_augmented_map = of_task("mnist", "mapped")
 mnist_longer = of_task("mnist-longer", always=("longer",))
+mnist_wide = of_task("mnist-wide", always=("wide-mapped",))
 mnist_10000 = of_task("mnist-10000", "plain")
 mnist_10000_longer = of_task("mnist-10000-longer", always=("longer",))
 mnist_10000_augmented = of_task("mnist-10000", "augmented")

@@ -67,6 +67,11 @@ def mnist_longer(options):
     return replace(mnist(options), epochs=100, passes=30, rate=1e-4)
 
 
+def mnist_wide(options):
+    """MNIST, on which networks come to rest."""
+    return replace(mnist_longer(options), schedule="cosine")
+
+
 def mnist_10000(options):
     """The first 10,000 rows of MNIST."""
     return replace(mnist(options, 10_000), epochs=60, passes=50)
@@ -138,6 +143,7 @@ TASKS = {
     "digits-augmented": digits_augmented,
     "mnist": mnist,
     "mnist-longer": mnist_longer,
+    "mnist-wide": mnist_wide,
     "mnist-10000": mnist_10000,
     "mnist-10000-longer": mnist_10000_longer,
     "texts": text_pieces,

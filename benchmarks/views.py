@@ -139,6 +139,7 @@ DEEP = {
         "deep.mnist-augmented",
         "deep.mnist-augmented-map",
         "deep.mnist-longer",
+        "deep.mnist-wide",
     ),
     "MNIST, 10,000": (
         "deep.mnist-10000",
@@ -176,6 +177,8 @@ DEEP_METHODS = (
     "IDEC, augmented, from a map",
     "DEC, augmented, from a map, longer",
     "IDEC, augmented, from a map, longer",
+    "DEC, augmented, wide, from a map",
+    "IDEC, augmented, wide, from a map",
     "DEC, augmented, from a map of the rows, longer",
     "IDEC, augmented, from a map of the rows, longer",
     "DEC, linear",
@@ -194,6 +197,7 @@ DEEP_METHODS = (
     "StudentTClustering, map of the encoding, linear",
     "StudentTClustering, map of the encoding",
     "StudentTClustering, map of the encoding, augmented",
+    "StudentTClustering, map of the encoding, augmented, wide",
 )
 
 
