@@ -25,6 +25,7 @@ class Task:
     dropout: float = 0.2  # where rows are augmented; otherwise 0.2
     rate: float | None = None  # of clustering by DEC, which nothing else holds
     schedule: str = "constant"  # of the rate of pre-training
+    perplexity: float = 10.0  # of a map
 
     @property
     def k(self):
@@ -69,7 +70,7 @@ def mnist_longer(options):
 
 def mnist_wide(options):
     """MNIST, on which networks come to rest."""
-    return replace(mnist_longer(options), schedule="cosine")
+    return replace(mnist(options), epochs=80, schedule="cosine", perplexity=30)
 
 
 def mnist_10000(options):

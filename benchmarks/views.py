@@ -177,8 +177,6 @@ DEEP_METHODS = (
     "IDEC, augmented, from a map",
     "DEC, augmented, from a map, longer",
     "IDEC, augmented, from a map, longer",
-    "DEC, augmented, wide, from a map",
-    "IDEC, augmented, wide, from a map",
     "DEC, augmented, from a map of the rows, longer",
     "IDEC, augmented, from a map of the rows, longer",
     "DEC, linear",
