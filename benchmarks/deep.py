@@ -229,7 +229,7 @@ def all_methods(task, seed, options, variants):
             nothing = None, None, None
             epochs = getattr(encoder, "epochs", 0)
             yield Run(f"pre-training{named(kind)}", None, nothing, seconds, epochs, {})
-            if kind in MAPPED_ONLY or options.maps and kind in WITH_MAPS:
+            if kind in MAPPED_ONLY or (options.maps and kind in WITH_MAPS):
                 # which needs no whitening
                 Z = unwhitened(encoder).fit_transform(task.X)
                 yield from map_methods(f"encoding{named(kind)}", Z, task, seed)
