@@ -25,7 +25,6 @@ class Task:
     dropout: float = 0.2  # where rows are augmented; otherwise 0.2
     rate: float | None = None  # of clustering by DEC, which nothing else holds
     schedule: str = "constant"  # of the rate of pre-training
-    perplexity: float = 10.0  # of a map
 
     @property
     def k(self):
@@ -68,9 +67,9 @@ def mnist_longer(options):
     return replace(mnist(options), epochs=100, passes=30, rate=1e-4)
 
 
-def mnist_wide(options):
-    """MNIST, on which networks come to rest."""
-    return replace(mnist(options), epochs=80, schedule="cosine", perplexity=30)
+def mnist_union(options):
+    """MNIST, on which each network comes to rest."""
+    return replace(mnist(options), epochs=60, schedule="cosine")
 
 
 def mnist_10000(options):
@@ -144,7 +143,7 @@ TASKS = {
     "digits-augmented": digits_augmented,
     "mnist": mnist,
     "mnist-longer": mnist_longer,
-    "mnist-wide": mnist_wide,
+    "mnist-union": mnist_union,
     "mnist-10000": mnist_10000,
     "mnist-10000-longer": mnist_10000_longer,
     "texts": text_pieces,

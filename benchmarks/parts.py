@@ -84,7 +84,7 @@ PARTS = {
         Part("deep.mnist-augmented", "deep:mnist_augmented", 50, ("torch",)),
         Part("deep.mnist-augmented-map", "deep:mnist_augmented_map", 70, ("torch",)),
         Part("deep.mnist-longer", "deep:mnist_longer", 60, ("torch",)),
-        Part("deep.mnist-wide", "deep:mnist_wide", 60, ("torch",)),
+        Part("deep.mnist-union", "deep:mnist_union", 80, ("torch",)),
         Part("deep.mnist-10000", "deep:mnist_10000", 15, ("torch",)),
         Part(
             "deep.mnist-10000-augmented", "deep:mnist_10000_augmented", 15, ("torch",)

@@ -139,7 +139,7 @@ DEEP = {
         "deep.mnist-augmented",
         "deep.mnist-augmented-map",
         "deep.mnist-longer",
-        "deep.mnist-wide",
+        "deep.mnist-union",
     ),
     "MNIST, 10,000": (
         "deep.mnist-10000",
@@ -195,7 +195,7 @@ DEEP_METHODS = (
     "StudentTClustering, map of the encoding, linear",
     "StudentTClustering, map of the encoding",
     "StudentTClustering, map of the encoding, augmented",
-    "StudentTClustering, map of the encoding, augmented, wide",
+    "StudentTClustering, map of the encoding, augmented, three wide networks",
 )
 
 
