@@ -235,12 +235,11 @@ def all_methods(task, seed, options, variants):
             if kind in MAPPED_ONLY:
                 Z = encoder.transform(task.X)
                 yield from map_methods(f"encoding{named(kind)}", Z, task, seed)
-            elif options.maps and kind in WITH_MAPS:
+                continue
+            if options.maps and kind in WITH_MAPS:
                 # which needs no whitening
                 Z = unwhitened(encoder).fit_transform(task.X)
                 yield from map_methods(f"encoding{named(kind)}", Z, task, seed)
-        if variant in MAPPED_ONLY:
-            continue
         encoder = encoders[kind]
         if variant in FROM_A_MAP:
             start = clusters_of_a_map(task, seed)
